@@ -1,0 +1,47 @@
+// Knows whether the client is still there. The agent never outlives it: neither by an end of its input, nor on
+// a half-open link, where nothing arrives any more and nobody says so.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "common/frame.h"
+
+namespace litepull {
+
+// Standard input with a deadline: read() throws Error{kConnection} when nothing arrives for `silence_ms`.
+class DeadlineSource : public ByteSource {
+ public:
+  DeadlineSource(int fd, std::uint32_t silence_ms) : fd_(fd), silence_ms_(silence_ms) {}
+
+  void set_silence_ms(std::uint32_t silence_ms) { silence_ms_ = silence_ms; }
+  // Called about once a second while waiting.
+  void on_tick(std::function<void()> tick) { tick_ = std::move(tick); }
+  std::size_t read(void* buffer, std::size_t size) override;
+
+ private:
+  int fd_;
+  std::uint32_t silence_ms_;
+  std::function<void()> tick_;
+};
+
+// Reads the client's messages from now on, in a thread of its own. Once the client is silent for too long, ends
+// its stream or breaks the protocol, `gone` is called and the process ends itself kGraceMs later, in which
+// time the databases can be closed in order.
+class ClientWatch {
+ public:
+  // Both must live until the process ends.
+  ClientWatch(DeadlineSource& source, FrameReader& reader) : source_(source), reader_(reader) {}
+
+  // `tick` as in DeadlineSource::on_tick.
+  void start(std::function<void()> gone, std::function<void()> tick);
+
+  static constexpr int kGraceMs = 3'000;
+
+ private:
+  DeadlineSource& source_;
+  FrameReader& reader_;
+};
+
+}  // namespace litepull

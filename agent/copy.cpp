@@ -1,0 +1,131 @@
+#include "agent/copy.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::size_t kBatchBytes = 256 * 1024;
+constexpr int kWaitMs = 100;  // between looks at the hold policy
+
+struct HashDeleter {
+  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+};
+
+class Copier {
+ public:
+  Copier(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy, Outbox& outbox)
+      : database_(database), index_(index), policy_(policy), outbox_(outbox), hash_(XXH3_createState()) {
+    check(hash_ != nullptr, "no memory for a hash");
+    XXH3_128bits_reset(hash_.get());
+    start_batch();
+  }
+
+  DatabaseEnd run() {
+    Statement pages(database_.reader(), "SELECT data FROM sqlite_dbpage('main')");
+    while (pages.step()) add(pages.blob());
+    if (!batch_.raw.empty()) ship();
+    if (next_page_ - 1 != database_.page_count())
+      throw Error(ErrorKind::kCorrupt, "it has fewer pages than its header says");
+    return end();
+  }
+
+ private:
+  void add(ByteView page) {
+    check(page.size() == database_.page_size(), "a page of another size");
+    batch_.raw.insert(batch_.raw.end(), page.begin(), page.end());
+    ++next_page_;
+    if (batch_.raw.size() + page.size() > kBatchBytes) ship();
+  }
+
+  void start_batch() {
+    batch_ = PageBatch{};
+    batch_.raw.reserve(kBatchBytes);
+    batch_.head.database = index_;
+    batch_.head.runs = {{next_page_, 0}};
+  }
+
+  void ship() {
+    XXH3_128bits_update(hash_.get(), batch_.raw.data(), batch_.raw.size());
+    batch_.head.raw_bytes = static_cast<std::uint32_t>(batch_.raw.size());
+    batch_.head.runs[0].count = next_page_ - batch_.head.runs[0].first;
+    while (!outbox_.push(batch_, may_wait() ? kWaitMs : 0)) {
+      if (may_wait() || !spool_has_room()) continue;
+      spooled_bytes_ += batch_.raw.size();
+      outbox_.push_spooled(std::move(batch_));
+      break;
+    }
+    start_batch();
+  }
+
+  bool may_wait() const {
+    if (database_.journal_mode() == JournalMode::kRollback) return false;
+    if (no_spool_) return true;
+    const std::uint64_t wal_growth = database_.wal_bytes() - std::min(database_.wal_bytes(), database_.wal_bytes_at_pin());
+    return monotonic_us() - database_.pinned_since_us() < policy_.hold_max_us &&
+           wal_growth < policy_.wal_growth_max_bytes;
+  }
+
+  // Asked for all that is left, once: a spool that turns out too small after half of a database helps nobody.
+  bool spool_has_room() {
+    if (spool_reserved_) return true;
+    const std::uint64_t left = std::uint64_t{database_.page_size()} * (database_.page_count() - next_page_ + 1);
+    spool_reserved_ = outbox_.reserve_spool(left + batch_.raw.size());
+    if (!spool_reserved_ && database_.journal_mode() == JournalMode::kRollback)
+      throw Error(ErrorKind::kRefused,
+                  "its writers would have to wait for the network: the server has no disk with room to spool the " +
+                      std::to_string(left >> 20) + " MiB that are left of it",
+                  "free some space below /var/tmp on the server, or set PRAGMA journal_mode=WAL in the app");
+    // In WAL mode nobody waits for us; the log can only not be reset for longer, which is the lesser evil.
+    no_spool_ = !spool_reserved_;
+    return spool_reserved_;
+  }
+
+  DatabaseEnd end() {
+    DatabaseEnd end;
+    end.database = index_;
+    end.page_count = database_.page_count();
+    end.pages_sent = end.page_count;
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash_.get()));
+    std::copy(std::begin(canonical.digest), std::end(canonical.digest), end.digest.begin());
+    end.spooled_bytes = spooled_bytes_;
+    return end;
+  }
+
+  SourceDatabase& database_;
+  const std::uint32_t index_;
+  const HoldPolicy& policy_;
+  Outbox& outbox_;
+  std::unique_ptr<XXH3_state_t, HashDeleter> hash_;
+  PageBatch batch_;
+  std::uint32_t next_page_ = 1;  // the next to be read
+  bool spool_reserved_ = false;
+  bool no_spool_ = false;  // the server has no room for one
+  std::uint64_t spooled_bytes_ = 0;
+};
+
+}  // namespace
+
+DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy, Outbox& outbox) {
+  DatabaseEnd end;
+  try {
+    end = Copier(database, index, policy, outbox).run();
+    end.wal_bytes = database.wal_bytes();
+    database.release();
+  } catch (const SqliteError& error) {
+    const Problem problem = describe(error, "./" + database.name());
+    throw Error(problem.kind, problem.message, problem.hint);
+  }
+  end.hold_us = database.hold_us();
+  return end;
+}
+
+}  // namespace litepull

@@ -1,0 +1,22 @@
+// Copies one pinned database, page by page in file order, into the outbox.
+#pragma once
+
+#include "agent/outbox.h"
+#include "agent/source_database.h"
+
+namespace litepull {
+
+// How long a read transaction may wait for the network.
+struct HoldPolicy {
+  std::uint64_t hold_max_us = 0;           // of a WAL database; a rollback-journal database never waits
+  std::uint64_t wal_growth_max_bytes = 0;  // past this a WAL database does not wait either
+};
+
+// Reads all pages inside the read transaction and releases it as soon as they are out of the database: on the
+// wire, in memory or spooled. The pages are those that SQLite sees, WAL included, byte for byte
+// (sqlite_dbpage, https://sqlite.org/dbpage.html); the result's digest is of the file that they make.
+// Throws Error when a page cannot be read, or when a rollback-journal database would have to wait for the
+// network and there is no room to spool it; the database is released then, too.
+DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy, Outbox& outbox);
+
+}  // namespace litepull

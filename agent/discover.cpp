@@ -1,0 +1,163 @@
+#include "agent/discover.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "common/glob.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxEntries = 200'000;
+
+struct DirectoryCloser {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, DirectoryCloser>;
+
+bool ends_with_any(const std::string& name, std::initializer_list<const char*> endings) {
+  return std::any_of(endings.begin(), endings.end(), [&](const char* ending) { return name.ends_with(ending); });
+}
+
+bool is_sidecar(const std::string& name) { return ends_with_any(name, {"-wal", "-shm", "-journal"}); }
+
+bool any_matches(const std::vector<std::string>& globs, const std::string& name) {
+  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return glob_matches(glob, name); });
+}
+
+std::optional<Problem> problem_of(const struct stat& status, const std::string& name) {
+  auto refused = [](const std::string& what, const std::string& hint) {
+    return Problem{ErrorKind::kRefused, what, hint};
+  };
+  const std::string exclude = "name it in EXCLUDE if it is not to be backed up";
+  if (!is_clean_utf8(name)) return refused("its name is not printable UTF-8", "rename it, or " + exclude);
+  if (name.size() > kMaxNameBytes) return refused("its path is too long", exclude);
+  if (S_ISLNK(status.st_mode)) return refused("it is a symbolic link, which is never followed", exclude);
+  if (!S_ISREG(status.st_mode)) return refused("it is not a regular file", exclude);
+  if (status.st_nlink != 1)
+    return refused("it has a second hard link, under which SQLite would not find its WAL or journal",
+                   "remove the other link, or " + exclude);
+  if (status.st_size == 0)
+    return Problem{ErrorKind::kCorrupt, "it is empty (0 bytes)", "restore or remove it on the server, or " + exclude};
+  return std::nullopt;
+}
+
+class Scan {
+ public:
+  explicit Scan(const Request& request) : request_(request) {
+    descends_ = std::any_of(request.databases.begin(), request.databases.end(),
+                            [](const std::string& glob) { return glob.find('/') != std::string::npos; });
+  }
+
+  std::vector<Candidate> run() {
+    walk(open_path(".", O_RDONLY | O_DIRECTORY), "", 0);
+    std::sort(found_.begin(), found_.end(),
+              [](const Candidate& a, const Candidate& b) { return a.name < b.name; });
+    return std::move(found_);
+  }
+
+ private:
+  void walk(Fd fd, const std::string& prefix, int depth) {
+    const Directory directory(fdopendir(fd.get()));
+    if (!directory) throw_errno("read the storage directory's " + printable(prefix));
+    fd.release();  // closedir closes it
+    while (const dirent* entry = readdir(directory.get())) {
+      const std::string base = entry->d_name;
+      if (base == "." || base == "..") continue;
+      if (++entries_ > kMaxEntries)
+        throw Error(ErrorKind::kRefused, "the storage directory holds more than " + std::to_string(kMaxEntries) + " entries",
+                    "point REMOTE_BACKUP_DIR at the directory that holds the databases");
+      visit(dirfd(directory.get()), base, prefix + base, depth);
+    }
+  }
+
+  void visit(int dir_fd, const std::string& base, const std::string& name, int depth) {
+    struct stat status {};
+    if (fstatat(dir_fd, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;  // gone since readdir
+    if (S_ISDIR(status.st_mode)) {
+      if (descends_ && depth < kMaxDepth) enter(dir_fd, base, name, depth);
+      return;
+    }
+    if (is_sidecar(name) || !any_matches(request_.databases, name) || any_matches(request_.exclude, name)) return;
+    if (found_.size() >= kMaxDatabases)
+      throw Error(ErrorKind::kRefused, "more than " + std::to_string(kMaxDatabases) + " databases match",
+                  "split them over several configurations with DATABASES");
+    Candidate candidate{name, "./" + name, status.st_uid, status.st_gid, status.st_dev, status.st_ino, {}};
+    candidate.problem = problem_of(status, name);
+    found_.push_back(std::move(candidate));
+  }
+
+  // A directory that cannot be read hides databases only if some would match below it: that must not pass
+  // in silence, so it is a failure of the run.
+  void enter(int dir_fd, const std::string& base, const std::string& name, int depth) {
+    const int fd = openat(dir_fd, base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return;  // replaced meanwhile
+    if (fd < 0) throw_errno("read the storage directory's " + printable(name));
+    walk(Fd(fd), name + "/", depth + 1);
+  }
+
+  const Request& request_;
+  bool descends_ = false;
+  std::size_t entries_ = 0;
+  std::vector<Candidate> found_;
+};
+
+// Magic numbers from statfs(2).
+const char* network_file_system(const std::string& path) {
+  struct statfs status {};
+  if (statfs(path.c_str(), &status) != 0) throw_errno("look at the file system of " + path);
+  switch (static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL) {
+    case 0x6969:
+      return "NFS";
+    case 0x517B:
+    case 0xFF534D42:
+    case 0xFE534D42:
+      return "SMB";
+    case 0x5346414F:
+    case 0x6B414653:
+      return "AFS";
+    case 0x00C36400:
+      return "CephFS";
+    default:
+      return nullptr;
+  }
+}
+
+std::string login_directory() {
+  const char* home = std::getenv("HOME");
+  return home != nullptr ? home : ".";
+}
+
+}  // namespace
+
+void enter_directory(const std::string& directory) {
+  std::string path = directory;
+  if (path == "~" || path.starts_with("~/")) path = login_directory() + path.substr(1);
+  if (chdir(path.c_str()) != 0)
+    throw Error(ErrorKind::kConfiguration, "the storage directory " + printable(path) + ": " + std::strerror(errno),
+                "check REMOTE_BACKUP_DIR; for a named volume it is the volume's mountpoint on the host");
+  if (const char* kind = network_file_system("."))
+    throw Error(ErrorKind::kRefused, printable(path) + " is on " + kind + ", where SQLite's locks cannot be trusted",
+                "run the pull against the machine whose disk it is");
+}
+
+std::vector<Candidate> discover(const Request& request) {
+  std::vector<Candidate> found = Scan(request).run();
+  if (found.empty())
+    throw Error(ErrorKind::kConfiguration, "no file in " + printable(request.directory) + " matches DATABASES",
+                "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
+  return found;
+}
+
+}  // namespace litepull

@@ -1,0 +1,37 @@
+// Finds the databases of a storage directory by name and by what lstat says of them. No file is opened here:
+// closing any descriptor on a live database would cancel SQLite's POSIX locks in this process
+// (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/protocol.h"
+
+namespace litepull {
+
+struct Candidate {
+  std::string name;  // path below the storage directory
+  std::string path;  // the same from the working directory: "./" and the name
+  uid_t uid = 0;
+  gid_t gid = 0;
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::optional<Problem> problem;  // why it must not be opened
+};
+
+// Makes the storage directory the working directory; `~/` and relative names are taken from the login
+// directory. Every later path is relative to it: Docker's volumes lie below directories that only root may
+// cross, and the agent gives root up before it opens a database. Throws Error{kConfiguration} when it is no directory, Error{kRefused} when it is
+// on a network file system, where SQLite's locks cannot be trusted.
+void enter_directory(const std::string& directory);
+
+// All entries below the working directory that `request` names, sorted by name. What matches and cannot be a database
+// to copy (a FIFO, a symbolic link, a file with two names, ...) is there with its problem. Throws
+// Error{kConfiguration} when nothing matches.
+std::vector<Candidate> discover(const Request& request);
+
+}  // namespace litepull

@@ -1,0 +1,30 @@
+// litepull-agent: runs on the server, beside the databases, for as long as one pull takes. It takes no
+// arguments: the client's request comes on standard input, the pages go out on standard output.
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "agent/session.h"
+#include "common/error.h"
+
+// libstdc++'s own prints the exception's name and brings a demangler along; we catch what we throw.
+namespace __gnu_cxx {
+void __verbose_terminate_handler();
+void __verbose_terminate_handler() { std::abort(); }
+}  // namespace __gnu_cxx
+
+int main() {
+  std::signal(SIGPIPE, SIG_IGN);
+  umask(077);
+  try {
+    litepull::check(sqlite3_initialize() == SQLITE_OK, "SQLite could not be initialized");
+    return litepull::run_session(0, 1);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "litepull-agent: %s\n", error.what());
+    return 1;
+  }
+}

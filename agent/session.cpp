@@ -1,0 +1,204 @@
+#include "agent/session.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "agent/client_watch.h"
+#include "agent/copy.h"
+#include "agent/discover.h"
+#include "agent/guard_vfs.h"
+#include "agent/outbox.h"
+#include "agent/owner.h"
+#include "agent/pin.h"
+#include "agent/source_database.h"
+#include "common/error.h"
+#include "common/frame.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
+
+Problem problem_of(const Error& error) { return {error.kind(), error.message(), error.hint()}; }
+
+// The app comes first: less processor time and disk time than it.
+void yield_to_the_app() {
+  setpriority(PRIO_PROCESS, 0, 10);
+  constexpr int kWhoProcess = 1, kBestEffort = 2, kLowest = 7;  // ioprio_set(2)
+  syscall(SYS_ioprio_set, kWhoProcess, 0, kBestEffort << 13 | kLowest);
+}
+
+Request read_request(FrameReader& reader) {
+  Frame frame;
+  require_peer(reader.next(frame) && frame.type == MessageType::kRequest, "the first message is no request");
+  return decode_request(frame.body);
+}
+
+Hello make_hello() {
+  timeval now{};
+  gettimeofday(&now, nullptr);
+  Hello hello;
+  hello.clock_unix_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_usec) / 1000;
+  hello.uid = geteuid();
+  return hello;
+}
+
+Done make_done() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto us = [](const timeval& t) { return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec); };
+  return {us(usage.ru_utime) + us(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
+}
+
+Databases open_all(GuardVfs& guard, const std::vector<Candidate>& candidates, std::vector<Unpinned>& left_out) {
+  Databases databases;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.problem) {
+      left_out.push_back({candidate.name, *candidate.problem});
+      continue;
+    }
+    try {
+      databases.push_back(std::make_unique<SourceDatabase>(guard, candidate));
+    } catch (const Error& error) {
+      left_out.push_back({candidate.name, problem_of(error)});
+    }
+  }
+  return databases;
+}
+
+// Rollback-journal databases first, since their writers wait; then the small ones, so that a large one does
+// not hold them up.
+void sort_for_copying(Databases& databases) {
+  std::sort(databases.begin(), databases.end(), [](const auto& a, const auto& b) {
+    auto key = [](const SourceDatabase& d) {
+      return std::tuple(d.journal_mode(), std::uint64_t{d.page_size()} * d.page_count(), d.name());
+    };
+    return key(*a) < key(*b);
+  });
+}
+
+DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database) {
+  DatabaseInfo info;
+  info.index = index;
+  info.name = database.name();
+  info.page_size = database.page_size();
+  info.page_count = database.page_count();
+  info.journal_mode = database.journal_mode();
+  info.wal_bytes = database.wal_bytes_at_pin();
+  return info;
+}
+
+void announce(Outbox& outbox, const Databases& databases, const std::vector<Unpinned>& left_out, SetInfo set) {
+  std::uint32_t index = 0;
+  for (const auto& database : databases) outbox.send(MessageType::kDatabase, encode(info_of(index++, *database)));
+  for (const auto& [name, problem] : left_out) {
+    DatabaseInfo info;
+    info.index = index++;
+    info.name = name.substr(0, kMaxNameBytes);
+    info.failed = true;
+    info.problem = problem;
+    outbox.send(MessageType::kDatabase, encode(info));
+  }
+  set.databases = index;
+  outbox.send(MessageType::kSet, encode(set));
+}
+
+void copy_all(Outbox& outbox, Databases& databases, const HoldPolicy& policy) {
+  for (std::uint32_t index = 0; index < databases.size(); ++index) {
+    try {
+      outbox.send(MessageType::kEnd, encode(copy_database(*databases[index], index, policy, outbox)));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kConnection) throw;
+      outbox.send(MessageType::kFailed, encode(DatabaseFailed{index, problem_of(error)}));
+    }
+    databases[index].reset();  // closes it: its locks and files are the app's alone again
+  }
+}
+
+// A database of no pages would have nothing to send; one is given by a deleted schema, say.
+void refuse_empty(Databases& databases, std::vector<Unpinned>& left_out) {
+  std::erase_if(databases, [&](const auto& database) {
+    if (database->page_count() > 0) return false;
+    left_out.push_back({database->name(), {ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended"}});
+    return true;
+  });
+}
+
+void pull(const Request& request, Outbox& outbox) {
+  enter_directory(request.directory);
+  std::vector<Candidate> candidates = discover(request);
+  become_owner(candidates);
+  outbox.send(MessageType::kHello, encode(make_hello()));
+
+  GuardVfs guard;
+  std::vector<Unpinned> left_out;
+  Databases databases = open_all(guard, candidates, left_out);
+  PinResult pinned = pin_set(databases, request.barrier_ms);
+  left_out.insert(left_out.end(), pinned.unpinned.begin(), pinned.unpinned.end());
+  refuse_empty(databases, left_out);
+  sort_for_copying(databases);
+  announce(outbox, databases, left_out, pinned.set);
+  copy_all(outbox, databases, {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes});
+  outbox.send(MessageType::kDone, encode(make_done()));
+  outbox.flush();
+}
+
+// A word every few seconds while nothing else is said, so that the client knows a long step from a dead link.
+// Only into a pipe with room: the watching thread must never wait for the network.
+void say_alive(FrameWriter& writer, int out_fd) {
+  pollfd room{out_fd, POLLOUT, 0};
+  if (::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0) writer.try_write(MessageType::kAlive);
+}
+
+int pull_or_tell(const Request& request, Outbox& outbox) {
+  try {
+    pull(request, outbox);
+    return 0;
+  } catch (const Error& error) {
+    // Without a client this throws again, and there is nobody to tell.
+    outbox.send(MessageType::kError, encode(problem_of(error)));
+    outbox.flush();
+    return 1;
+  }
+}
+
+}  // namespace
+
+int run_session(int in_fd, int out_fd) {
+  yield_to_the_app();
+  const std::string greeting = std::string(kAgentGreeting) + "\n";
+  write_all(out_fd, greeting.data(), greeting.size(), "the client's stream");
+
+  DeadlineSource source(in_fd, kDefaultSilenceMs);
+  FrameReader reader(source);
+  const Request request = read_request(reader);
+  source.set_silence_ms(request.silence_ms);
+
+  FdSink sink(out_fd, "the client's stream");
+  FrameWriter writer(sink);
+  Outbox outbox(writer, request.memory_bytes, request.compression_level);
+  ClientWatch watch(source, reader);
+  watch.start(
+      [&] { outbox.fail(std::make_exception_ptr(Error(ErrorKind::kCancelled, "the client is gone"))); },
+      [&] { say_alive(writer, out_fd); });
+  int status = 1;
+  try {
+    status = pull_or_tell(request, outbox);
+  } catch (const Error&) {
+  }
+  // Not by returning: two other threads use what lives here, and one may be stuck in a write to a dead link.
+  _exit(status);
+}
+
+}  // namespace litepull

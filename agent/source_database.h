@@ -1,0 +1,69 @@
+// One database of the server, opened through the guard VFS, and the read transaction that pins it.
+//
+// Two connections, because a transaction that took the write lock cannot go back to reading: `reader_` is
+// pinned and copied from; `locker_` holds the write lock for the moment in which the whole set is pinned.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "agent/discover.h"
+#include "agent/guard_vfs.h"
+#include "agent/sqlite.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+class SourceDatabase {
+ public:
+  // Opens and probes. Throws Error with the reason and the remedy when `candidate` is no database that can be
+  // copied safely. `guard` must outlive this.
+  SourceDatabase(GuardVfs& guard, const Candidate& candidate);
+  ~SourceDatabase();
+  SourceDatabase(SourceDatabase&&) noexcept = default;
+
+  const std::string& name() const { return name_; }
+  JournalMode journal_mode() const { return journal_mode_; }
+
+  // Tries to hold the write lock; nothing is ever written under it. False when another writer has it.
+  [[nodiscard]] bool try_lock();
+  void unlock() noexcept;
+
+  // Starts the read transaction (waiting for a committing rollback-mode writer), or restarts it.
+  void pin();
+  // Ends it. pinned_us() then says how long it lasted.
+  void release();
+
+  // While pinned:
+  std::uint64_t pinned_since_us() const { return pinned_since_us_; }  // monotonic clock
+  std::uint32_t page_size() const { return page_size_; }
+  std::uint32_t page_count() const { return page_count_; }
+  std::uint64_t wal_bytes_at_pin() const { return wal_bytes_at_pin_; }
+  std::uint64_t hold_us() const { return hold_us_; }  // after release
+  sqlite3* reader() { return reader_.get(); }
+
+  std::uint64_t wal_bytes() const;  // size of the -wal file now; 0 without one
+
+ private:
+  void probe();
+  std::uint32_t pragma(const char* statement);
+
+  GuardVfs* guard_;
+  std::string name_;
+  std::string path_;
+  bool made_sidecars_ = false;
+  JournalMode journal_mode_ = JournalMode::kRollback;
+  Connection reader_;
+  Connection locker_;
+  bool pinned_ = false;
+  std::uint64_t pinned_since_us_ = 0;
+  std::uint64_t hold_us_ = 0;
+  std::uint32_t page_size_ = 0;
+  std::uint32_t page_count_ = 0;
+  std::uint64_t wal_bytes_at_pin_ = 0;
+};
+
+// What went wrong with a database, in words for its user, from SQLite's error.
+Problem describe(const SqliteError& error, const std::string& path);
+
+}  // namespace litepull

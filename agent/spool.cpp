@@ -1,0 +1,78 @@
+#include "agent/spool.h"
+
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+namespace litepull {
+namespace {
+
+constexpr const char* kShown = "the spool file";
+
+std::uint64_t usable_bytes(const struct statvfs& disk) {
+  const std::uint64_t available = disk.f_bavail * disk.f_frsize;
+  const std::uint64_t reserve = std::max(Spool::kReserveBytes, disk.f_blocks * disk.f_frsize / 20);
+  return available > reserve ? available - reserve : 0;
+}
+
+bool in_memory(const char* directory) {
+  constexpr unsigned long kTmpfs = 0x01021994, kRamfs = 0x858458F6;  // statfs(2)
+  struct statfs status {};
+  if (statfs(directory, &status) != 0) return true;
+  const auto type = static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL;
+  return type == kTmpfs || type == kRamfs;
+}
+
+Fd open_unlinked(const std::string& directory) {
+#ifdef O_TMPFILE
+  const int unnamed = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+  if (unnamed >= 0) return Fd(unnamed);
+#endif
+  std::string path = directory + "/litepull-XXXXXX";
+  Fd file(mkostemp(path.data(), O_CLOEXEC));
+  if (file) unlink(path.c_str());
+  return file;
+}
+
+// On the directory with the most room; memory is not a disk.
+Fd open_where_it_fits(std::uint64_t bytes) {
+  const char* chosen = std::getenv("TMPDIR");
+  std::string best;
+  std::uint64_t most = bytes;
+  for (const char* directory : {chosen, "/var/tmp", "/tmp"}) {
+    struct statvfs disk {};
+    if (directory == nullptr || in_memory(directory) || statvfs(directory, &disk) != 0) continue;
+    if (usable_bytes(disk) < most || access(directory, W_OK | X_OK) != 0) continue;
+    most = usable_bytes(disk) + 1;
+    best = directory;
+  }
+  return best.empty() ? Fd() : open_unlinked(best);
+}
+
+}  // namespace
+
+bool Spool::reserve(std::uint64_t bytes) {
+  if (!file_) {
+    file_ = open_where_it_fits(bytes);
+    return static_cast<bool>(file_);
+  }
+  struct statvfs disk {};
+  return fstatvfs(file_.get(), &disk) == 0 && usable_bytes(disk) >= bytes;
+}
+
+std::uint64_t Spool::append(ByteView data) {
+  const std::uint64_t offset = end_;
+  pwrite_all(file_.get(), data.data(), data.size(), offset, kShown);
+  end_ += data.size();
+  return offset;
+}
+
+void Spool::read(std::uint64_t offset, std::uint8_t* out, std::size_t size) const {
+  pread_all(file_.get(), out, size, offset, kShown);
+}
+
+}  // namespace litepull

@@ -1,0 +1,30 @@
+// An unlinked temporary file for pages that must leave a database faster than the network takes them.
+#pragma once
+
+#include <cstdint>
+
+#include "common/bytes.h"
+#include "common/posix.h"
+
+namespace litepull {
+
+// One thread writes, another reads what was written before. The file has no name, so that no way of dying
+// leaves it behind; it is never in the storage directory.
+class Spool {
+ public:
+  // Opens the file at the first call. False when no directory has room for `bytes` more beside a reserve
+  // (kReserveBytes, and a twentieth of the disk); then nothing has changed.
+  [[nodiscard]] bool reserve(std::uint64_t bytes);
+
+  // Returns the offset at which `data` can be read again.
+  std::uint64_t append(ByteView data);
+  void read(std::uint64_t offset, std::uint8_t* out, std::size_t size) const;
+
+  static constexpr std::uint64_t kReserveBytes = 256ULL << 20;
+
+ private:
+  Fd file_;
+  std::uint64_t end_ = 0;
+};
+
+}  // namespace litepull

@@ -1,0 +1,48 @@
+#include "agent/sqlite.h"
+
+namespace litepull {
+namespace {
+
+void require_ok(int code, sqlite3* connection) {
+  if (code == SQLITE_OK) return;
+  throw SqliteError(code & 0xFF, connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code));
+}
+
+}  // namespace
+
+Connection open_connection(const std::string& path, int flags, const char* vfs) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, vfs);
+  Connection connection(raw);  // to be closed even when opening failed
+  require_ok(code, raw);
+  return connection;
+}
+
+void execute(sqlite3* connection, const char* sql) {
+  require_ok(sqlite3_exec(connection, sql, nullptr, nullptr, nullptr), connection);
+}
+
+Statement::Statement(sqlite3* connection, const char* sql) : connection_(connection) {
+  sqlite3_stmt* raw = nullptr;
+  require_ok(sqlite3_prepare_v2(connection, sql, -1, &raw, nullptr), connection);
+  statement_.reset(raw);
+}
+
+bool Statement::step() {
+  const int code = sqlite3_step(statement_.get());
+  if (code == SQLITE_ROW) return true;
+  if (code != SQLITE_DONE) require_ok(code, connection_);
+  return false;
+}
+
+std::string Statement::text() const {
+  const auto* value = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), 0));
+  return value != nullptr ? value : "";
+}
+
+ByteView Statement::blob() const {
+  const auto* value = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_.get(), 0));
+  return {value, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), 0))};
+}
+
+}  // namespace litepull

@@ -1,0 +1,53 @@
+// The little of SQLite's C interface that the agent needs, owned and checked. SQLiteCpp serves the client; here
+// it would bring iostreams and 0.7 MB with it.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "common/bytes.h"
+
+namespace litepull {
+
+class SqliteError : public std::exception {
+ public:
+  SqliteError(int code, std::string message) : code_(code), message_(std::move(message)) {}
+  int code() const { return code_; }  // primary result code, https://sqlite.org/rescode.html
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  int code_;
+  std::string message_;
+};
+
+struct ConnectionCloser {
+  void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
+};
+using Connection = std::unique_ptr<sqlite3, ConnectionCloser>;
+
+// Throws SqliteError; `flags` as of sqlite3_open_v2.
+Connection open_connection(const std::string& path, int flags, const char* vfs);
+void execute(sqlite3* connection, const char* sql);
+
+// One prepared statement; its connection must outlive it. Errors are thrown as SqliteError.
+class Statement {
+ public:
+  Statement(sqlite3* connection, const char* sql);
+  [[nodiscard]] bool step();  // false at the end of the rows
+  std::int64_t integer() const { return sqlite3_column_int64(statement_.get(), 0); }
+  std::string text() const;
+  ByteView blob() const;  // valid until the next step
+
+ private:
+  struct Finalizer {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  sqlite3* connection_;
+  std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
+};
+
+}  // namespace litepull

@@ -1,0 +1,43 @@
+// One app's backup, from its configuration to a pruned store.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/cancel.h"
+#include "client/config.h"
+#include "client/manifest.h"
+#include "client/progress.h"
+#include "client/prune.h"
+#include "client/verify.h"
+
+namespace litepull {
+
+struct BackupOptions {
+  VerifyMode verify = VerifyMode::kFull;
+  std::string label;  // as is_label accepts it; may be empty
+  std::string agent_path;
+};
+
+// Printable, at most 64 bytes.
+bool is_label(const std::string& label);
+
+struct BackupResult {
+  std::string path;  // of the published snapshot
+  Manifest manifest;
+  std::vector<std::string> removed;  // older snapshots, by retention
+  std::string note;                  // why nothing was pruned, when that is worth a word
+};
+
+// Pulls, publishes, verifies, prunes. Throws Error when nothing was published; what went wrong later is in the
+// manifest. Everything taken by reference must outlive the call.
+BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel, Progress& progress,
+                        spdlog::logger& log);
+
+// 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for.
+int exit_code(const BackupResult& result);
+
+}  // namespace litepull

@@ -1,0 +1,155 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "client/agent_file.h"
+#include "client/commands.h"
+#include "client/console.h"
+#include "client/jobs.h"
+
+namespace litepull {
+namespace {
+
+// What became of one configuration.
+struct Outcome {
+  std::string name;  // the app's, or the file's when that could not be read
+  std::unique_ptr<BackupResult> result;
+  std::unique_ptr<Error> error;
+  int exit_code = 1;
+};
+
+void run_one(const std::string& file, const BackupCommand& command, const Cancel& cancel, Board& board,
+             spdlog::logger& log, Outcome& outcome) {
+  outcome.name = printable(file);
+  outcome.error = error_of([&] {
+    cancel.throw_if_requested();
+    const Config config = load_config(file, command.common.environment);
+    outcome.name = config.app_name;
+    for (const std::string& warning : config.warnings) log.warn("{}", warning);
+    Progress progress(board, config.app_name);
+    outcome.result = std::make_unique<BackupResult>(run_backup(config, command.options, cancel, progress, log));
+  });
+  outcome.exit_code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.result);
+  if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
+}
+
+nlohmann::ordered_json to_json(const Outcome& outcome) {
+  nlohmann::ordered_json out;
+  out["app"] = outcome.name;
+  out["exit_code"] = outcome.exit_code;
+  if (outcome.error) {
+    out["snapshot"] = nullptr;
+    out["error"] = {{"message", outcome.error->message()}, {"hint", outcome.error->hint()}};
+    return out;
+  }
+  const Manifest& manifest = outcome.result->manifest;
+  out["snapshot"] = outcome.result->path;
+  out["label"] = manifest.label;
+  out["duration_s"] = manifest.duration_s;
+  out["set_consistency"] = manifest.set_consistency;
+  out["skew_ms"] = manifest.skew_ms;
+  out["lock_hold_ms"] = manifest.lock_hold_ms;
+  out["verified"] = verified_text(manifest.verified);
+  out["wire"] = {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}};
+  out["databases"] = nlohmann::ordered_json::array();
+  for (const Manifest::Database& database : manifest.databases) out["databases"].push_back(database_json(database));
+  out["removed"] = outcome.result->removed;
+  if (!outcome.result->note.empty()) out["note"] = outcome.result->note;
+  return out;
+}
+
+std::uint64_t total_bytes(const Manifest& manifest) {
+  std::uint64_t total = 0;
+  for (const Manifest::Database& database : manifest.databases) total += database.bytes;
+  return total;
+}
+
+std::string state_of(const Manifest::Database& database) {
+  return database.error ? "MISSING" : database.verified == Verified::kFailed ? "DAMAGED" : std::string(verified_text(database.verified));
+}
+
+// One line, for cron's mail and for the foot of the table.
+std::string summary(const Outcome& outcome) {
+  if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, outcome.error->message());
+  const Manifest& manifest = outcome.result->manifest;
+  const auto bad = std::count_if(manifest.databases.begin(), manifest.databases.end(), [](const auto& database) {
+    return database.error || database.verified == Verified::kFailed;
+  });
+  std::string line = fmt::format("{}: {}  {} {}, {} in {}, verified: {}", outcome.name, manifest.snapshot,
+                                 manifest.databases.size(), manifest.databases.size() == 1 ? "database" : "databases",
+                                 format_bytes(total_bytes(manifest)), format_duration(manifest.duration_s),
+                                 verified_text(manifest.verified));
+  if (bad > 0) line += fmt::format(", {} BAD", bad);
+  if (!outcome.result->removed.empty()) line += fmt::format(", {} old removed", outcome.result->removed.size());
+  if (!outcome.result->note.empty()) line += "; " + outcome.result->note;
+  return line;
+}
+
+void print_table(const Outcome& outcome) {
+  if (outcome.error) return;
+  std::size_t width = 8;
+  for (const auto& database : outcome.result->manifest.databases) width = std::max(width, printable(database.name).size());
+  fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", "database", width, "size", "pages", "held", "verified");
+  for (const auto& database : outcome.result->manifest.databases)
+    fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", printable(database.name), width, format_bytes(database.bytes), database.pages,
+               format_duration(database.hold_s), state_of(database));
+  fmt::print("{}\n", outcome.result->path);
+}
+
+void print(const std::vector<Outcome>& outcomes, const CommonOptions& options) {
+  if (options.json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const Outcome& outcome : outcomes) all.push_back(to_json(outcome));
+    const auto& shown = outcomes.size() == 1 ? all[0] : all;
+    fmt::print("{}\n", shown.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  if (options.quiet) return;
+  const bool table = isatty(STDOUT_FILENO) != 0;
+  for (const Outcome& outcome : outcomes) {
+    if (table) print_table(outcome);
+    fmt::print("{}\n", summary(outcome));
+  }
+}
+
+}  // namespace
+
+int exit_code_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kConfiguration: return 2;
+    case ErrorKind::kConnection: return 3;
+    case ErrorKind::kBusy: return 5;
+    case ErrorKind::kFailed:
+    case ErrorKind::kPeer:
+    case ErrorKind::kCorrupt:
+    case ErrorKind::kRefused:
+    case ErrorKind::kCancelled: return 1;
+  }
+  return 1;
+}
+
+int backup_command(const BackupCommand& command) {
+  const CommonOptions& common = command.common;
+  Board board(stderr, isatty(STDERR_FILENO) != 0 && !common.quiet);
+  const auto log = make_log(board, common.log_file);
+  BackupCommand resolved = command;
+  resolved.options.agent_path = find_agent(command.options.agent_path);
+
+  Cancel cancel;
+  std::vector<Outcome> outcomes(common.configs.size());
+  run_jobs(outcomes.size(), command.parallel, cancel,
+           [&](std::size_t i) { run_one(common.configs[i], resolved, cancel, board, *log, outcomes[i]); });
+
+  std::vector<int> codes;
+  for (const Outcome& outcome : outcomes) {
+    codes.push_back(outcome.exit_code);
+    log->info("{}", summary(outcome));
+  }
+  print(outcomes, common);
+  return worst_exit_code(codes);
+}
+
+}  // namespace litepull

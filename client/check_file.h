@@ -1,0 +1,32 @@
+// What a database file is worth, found out by SQLite itself. A file from a server may be hostile, so this is
+// for a process of its own with limits (client/verify.h starts it); the file is opened as immutable and
+// nothing is written.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace litepull {
+
+struct FileCheck {
+  struct Table {
+    std::string name;
+    std::int64_t rows = 0;
+  };
+
+  bool ok = false;
+  std::vector<std::string> problems;  // what the integrity check said, the first few
+  std::int64_t foreign_key_violations = 0;
+  std::vector<Table> tables;  // ordinary tables, by name
+};
+
+enum class CheckDepth { kQuick, kFull };  // PRAGMA quick_check or integrity_check
+
+// Never throws for what is in the file: a file that cannot be read is one with a problem.
+FileCheck check_file(const std::string& path, CheckDepth depth);
+
+// The hidden command behind client/verify.h: limits this process, checks, prints the result as JSON.
+int check_file_command(const std::string& path, CheckDepth depth, std::uint64_t size_bytes);
+
+}  // namespace litepull

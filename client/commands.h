@@ -1,0 +1,39 @@
+// The commands as a user types them: what each does with its configurations, and how the result is shown.
+// Results go to stdout, progress and logs to stderr; each function returns the process's exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "client/backup.h"
+#include "client/env_file.h"
+
+namespace litepull {
+
+struct CommonOptions {
+  std::vector<std::string> configs;
+  Environment environment;
+  bool json = false;
+  bool quiet = false;
+  std::string log_file;  // empty: none
+};
+
+struct BackupCommand {
+  CommonOptions common;
+  BackupOptions options;
+  int parallel = 2;
+};
+
+struct CleanupCommand {
+  CommonOptions common;
+  bool dry_run = false;
+};
+
+int backup_command(const BackupCommand& command);
+int list_command(const CommonOptions& options);
+int cleanup_command(const CleanupCommand& command);
+
+// The exit code of an error that ended a job; see the README's table.
+int exit_code_of(ErrorKind kind);
+
+}  // namespace litepull

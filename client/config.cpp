@@ -1,0 +1,422 @@
+#include "client/config.h"
+
+#include <arpa/inet.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::size_t kMaxAppNameBytes = 64;
+constexpr std::size_t kMaxHostBytes = 253;  // RFC 1035, section 2.3.4, as text
+constexpr std::size_t kMaxUserBytes = 255;
+constexpr std::size_t kMaxPathBytes = 4096;
+constexpr std::size_t kMaxGlobs = 64;
+constexpr std::size_t kMaxGlobBytes = 255;
+constexpr std::size_t kMaxShownBytes = 120;
+constexpr std::size_t kNearMissEdits = 2;
+
+struct Key {
+  std::string_view name;
+  const char* example;
+};
+
+constexpr std::string_view kKeys[] = {
+    "APP_NAME",          "WORKSPACE_DIR",     "LOCAL_BACKUP_ROOT", "SERVER_USER",       "SERVER_HOST",
+    "SERVER_PORT",       "REMOTE_BACKUP_DIR", "SSH_KEY",           "SSH_KNOWN_HOSTS",   "TRANSPORT",
+    "DATABASES",         "EXCLUDE",           "RETENTION_DAYS",    "CONNECT_TIMEOUT",   "IDLE_TIMEOUT",
+    "COMPRESSION_LEVEL", "HOLD_MAX_SECONDS",  "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS"};
+
+constexpr Key kAppName{"APP_NAME", "APP_NAME=billing"};
+constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/backups\""};
+constexpr Key kRemoteBackupDir{"REMOTE_BACKUP_DIR", "REMOTE_BACKUP_DIR=/var/lib/billing/storage"};
+constexpr Key kServerUser{"SERVER_USER", "SERVER_USER=deploy"};
+constexpr Key kServerHost{"SERVER_HOST", "SERVER_HOST=billing.example.com"};
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_word(std::string_view text, std::string_view also) {
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return is_alphanumeric(c) || also.find(c) != std::string_view::npos; });
+}
+
+bool is_ipv6(const std::string& host) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
+bool is_in_home(std::string_view path) {
+  return path == "~" || path.starts_with("~/");
+}
+
+std::string shown(std::string_view value) {
+  const bool cut = value.size() > kMaxShownBytes;
+  return "'" + printable(value.substr(0, kMaxShownBytes)) + (cut ? "...'" : "'");
+}
+
+std::string joined(const std::string& directory, const std::string& path) {
+  return directory.ends_with('/') ? directory + path : directory + "/" + path;
+}
+
+std::string without_end_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+std::vector<std::string> split(std::string_view text, std::string_view separators) {
+  std::vector<std::string> parts;
+  for (;;) {
+    text.remove_prefix(std::min(text.find_first_not_of(separators), text.size()));
+    if (text.empty()) return parts;
+    const std::size_t end = std::min(text.find_first_of(separators), text.size());
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+}
+
+std::string upper_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return out;
+}
+
+// Levenshtein distance, a row at a time.
+std::size_t edits_between(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= from.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= to.size(); ++j) {
+      const std::size_t replaced = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+// The key that `name` was probably meant to be, else empty.
+std::string_view near_key(std::string_view name) {
+  std::string_view nearest;
+  std::size_t fewest = kNearMissEdits + 1;
+  for (const std::string_view key : kKeys) {
+    if (name.size() > key.size() + kNearMissEdits) continue;
+    const std::size_t edits = edits_between(upper_case(name), key);
+    if (edits < fewest) nearest = key;
+    fewest = std::min(edits, fewest);
+  }
+  return nearest;
+}
+
+bool is_known(std::string_view name) {
+  return std::find(std::begin(kKeys), std::end(kKeys), name) != std::end(kKeys);
+}
+
+// Reads each key out of the parsed file. Methods named read_* fill the configuration, all others only look.
+class Reader {
+ public:
+  Reader(const std::string& path, EnvFile env, const Environment& environment);
+  Config read() &&;
+
+ private:
+  void read_identity();
+  void read_server();
+  void read_local_directories();
+  void read_remote_directory();
+  void read_ssh_files();
+  void read_choice_of_databases();
+  void read_numbers();
+  void read_unknown_keys();
+  void read_transport();
+
+  const EnvAssignment* find(std::string_view name) const;
+  const EnvAssignment* find_filled(std::string_view name) const;
+  const EnvAssignment& required(const Key& key) const;
+  const EnvAssignment* required_for_ssh(const Key& key) const;
+  std::string host(const EnvAssignment& entry) const;
+  std::string ssh_file(const EnvAssignment& entry) const;
+  void require_readable_file(const EnvAssignment& entry, const std::string& path) const;
+  std::vector<std::string> globs(const EnvAssignment& entry) const;
+  void require_glob(const EnvAssignment& entry, const std::string& glob) const;
+  void require_path(const EnvAssignment& entry) const;
+  std::optional<int> number(std::string_view name, int least, int most) const;
+  int number(std::string_view name, int least, int most, int otherwise) const;
+
+  [[noreturn]] void missing(const Key& key) const;
+  [[noreturn]] void refuse(const EnvAssignment& entry, const std::string& rule,
+                           const std::string& hint) const;
+  std::string at(const EnvAssignment& entry) const { return file_ + ":" + std::to_string(entry.line) + ": "; }
+
+  const std::string file_;  // safe to print
+  const EnvFile env_;
+  const Environment& environment_;
+  Config config_;
+};
+
+Reader::Reader(const std::string& path, EnvFile env, const Environment& environment)
+    : file_(printable(path)), env_(std::move(env)), environment_(environment) {
+  config_.file = path;
+  config_.warnings = env_.warnings;
+}
+
+// The order is that of what depends on what: the transport decides which keys are required, and the
+// workspace is what relative paths start from.
+Config Reader::read() && {
+  read_identity();
+  read_transport();
+  read_server();
+  read_local_directories();
+  read_remote_directory();
+  read_choice_of_databases();
+  read_numbers();
+  read_ssh_files();
+  read_unknown_keys();
+  return std::move(config_);
+}
+
+void Reader::read_identity() {
+  const EnvAssignment& entry = required(kAppName);
+  const std::string& name = entry.value;
+  if (name.size() > kMaxAppNameBytes || !is_alphanumeric(name[0]) || !is_word(name, "._-"))
+    refuse(entry, "must be letters, digits, '.', '_' and '-', starting with a letter or digit, at most 64",
+           "choose a plain name; snapshots go to LOCAL_BACKUP_ROOT/APP_NAME: APP_NAME=billing");
+  config_.app_name = name;
+}
+
+void Reader::read_transport() {
+  const EnvAssignment* entry = find("TRANSPORT");
+  if (entry == nullptr || entry->value == "ssh") return;
+  if (entry->value != "local")
+    refuse(*entry, "must be 'ssh' or 'local'", "write TRANSPORT=ssh, or remove the line");
+  config_.transport = Transport::kLocal;
+}
+
+void Reader::read_server() {
+  if (const EnvAssignment* user = required_for_ssh(kServerUser)) {
+    if (user->value.size() > kMaxUserBytes || user->value[0] == '-' || !is_word(user->value, "._-"))
+      refuse(*user, "must be letters, digits, '.', '_' and '-', not starting with '-'",
+             "write the name you log in with: SERVER_USER=deploy");
+    config_.server_user = user->value;
+  }
+  if (const EnvAssignment* entry = required_for_ssh(kServerHost)) config_.server_host = host(*entry);
+  config_.server_port = static_cast<std::uint16_t>(number("SERVER_PORT", 1, 65535, config_.server_port));
+}
+
+void Reader::read_local_directories() {
+  if (const EnvAssignment* workspace = find_filled("WORKSPACE_DIR")) {
+    require_path(*workspace);
+    if (!workspace->value.starts_with('/'))
+      refuse(*workspace, "must be absolute",
+             "start it with '/' or \"$HOME/\"; '~' counts only outside quotes");
+    config_.workspace_dir = without_end_slashes(workspace->value);
+  }
+  const EnvAssignment& root = required(kLocalBackupRoot);
+  require_path(root);
+  if (is_in_home(root.value))
+    refuse(root, "has a '~' in quotes, which stays a '~'", "write \"$HOME/...\", or '~' outside the quotes");
+  const bool absolute = root.value.starts_with('/');
+  if (!absolute && config_.workspace_dir.empty())
+    refuse(root, "must be absolute when WORKSPACE_DIR is not set",
+           "start it with '/' or \"$HOME/\", or set WORKSPACE_DIR");
+  config_.local_backup_root =
+      without_end_slashes(absolute ? root.value : joined(config_.workspace_dir, root.value));
+}
+
+void Reader::read_remote_directory() {
+  const EnvAssignment& entry = required(kRemoteBackupDir);
+  require_path(entry);
+  if (config_.transport == Transport::kLocal && !entry.value.starts_with('/'))
+    refuse(entry, "must be absolute when TRANSPORT is 'local'", "start it with '/' or \"$HOME/\"");
+  if (config_.transport == Transport::kSsh && entry.tilde_expanded)
+    config_.warnings.push_back(at(entry) +
+                               "REMOTE_BACKUP_DIR begins with '~' outside quotes, which is this " +
+                               "machine's home directory; for the server's write '~/...' in quotes");
+  config_.remote_backup_dir = entry.value;
+}
+
+void Reader::read_ssh_files() {
+  if (const EnvAssignment* key = find_filled("SSH_KEY")) config_.ssh_key = ssh_file(*key);
+  if (const EnvAssignment* hosts = find_filled("SSH_KNOWN_HOSTS")) config_.ssh_known_hosts = ssh_file(*hosts);
+}
+
+void Reader::read_choice_of_databases() {
+  if (const EnvAssignment* databases = find("DATABASES")) config_.databases = globs(*databases);
+  if (const EnvAssignment* exclude = find_filled("EXCLUDE")) config_.exclude = globs(*exclude);
+}
+
+void Reader::read_numbers() {
+  config_.retention_days = number("RETENTION_DAYS", 1, 36500, config_.retention_days);
+  config_.connect_timeout_s = number("CONNECT_TIMEOUT", 1, 3600, config_.connect_timeout_s);
+  config_.idle_timeout_s = number("IDLE_TIMEOUT", 1, 86400, config_.idle_timeout_s);
+  config_.compression_level = number("COMPRESSION_LEVEL", -7, 19);
+  config_.hold_max_s = number("HOLD_MAX_SECONDS", 1, 86400, config_.hold_max_s);
+  config_.wal_growth_max_mb = number("WAL_GROWTH_MAX_MB", 1, 1024 * 1024, config_.wal_growth_max_mb);
+  // A lock that is had already is held while the next is waited for: writers feel every millisecond.
+  config_.barrier_ms = number("BARRIER_TIMEOUT_MS", 0, 10000, config_.barrier_ms);
+}
+
+// A warning only, since the old script's files may hold what only the script read. A variable that later
+// lines are made from is in use, unless its name is nearly that of a key.
+void Reader::read_unknown_keys() {
+  for (const EnvAssignment& entry : env_.assignments) {
+    if (is_known(entry.name)) continue;
+    const std::string_view meant = near_key(entry.name);
+    if (meant.empty() && entry.referenced) continue;
+    std::string warning = at(entry) + entry.name + " is not a key of litepull";
+    if (!meant.empty()) warning += "; did you mean " + std::string(meant) + "?";
+    config_.warnings.push_back(std::move(warning));
+  }
+}
+
+const EnvAssignment* Reader::find(std::string_view name) const {
+  for (const EnvAssignment& entry : env_.assignments)
+    if (entry.name == name) return &entry;
+  return nullptr;
+}
+
+const EnvAssignment* Reader::find_filled(std::string_view name) const {
+  const EnvAssignment* entry = find(name);
+  return entry == nullptr || entry->value.empty() ? nullptr : entry;
+}
+
+const EnvAssignment& Reader::required(const Key& key) const {
+  const EnvAssignment* entry = find(key.name);
+  if (entry == nullptr) missing(key);
+  if (entry->value.empty())
+    throw Error(ErrorKind::kConfiguration, at(*entry) + entry->name + " is empty",
+                std::string("give it a value, for example: ") + key.example);
+  return *entry;
+}
+
+// Null only when the transport does not need the key and the file does not set it.
+const EnvAssignment* Reader::required_for_ssh(const Key& key) const {
+  return config_.transport == Transport::kSsh ? &required(key) : find_filled(key.name);
+}
+
+std::string Reader::host(const EnvAssignment& entry) const {
+  std::string name = entry.value;
+  if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
+  if (name.empty() || name.size() > kMaxHostBytes || name[0] == '-' || !is_word(name, ".:_-"))
+    refuse(entry, "must be a host name or an IP address",
+           "write the name alone; the user goes in SERVER_USER");
+  if (name.find(':') != std::string::npos && !is_ipv6(name))
+    refuse(entry, "must be a host name or an IP address",
+           "put the port in SERVER_PORT: SERVER_HOST=billing.example.com and SERVER_PORT=2222");
+  return name;
+}
+
+std::string Reader::ssh_file(const EnvAssignment& entry) const {
+  require_path(entry);
+  std::string path = entry.value;
+  if (is_in_home(path)) {
+    const auto home = environment_.find("HOME");
+    if (home == environment_.end())
+      refuse(entry, "begins with '~', but HOME is not set", "write it absolute");
+    path.replace(0, 1, home->second);
+  }
+  if (!path.starts_with('/') && config_.workspace_dir.empty())
+    refuse(entry, "must be absolute when WORKSPACE_DIR is not set", "start it with '/' or '~/'");
+  if (!path.starts_with('/')) path = joined(config_.workspace_dir, path);
+  if (config_.transport == Transport::kSsh) require_readable_file(entry, path);
+  return path;
+}
+
+void Reader::require_readable_file(const EnvAssignment& entry, const std::string& path) const {
+  const std::string found = " (" + printable(path) + ")";
+  const Fd fd(
+      retry_eintr([&] { return ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); }));
+  if (!fd) {
+    const std::string cause = std::strerror(errno);
+    refuse(entry, "cannot be opened" + found + ": " + cause,
+           "check the path, and that you may read that file");
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
+    refuse(entry, "is not a regular file" + found, "name the file itself, such as ~/.ssh/id_ed25519");
+}
+
+std::vector<std::string> Reader::globs(const EnvAssignment& entry) const {
+  std::vector<std::string> patterns = split(entry.value, " \t");
+  if (patterns.empty()) refuse(entry, "holds no pattern", "name one, or remove the line for the default");
+  if (patterns.size() > kMaxGlobs)
+    refuse(entry, "holds more than 64 patterns", "say it with fewer, wider ones");
+  for (const std::string& pattern : patterns) require_glob(entry, pattern);
+  return patterns;
+}
+
+// What could never match a database is refused too: it would silently choose nothing.
+void Reader::require_glob(const EnvAssignment& entry, const std::string& glob) const {
+  if (glob.size() > kMaxGlobBytes) refuse(entry, "holds a pattern of more than 255 bytes", "use '*'");
+  if (!is_clean_utf8(glob)) refuse(entry, "holds bytes that are not plain text", "save the file as UTF-8");
+  if (glob.starts_with('/'))
+    refuse(entry, "holds a pattern that starts with '/'",
+           "patterns start at REMOTE_BACKUP_DIR: remove the '/'");
+  if (glob.ends_with('/') || glob.find("//") != std::string::npos)
+    refuse(entry, "holds a pattern with an empty name between or after '/'",
+           "for all below write directory/**");
+  for (const std::string& part : split(glob, "/"))
+    if (part == "." || part == "..")
+      refuse(entry, "holds a pattern with '" + part + "' for a directory",
+             "patterns start at REMOTE_BACKUP_DIR and stay below it: remove '" + part + "/'");
+}
+
+void Reader::require_path(const EnvAssignment& entry) const {
+  if (!is_clean_utf8(entry.value))
+    refuse(entry, "holds control characters or is not UTF-8", "retype the path, and save the file as UTF-8");
+  if (entry.value.size() > kMaxPathBytes) refuse(entry, "is longer than a path can be", "check the line");
+}
+
+std::optional<int> Reader::number(std::string_view name, int least, int most) const {
+  const EnvAssignment* entry = find(name);
+  if (entry == nullptr) return std::nullopt;
+  const std::string& text = entry->value;
+  int value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size() || value < least || value > most)
+    refuse(*entry, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most),
+           "write digits only, or remove the line for the default");
+  return value;
+}
+
+int Reader::number(std::string_view name, int least, int most, int otherwise) const {
+  return number(name, least, most).value_or(otherwise);
+}
+
+void Reader::missing(const Key& key) const {
+  std::string hint = std::string("add a line such as: ") + key.example;
+  for (const EnvAssignment& entry : env_.assignments)
+    if (!is_known(entry.name) && near_key(entry.name) == key.name)
+      hint = "line " + std::to_string(entry.line) + " sets " + entry.name + "; did you mean " +
+             std::string(key.name) + "?";
+  throw Error(ErrorKind::kConfiguration, file_ + ": " + std::string(key.name) + " is missing", hint);
+}
+
+void Reader::refuse(const EnvAssignment& entry, const std::string& rule, const std::string& hint) const {
+  throw Error(ErrorKind::kConfiguration, at(entry) + entry.name + " " + shown(entry.value) + " " + rule,
+              hint);
+}
+
+}  // namespace
+
+Config load_config(const std::string& path, const Environment& environment) {
+  EnvFile env = parse_env(read_env_text(path), printable(path), environment);
+  return Reader(path, std::move(env), environment).read();
+}
+
+std::span<const std::string_view> config_keys() {
+  return kKeys;
+}
+
+}  // namespace litepull

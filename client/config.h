@@ -1,0 +1,49 @@
+// The second step of a run: what the names of one `.env` file mean. Everything after it can rely on the
+// rules below; whatever breaks one is Error{kConfiguration} with file, line, value and remedy. Only files
+// named by SSH_KEY and SSH_KNOWN_HOSTS are looked at; nothing is created and nothing is run.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/env_file.h"
+
+namespace litepull {
+
+enum class Transport { kSsh, kLocal };
+
+// Paths and globs are UTF-8 without control characters.
+struct Config {
+  std::string file;               // as it was named
+  std::string app_name;           // [A-Za-z0-9][A-Za-z0-9._-]{0,63}: safe as a directory's name
+  std::string workspace_dir;      // absolute, or empty when not set
+  std::string local_backup_root;  // absolute, without a '/' at the end
+  std::string server_user;        // this and server_host may be empty when transport is kLocal
+  std::string server_host;        // a host name or address; an IPv6 address without brackets
+  std::uint16_t server_port = 22;
+  std::string remote_backup_dir;       // a leading `~/` is the server's home and still to be expanded there
+  std::optional<std::string> ssh_key;  // absolute; this and the next were readable files when
+  std::optional<std::string> ssh_known_hosts;  // transport is kSsh
+  Transport transport = Transport::kSsh;
+  std::vector<std::string> databases{"*.sqlite3"};  // globs as in common/glob.h, never empty
+  std::vector<std::string> exclude;
+  int retention_days = 7;
+  int connect_timeout_s = 15;
+  int idle_timeout_s = 60;
+  std::optional<int> compression_level;  // as in zstd; chosen by the program when not set
+  int hold_max_s = 600;                  // the longest a read transaction may pin a WAL
+  int wal_growth_max_mb = 256;           // the most a WAL may grow by while it is pinned
+  int barrier_ms = 2000;                 // the longest to wait for the write locks of the whole set
+  std::vector<std::string> warnings;     // for a person, safe to print; the run goes on
+};
+
+Config load_config(const std::string& path, const Environment& environment);
+
+// Every key that has a meaning.
+std::span<const std::string_view> config_keys();
+
+}  // namespace litepull

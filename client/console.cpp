@@ -1,0 +1,54 @@
+#include "client/console.h"
+
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
+
+#include <mutex>
+#include <vector>
+
+namespace litepull {
+namespace {
+
+class BoardSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit BoardSink(Board& board) : board_(board) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    const std::string prefix = message.level >= spdlog::level::err ? "error: " : "warning: ";
+    board_.say("litepull: " + prefix + std::string(message.payload.begin(), message.payload.end()));
+  }
+  void flush_() override {}
+
+ private:
+  Board& board_;
+};
+
+std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
+  try {
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+    sink->set_pattern("%Y-%m-%dT%H:%M:%S%z %l %v");
+    return sink;
+  } catch (const spdlog::spdlog_ex& error) {
+    throw Error(ErrorKind::kConfiguration, std::string("the log file cannot be opened: ") + error.what(),
+                "check --log-file and the mode of its directory");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_file) {
+  auto on_board = std::make_shared<BoardSink>(board);
+  on_board->set_level(spdlog::level::warn);
+  std::vector<spdlog::sink_ptr> sinks{on_board};
+  if (!log_file.empty()) sinks.push_back(open_file_sink(log_file));
+  auto log = std::make_shared<spdlog::logger>("litepull", sinks.begin(), sinks.end());
+  log->flush_on(spdlog::level::info);
+  return log;
+}
+
+std::string describe(const Error& error) {
+  return error.hint().empty() ? error.message() : error.message() + "\n  " + error.hint();
+}
+
+}  // namespace litepull

@@ -1,0 +1,35 @@
+// Where a command's words go: a log whose warnings appear on stderr without tearing the progress lines, and
+// optionally a file that gets everything.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <memory>
+#include <string>
+
+#include "client/progress.h"
+#include "common/error.h"
+
+namespace litepull {
+
+// `board` must outlive the logger. With `log_file` not empty, appends to it; throws Error{kConfiguration}
+// when it cannot be opened.
+std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_file);
+
+// "message" and, on a line of its own, the hint.
+std::string describe(const Error& error);
+
+// Calls `job`, and turns what it throws into an Error, whatever it was.
+template <typename Job>
+std::unique_ptr<Error> error_of(Job job) {
+  try {
+    job();
+    return nullptr;
+  } catch (const Error& error) {
+    return std::make_unique<Error>(error);
+  } catch (const std::exception& error) {
+    return std::make_unique<Error>(ErrorKind::kFailed, error.what());
+  }
+}
+
+}  // namespace litepull

@@ -1,0 +1,31 @@
+#include "client/link.h"
+
+#include "client/local_link.h"
+#include "client/ssh_link.h"
+
+namespace litepull {
+
+std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel) {
+  if (config.transport == Transport::kLocal) return open_local_link(config, agent_path, cancel);
+  return open_ssh_link(config, agent_path, cancel);
+}
+
+std::string read_greeting(ByteSource& source) {
+  static constexpr std::string_view kPrefix = "LITEPULL 1 ";
+  std::string line;
+  char byte = 0;
+  for (std::size_t total = 0; total < kMaxGreetingNoiseBytes; ++total) {
+    // Byte by byte: what follows the line is the first frame's.
+    if (source.read(&byte, 1) == 0) return {};
+    if (byte != '\n') {
+      line += byte;
+      continue;
+    }
+    if (line.starts_with(kPrefix)) return line.substr(kPrefix.size());
+    line.clear();
+  }
+  throw Error(ErrorKind::kPeer, "the server says a lot, but nothing that an agent would say",
+              "look at what the login shell's start-up files print when there is no terminal");
+}
+
+}  // namespace litepull

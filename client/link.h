@@ -1,0 +1,40 @@
+// A duplex stream of bytes to a running agent, over SSH or over pipes. What comes after it is the same code.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "client/cancel.h"
+#include "client/config.h"
+#include "common/frame.h"
+
+namespace litepull {
+
+// read() is for one thread, write() for any. Both throw Error{kCancelled} soon after a cancellation, and
+// Error{kFailed} when the link breaks or nothing is heard for the idle timeout. Destroying a link ends the
+// agent: its input ends then.
+class Link : public ByteSource, public ByteSink {
+ public:
+  std::uint64_t received_bytes() const { return received_; }
+  std::uint64_t sent_bytes() const { return sent_; }
+
+  // After the end of the stream: what the remote command said on stderr, safe to print, and how it ended.
+  virtual std::string remote_words() = 0;
+
+ protected:
+  std::atomic<std::uint64_t> received_{0};
+  std::atomic<std::uint64_t> sent_{0};
+};
+
+// Starts the agent as `config` says and returns once its greeting was read. Throws Error{kConnection} when
+// the host cannot be reached, trusted or logged in to. All arguments must outlive the link.
+std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel);
+
+// Reads up to the agent's greeting line, past what a login script printed. Returns the word after
+// "LITEPULL 1 ": "agent", or what the remote command says in place of an agent; empty when the stream ended
+// without one. Throws Error{kPeer} when none comes within kMaxGreetingNoiseBytes.
+std::string read_greeting(ByteSource& source);
+
+}  // namespace litepull

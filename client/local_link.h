@@ -1,0 +1,13 @@
+// TRANSPORT=local: the agent as a child of this process.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "client/link.h"
+
+namespace litepull {
+
+std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agent_path, const Cancel& cancel);
+
+}  // namespace litepull

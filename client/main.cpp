@@ -1,0 +1,107 @@
+// litepull: consistent SQLite snapshots from a server into a local workspace. This file knows the command
+// line; client/commands.h knows what the commands do.
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+#include "client/check_file.h"
+#include "client/commands.h"
+#include "client/console.h"
+
+extern char** environ;
+
+namespace litepull {
+namespace {
+
+constexpr int kUsageError = 2;
+
+Environment read_environment() {
+  Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (const auto at = text.find('='); at != std::string::npos) environment[text.substr(0, at)] = text.substr(at + 1);
+  }
+  return environment;
+}
+
+void add_common(CLI::App& command, CommonOptions& options) {
+  command.add_option("CONFIG", options.configs, "Configuration files, one for each app")->required();
+  command.add_flag("--json", options.json, "Print one JSON document (a list for several configurations)");
+}
+
+void add_backup(CLI::App& app, BackupCommand& backup) {
+  CLI::App* command = app.add_subcommand("backup", "Pull, publish, verify and prune");
+  add_common(*command, backup.common);
+  static const std::map<std::string, VerifyMode> kModes{
+      {"full", VerifyMode::kFull}, {"quick", VerifyMode::kQuick}, {"none", VerifyMode::kNone}};
+  command->add_option("--verify", backup.options.verify, "full (default), quick or none")->transform(CLI::CheckedTransformer(kModes))->type_name("MODE");
+  command->add_option("--label", backup.options.label, "A word for the snapshot, e.g. before-deploy")
+      ->check([](const std::string& label) { return is_label(label) ? "" : "must be printable and at most 64 bytes"; });
+  command->add_option("-j,--jobs", backup.parallel, "How many apps at once (default 2)")->check(CLI::Range(1, 64));
+  command->add_flag("-q,--quiet", backup.common.quiet, "Print nothing but warnings and errors");
+  command->add_option("--log-file", backup.common.log_file, "Append a log to this file");
+  command->footer("Example:\n  litepull backup config/projects/billing.env");
+}
+
+void add_list(CLI::App& app, CommonOptions& list) {
+  CLI::App* command = app.add_subcommand("list", "Show the snapshots of an app");
+  add_common(*command, list);
+  command->footer("Example:\n  litepull list config/projects/billing.env");
+}
+
+void add_cleanup(CLI::App& app, CleanupCommand& cleanup) {
+  CLI::App* command = app.add_subcommand("cleanup", "Remove snapshots that retention does not keep");
+  add_common(*command, cleanup.common);
+  command->add_flag("-n,--dry-run", cleanup.dry_run, "Only say what would be removed, and why");
+  command->add_flag("-q,--quiet", cleanup.common.quiet, "Print nothing but errors");
+  command->footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");
+}
+
+// `litepull check-file PATH full|quick BYTES`: what client/verify.cpp starts; not for users.
+int check_file_main(char** argv) {
+  const CheckDepth depth = std::string(argv[3]) == "quick" ? CheckDepth::kQuick : CheckDepth::kFull;
+  return check_file_command(argv[2], depth, std::strtoull(argv[4], nullptr, 10));
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Consistent SQLite snapshots from a server into a local workspace.", "litepull");
+  app.set_version_flag("--version", "litepull " LITEPULL_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done; 1 failed, nothing published; 2 usage or configuration; 3 could not connect,\n"
+             "authenticate or trust the host; 4 published, but a database is missing, bad or unverified;\n"
+             "5 another run holds this app's lock.\n\nExample:\n  litepull backup config/projects/billing.env");
+  BackupCommand backup;
+  CommonOptions list;
+  CleanupCommand cleanup;
+  add_backup(app, backup);
+  add_list(app, list);
+  add_cleanup(app, cleanup);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  }
+  const Environment environment = read_environment();
+  backup.common.environment = list.environment = cleanup.common.environment = environment;
+  if (const auto found = environment.find("LITEPULL_AGENT"); found != environment.end()) backup.options.agent_path = found->second;
+  if (app.got_subcommand("backup")) return backup_command(backup);
+  if (app.got_subcommand("list")) return list_command(list);
+  return cleanup_command(cleanup);
+}
+
+}  // namespace
+}  // namespace litepull
+
+int main(int argc, char** argv) {
+  umask(077);
+  if (argc == 5 && std::string(argv[1]) == "check-file") return litepull::check_file_main(argv);
+  int code = 1;
+  const auto error = litepull::error_of([&] { code = litepull::run(argc, argv); });
+  if (!error) return code;
+  std::fprintf(stderr, "litepull: error: %s\n", litepull::describe(*error).c_str());
+  return litepull::exit_code_of(error->kind());
+}

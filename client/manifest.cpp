@@ -1,0 +1,480 @@
+#include "client/manifest.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+#include <concepts>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+using Json = nlohmann::ordered_json;  // people read manifests: `format` first, `databases` last
+
+constexpr const char* kNewManifestName = ".manifest.json.new";
+constexpr int kMaxJsonDepth = 8;  // the deepest field is at 5
+constexpr std::size_t kMaxNameComponents = 16;
+constexpr std::size_t kMaxProblems = 100;
+constexpr std::size_t kMaxProblemBytes = 1000;
+constexpr std::size_t kMaxTables = 10'000;
+constexpr std::size_t kMaxTableNameBytes = 500;
+
+constexpr std::pair<Verified, std::string_view> kVerifiedTexts[] = {{Verified::kOk, "ok"},
+                                                                    {Verified::kFailed, "failed"},
+                                                                    {Verified::kSkipped, "skipped"},
+                                                                    {Verified::kPending, "pending"}};
+
+// --- names -----------------------------------------------------------------------------------------------
+
+bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> endings) {
+  return std::any_of(endings.begin(), endings.end(), [&](auto ending) { return text.ends_with(ending); });
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& letter : lower)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return lower;
+}
+
+std::vector<std::string_view> components(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (std::size_t slash; (slash = path.find('/')) != std::string_view::npos; path.remove_prefix(slash + 1))
+    parts.push_back(path.substr(0, slash));
+  parts.push_back(path);
+  return parts;
+}
+
+bool is_hash_text(std::string_view text) {
+  auto is_digit = [](char letter) {
+    return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
+  };
+  return text.size() == 32 && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+// --- to JSON ---------------------------------------------------------------------------------------------
+
+// Valid UTF-8 from any bytes; the library itself knows how to replace the invalid ones.
+Json text_json(const std::string& text) {
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : text_json(text);
+}
+
+// Three decimals: people read them. JSON has no NaN and no infinity.
+double rounded(double value) {
+  return std::isfinite(value) ? std::round(value * 1000) / 1000 : 0.0;
+}
+
+Json problems_json(const std::vector<std::string>& problems) {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < std::min(problems.size(), kMaxProblems); ++i)
+    list.push_back(text_json(problems[i].substr(0, kMaxProblemBytes)));
+  return list;
+}
+
+Json tables_json(const std::vector<Manifest::Table>& tables) {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < std::min(tables.size(), kMaxTables); ++i)
+    list.push_back(
+        {{"name", text_json(tables[i].name.substr(0, kMaxTableNameBytes))}, {"rows", tables[i].rows}});
+  return list;
+}
+
+Json failure_json(const std::optional<Manifest::Failure>& failure) {
+  if (!failure) return nullptr;
+  return {{"kind", text_json(failure->kind)},
+          {"message", text_json(failure->message)},
+          {"hint", text_json(failure->hint)}};
+}
+
+Json server_json(const Manifest::Server& server) {
+  return {{"transport", text_json(server.transport)},
+          {"host", text_json(server.host)},
+          {"port", server.port},
+          {"user", text_json(server.user)},
+          {"directory", text_json(server.directory)}};
+}
+
+Json databases_json(const std::vector<Manifest::Database>& databases) {
+  Json list = Json::array();
+  for (const Manifest::Database& database : databases) list.push_back(database_json(database));
+  return list;
+}
+
+std::string dump(const Manifest& manifest) {
+  const Json json{
+      {"format", kManifestFormat},
+      {"tool", text_json(manifest.tool)},
+      {"app", text_json(manifest.app)},
+      {"snapshot", text_json(manifest.snapshot)},
+      {"label", text_json(manifest.label)},
+      {"started_at", text_or_null(manifest.started_at)},
+      {"pinned_at", text_or_null(manifest.pinned_at)},
+      {"finished_at", text_or_null(manifest.finished_at)},
+      {"duration_s", rounded(manifest.duration_s)},
+      {"server", server_json(manifest.server)},
+      {"set_consistency", text_json(manifest.set_consistency)},
+      {"skew_ms", rounded(manifest.skew_ms)},
+      {"lock_hold_ms", rounded(manifest.lock_hold_ms)},
+      {"wire", {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}}},
+      {"verify", text_json(manifest.verify)},
+      {"verified", verified_text(manifest.verified)},
+      {"verified_at", text_or_null(manifest.verified_at)},
+      {"databases", databases_json(manifest.databases)}};
+  return json.dump(2) + "\n";
+}
+
+// --- from JSON -------------------------------------------------------------------------------------------
+
+[[noreturn]] void fail(const std::string& shown, const std::string& why, std::string hint = {}) {
+  throw Error(ErrorKind::kCorrupt, shown + " is not a snapshot's manifest: " + why, std::move(hint));
+}
+
+// The fields of one JSON object. `get` leaves its target as it is when the field is missing or null, and
+// throws when the field is there and does not fit.
+class Fields {
+ public:
+  Fields(const Json& object, const std::string& shown) : object_(object), shown_(shown) {
+    if (!object.is_object()) fail(shown, "it has something else where an object belongs");
+  }
+
+  const Json* find(const char* key) const {
+    const auto found = object_.find(key);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+
+  const Json& need(const char* key) const {
+    const Json* value = find(key);
+    if (value == nullptr) fail(shown_, "it has no `" + std::string(key) + "`");
+    return *value;
+  }
+
+  void get(const char* key, std::string& out) const {
+    if (const Json* value = find(key)) out = text(*value, key);
+  }
+
+  void get(const char* key, double& out) const {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    require(value->is_number(), key);
+    out = value->get<double>();
+  }
+
+  template <std::integral Integer>
+  void get(const char* key, Integer& out) const {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    require(value->is_number_integer(), key);
+    const bool fits = value->is_number_unsigned() ? std::in_range<Integer>(value->get<std::uint64_t>())
+                                                  : std::in_range<Integer>(value->get<std::int64_t>());
+    require(fits, key);
+    out = value->get<Integer>();
+  }
+
+  // Calls `each(element)` for the elements of a list.
+  template <typename Each>
+  void for_each(const char* key, Each each) const {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    require(value->is_array(), key);
+    for (const Json& element : *value) each(element);
+  }
+
+  std::string text(const Json& value, const char* key) const {
+    require(value.is_string(), key);
+    return value.get<std::string>();
+  }
+
+  void require(bool condition, const char* key) const {
+    if (!condition) fail(shown_, "its `" + std::string(key) + "` does not fit");
+  }
+
+  const std::string& shown() const { return shown_; }
+
+ private:
+  const Json& object_;
+  const std::string& shown_;
+};
+
+Verified read_verified(const Fields& fields) {
+  const std::string text = fields.text(fields.need("verified"), "verified");
+  for (const auto& [value, name] : kVerifiedTexts)
+    if (text == name) return value;
+  fail(fields.shown(), "its `verified` does not fit");
+}
+
+void read_choice(const Fields& fields, const char* key, std::initializer_list<std::string_view> choices,
+                 std::string& out) {
+  fields.get(key, out);
+  fields.require(std::find(choices.begin(), choices.end(), out) != choices.end(), key);
+}
+
+Manifest::Server read_server(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::Server server;
+  fields.get("transport", server.transport);
+  fields.get("host", server.host);
+  fields.get("port", server.port);
+  fields.get("user", server.user);
+  fields.get("directory", server.directory);
+  return server;
+}
+
+Manifest::Wire read_wire(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::Wire wire;
+  fields.get("received_bytes", wire.received_bytes);
+  fields.get("sent_bytes", wire.sent_bytes);
+  return wire;
+}
+
+Manifest::Table read_table(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::Table table;
+  fields.get("name", table.name);
+  fields.get("rows", table.rows);
+  return table;
+}
+
+Manifest::Failure read_failure(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::Failure failure;
+  fields.get("kind", failure.kind);
+  fields.get("message", failure.message);
+  fields.get("hint", failure.hint);
+  return failure;
+}
+
+void read_copy_figures(const Fields& fields, Manifest::Database& database) {
+  fields.get("bytes", database.bytes);
+  fields.get("page_size", database.page_size);
+  fields.get("pages", database.pages);
+  fields.get("changed_pages", database.changed_pages);
+  fields.get("journal_mode", database.journal_mode);
+  fields.get("hold_s", database.hold_s);
+  fields.get("spooled_bytes", database.spooled_bytes);
+  fields.get("wal_bytes_before", database.wal_bytes_before);
+  fields.get("wal_bytes_after", database.wal_bytes_after);
+}
+
+Manifest::Database read_database(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::Database database;
+  database.name = fields.text(fields.need("name"), "name");
+  read_copy_figures(fields, database);
+  fields.get("xxh128", database.xxh128);
+  database.verified = read_verified(fields);
+  fields.for_each("problems", [&](const Json& problem) {
+    database.problems.push_back(fields.text(problem, "problems"));
+  });
+  fields.get("foreign_key_violations", database.foreign_key_violations);
+  fields.for_each("tables", [&](const Json& table) { database.tables.push_back(read_table(table, shown)); });
+  if (const Json* error = fields.find("error")) database.error = read_failure(*error, shown);
+  // The name of a file that is there is opened by whoever reads the manifest.
+  fields.require(database.error || is_database_name(database.name), "name");
+  fields.require(database.error || is_hash_text(database.xxh128), "xxh128");
+  return database;
+}
+
+void read_databases(const Fields& fields, std::vector<Manifest::Database>& databases) {
+  fields.need("databases");
+  std::set<std::string> names;
+  fields.for_each("databases", [&](const Json& json) {
+    databases.push_back(read_database(json, fields.shown()));
+    fields.require(names.insert(databases.back().name).second, "databases");
+  });
+}
+
+void read_run(const Fields& fields, Manifest& manifest) {
+  fields.get("tool", manifest.tool);
+  fields.get("label", manifest.label);
+  fields.get("started_at", manifest.started_at);
+  fields.get("pinned_at", manifest.pinned_at);
+  fields.get("finished_at", manifest.finished_at);
+  fields.get("verified_at", manifest.verified_at);
+  fields.get("duration_s", manifest.duration_s);
+  fields.get("skew_ms", manifest.skew_ms);
+  fields.get("lock_hold_ms", manifest.lock_hold_ms);
+  if (const Json* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
+  if (const Json* wire = fields.find("wire")) manifest.wire = read_wire(*wire, fields.shown());
+}
+
+void require_format(const Fields& fields) {
+  fields.need("format");
+  std::int64_t format = 0;
+  fields.get("format", format);
+  if (format != kManifestFormat)
+    fail(fields.shown(),
+         "its format is " + std::to_string(format) + ", this litepull knows " +
+             std::to_string(kManifestFormat),
+         "use the litepull that made it, or a newer one");
+}
+
+Manifest from_json(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  require_format(fields);
+  Manifest manifest;
+  manifest.app = fields.text(fields.need("app"), "app");
+  manifest.snapshot = fields.text(fields.need("snapshot"), "snapshot");
+  manifest.verified = read_verified(fields);
+  read_run(fields, manifest);
+  read_choice(fields, "set_consistency", {"barrier", "pinned", "none"}, manifest.set_consistency);
+  read_choice(fields, "verify", {"full", "quick", "none"}, manifest.verify);
+  read_databases(fields, manifest.databases);
+  return manifest;
+}
+
+Json parse_json(std::string_view text, const std::string& shown) {
+  auto cap_depth = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxJsonDepth) fail(shown, "it is nested too deeply");
+    return true;
+  };
+  try {
+    return Json::parse(text.begin(), text.end(), cap_depth);
+  } catch (const Json::exception&) {
+    fail(shown, "it is not JSON");
+  }
+}
+
+// --- the file --------------------------------------------------------------------------------------------
+
+void unlink_leftover(int dir_fd, const std::string& shown) {
+  if (::unlinkat(dir_fd, kNewManifestName, 0) != 0 && errno != ENOENT) throw_errno("remove " + shown);
+}
+
+Fd open_manifest(int dir_fd, const std::string& shown) {
+  // O_NONBLOCK: opening a FIFO of that name must not hang.
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  Fd fd(retry_eintr([&] { return ::openat(dir_fd, kManifestName, kFlags); }));
+  if (fd || errno == ENOENT) return fd;
+  if (errno == ELOOP) fail(shown, "it is a symbolic link");
+  throw_errno("open " + shown);
+}
+
+std::size_t require_regular(int fd, const std::string& shown) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) throw_errno("look at " + shown);
+  if (!S_ISREG(info.st_mode)) fail(shown, "it is not a regular file");
+  if (info.st_size > static_cast<off_t>(kMaxManifestBytes)) fail(shown, "it is too large");
+  return static_cast<std::size_t>(info.st_size);
+}
+
+}  // namespace
+
+std::string_view verified_text(Verified verified) {
+  for (const auto& [value, name] : kVerifiedTexts)
+    if (value == verified) return name;
+  check(false, "a verified state has no name");
+  return {};
+}
+
+Verified verified_together(const std::vector<Manifest::Database>& databases) {
+  auto any = [&](auto condition) { return std::any_of(databases.begin(), databases.end(), condition); };
+  auto any_is = [&](Verified verified) {
+    return any([&](const auto& each) { return each.verified == verified; });
+  };
+  if (databases.empty() || any([](const auto& each) { return each.error.has_value(); }))
+    return Verified::kFailed;
+  for (const Verified worse : {Verified::kFailed, Verified::kPending, Verified::kSkipped})
+    if (any_is(worse)) return worse;
+  return Verified::kOk;
+}
+
+std::string rfc3339_utc(std::int64_t unix_ms) {
+  const std::chrono::sys_time<std::chrono::milliseconds> instant{std::chrono::milliseconds(unix_ms)};
+  const auto day = std::chrono::floor<std::chrono::days>(instant);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(instant - day);
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
+}
+
+bool is_database_name(std::string_view name) {
+  if (!is_clean_utf8(name)) return false;
+  const auto parts = components(name);
+  if (parts.size() > kMaxNameComponents) return false;
+  for (const std::string_view part : parts)
+    if (part.empty() || part == "." || part == "..") return false;
+  // Case does not count: on macOS it usually does not to the file system.
+  const std::string lower = lower_case(name);
+  if (lower == kManifestName || lower == kNewManifestName) return false;
+  return !ends_with_any(lower, {"-wal", "-shm", "-journal"});
+}
+
+nlohmann::ordered_json database_json(const Manifest::Database& database) {
+  return {{"name", text_json(database.name)},
+          {"bytes", database.bytes},
+          {"page_size", database.page_size},
+          {"pages", database.pages},
+          {"changed_pages", database.changed_pages},
+          {"journal_mode", text_json(database.journal_mode)},
+          {"hold_s", rounded(database.hold_s)},
+          {"spooled_bytes", database.spooled_bytes},
+          {"wal_bytes_before", database.wal_bytes_before},
+          {"wal_bytes_after", database.wal_bytes_after},
+          {"xxh128", text_or_null(database.xxh128)},
+          {"verified", verified_text(database.verified)},
+          {"problems", problems_json(database.problems)},
+          {"foreign_key_violations", database.foreign_key_violations},
+          {"tables", tables_json(database.tables)},
+          {"error", failure_json(database.error)}};
+}
+
+std::string to_json_text(const Manifest& manifest) {
+  std::string text = dump(manifest);
+  if (text.size() <= kMaxManifestBytes) return text;
+  Manifest shorter = manifest;
+  for (Manifest::Database& database : shorter.databases) {
+    database.problems.clear();
+    database.tables.clear();
+  }
+  return dump(shorter);
+}
+
+Manifest parse_manifest(std::string_view text, const std::string& shown) {
+  if (text.size() > kMaxManifestBytes) fail(shown, "it is too large");
+  return from_json(parse_json(text, shown), shown);
+}
+
+void write_manifest(int snapshot_dir_fd, const Manifest& manifest, const std::string& shown) {
+  const std::string text = to_json_text(manifest);
+  const std::string path = shown + "/" + kManifestName;
+  if (text.size() > kMaxManifestBytes)
+    throw Error(ErrorKind::kFailed, "cannot write " + path + ": it is too large");
+  unlink_leftover(snapshot_dir_fd, shown + "/" + kNewManifestName);
+  Fd fd = open_at(snapshot_dir_fd, kNewManifestName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, path);
+  write_all(fd.get(), text.data(), text.size(), path);
+  fsync_fd(fd.get(), path);
+  close_written(std::move(fd), path);
+  if (::renameat(snapshot_dir_fd, kNewManifestName, snapshot_dir_fd, kManifestName) != 0)
+    throw_errno("replace " + path);
+  fsync_fd(snapshot_dir_fd, shown);
+}
+
+std::optional<Manifest> read_manifest(int snapshot_dir_fd, const std::string& shown) {
+  const std::string path = shown + "/" + kManifestName;
+  const Fd fd = open_manifest(snapshot_dir_fd, path);
+  if (!fd) return std::nullopt;
+  std::string text(require_regular(fd.get(), path), '\0');
+  pread_all(fd.get(), text.data(), text.size(), 0, path);
+  return parse_manifest(text, path);
+}
+
+}  // namespace litepull

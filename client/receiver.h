@@ -1,0 +1,36 @@
+// Takes what an agent sends into the staging directory. Trusts nothing: every message is held against the
+// protocol, every page against its database, every file against the digest of both ends.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/progress.h"
+#include "client/store.h"
+#include "common/frame.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+struct PulledDatabase {
+  DatabaseInfo info;
+  DatabaseEnd end;                 // when there is no problem
+  std::optional<Problem> problem;  // then no file of it is staged
+};
+
+struct Pull {
+  Hello hello;
+  SetInfo set;
+  std::int64_t pinned_unix_ms = 0;  // by this machine's clock, when the set was announced as pinned
+  std::vector<PulledDatabase> databases;
+  Done done;
+};
+
+// Reads the agent's stream up to its Done message. Each database without a problem is then a whole file in
+// `staging`, on disk. Throws Error: kPeer for a broken protocol, the agent's own error, or what the link or
+// the disk throw.
+Pull receive(FrameReader& reader, const Staging& staging, Progress& progress);
+
+}  // namespace litepull

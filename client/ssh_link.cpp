@@ -1,0 +1,258 @@
+#include "client/ssh_link.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "client/agent_file.h"
+#include "client/remote_command.h"
+#include "client/ssh_session.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::size_t kChunkBytes = 256 * 1024;
+constexpr std::size_t kMaxQueuedBytes = 8 * kChunkBytes;  // then the server is made to wait
+constexpr std::size_t kMaxErrorBytes = 16 * 1024;
+constexpr int kPumpWaitMs = 1'000;
+
+// libssh is for one thread: this one moves bytes between the channel and two queues, so that the reader may
+// take its time (for a disk, say) while the client's pings still go out.
+class SshLink : public Link {
+ public:
+  SshLink(std::unique_ptr<SshSession> session, Channel channel, const Config& config, const Cancel& cancel)
+      : session_(std::move(session)),
+        channel_(std::move(channel)),
+        cancel_(cancel),
+        idle_timeout_us_(std::uint64_t{1'000'000} * static_cast<unsigned>(config.idle_timeout_s)),
+        host_(config.server_host),
+        wake_(make_pipe()) {
+    for (const int end : {wake_.read.get(), wake_.write.get()}) ::fcntl(end, F_SETFL, O_NONBLOCK);
+    pump_ = std::thread([this] { run_pump(); });
+  }
+
+  ~SshLink() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_pump();
+    pump_.join();
+  }
+
+  std::size_t read(void* buffer, std::size_t size) override {
+    if (current_at_ == current_.size() && !next_chunk()) return 0;
+    const std::size_t count = std::min(size, current_.size() - current_at_);
+    std::memcpy(buffer, current_.data() + current_at_, count);
+    current_at_ += count;
+    return count;
+  }
+
+  void write(ByteView head, ByteView body) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (failure_) std::rethrow_exception(failure_);
+      outgoing_.insert(outgoing_.end(), head.begin(), head.end());
+      outgoing_.insert(outgoing_.end(), body.begin(), body.end());
+    }
+    sent_ += head.size() + body.size();
+    wake_pump();
+  }
+
+  std::string remote_words() override {
+    const std::lock_guard lock(mutex_);
+    return printable(errors_);
+  }
+
+  // Ends the pump and hands the connection on, for another command.
+  std::unique_ptr<SshSession> take_session() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_pump();
+    pump_.join();
+    pump_ = std::thread([] {});
+    channel_.reset();
+    return std::move(session_);
+  }
+
+ private:
+  // False at the end of the stream.
+  bool next_chunk() {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t since_us = monotonic_us();
+    while (incoming_.empty() && !ended_ && !failure_) {
+      changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
+      cancel_.throw_if_requested();
+      if (incoming_.empty() && monotonic_us() - since_us > idle_timeout_us_)
+        throw Error(ErrorKind::kFailed, host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
+                    "run this again; if the link is that slow, raise IDLE_TIMEOUT");
+    }
+    cancel_.throw_if_requested();
+    if (incoming_.empty() && failure_) std::rethrow_exception(failure_);
+    if (incoming_.empty()) return false;
+    current_ = std::move(incoming_.front());
+    current_at_ = 0;
+    incoming_.pop_front();
+    const bool was_full = queued_bytes_ >= kMaxQueuedBytes;
+    queued_bytes_ -= current_.size();
+    lock.unlock();
+    if (was_full) wake_pump();
+    return true;
+  }
+
+  void wake_pump() const {
+    const char byte = 0;
+    [[maybe_unused]] const ssize_t done = ::write(wake_.write.get(), &byte, 1);  // a full pipe wakes as well
+  }
+
+  void run_pump() {
+    try {
+      pump();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
+    }
+    changed_.notify_all();
+  }
+
+  void pump() {
+    for (;;) {
+      bool has_room = false;
+      {
+        const std::lock_guard lock(mutex_);
+        if (stop_) return;
+        has_room = queued_bytes_ < kMaxQueuedBytes;
+      }
+      bool progress = send_some();
+      if (has_room) {
+        progress = receive_some() || progress;
+        if (!progress && ssh_channel_is_eof(channel_.get()) != 0) return end();
+      }
+      if (ssh_is_connected(session_->get()) == 0)
+        throw Error(ErrorKind::kFailed, host_ + ": the connection was cut", "run this again; nothing was published");
+      if (progress) continue;
+      session_->wait(wake_.read.get(), kPumpWaitMs, has_room);
+      char drained[256];
+      while (::read(wake_.read.get(), drained, sizeof drained) > 0) {
+      }
+    }
+  }
+
+  bool send_some() {
+    std::unique_lock lock(mutex_);
+    if (outgoing_.empty()) return false;
+    const std::uint32_t window = ssh_channel_window_size(channel_.get());
+    const std::size_t size = std::min<std::size_t>(outgoing_.size(), std::min<std::uint32_t>(window, 32768));
+    if (size == 0) return false;
+    const Bytes part(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(size));
+    lock.unlock();
+    const int done = ssh_channel_write(channel_.get(), part.data(), static_cast<std::uint32_t>(part.size()));
+    if (done == SSH_ERROR) return false;  // the connection's state tells
+    lock.lock();
+    outgoing_.erase(outgoing_.begin(), outgoing_.begin() + done);
+    return done > 0;
+  }
+
+  bool receive_some() {
+    Bytes chunk(kChunkBytes);
+    std::size_t have = 0;
+    while (have < chunk.size()) {
+      const int got = ssh_channel_read_nonblocking(channel_.get(), chunk.data() + have,
+                                                   static_cast<std::uint32_t>(chunk.size() - have), 0);
+      if (got <= 0) break;
+      have += static_cast<std::size_t>(got);
+    }
+    const bool heard_errors = receive_errors();
+    if (have == 0) return heard_errors;
+    chunk.resize(have);
+    received_ += have;
+    {
+      const std::lock_guard lock(mutex_);
+      queued_bytes_ += have;
+      incoming_.push_back(std::move(chunk));
+    }
+    changed_.notify_all();
+    return true;
+  }
+
+  bool receive_errors() {
+    char buffer[4096];
+    const int got = ssh_channel_read_nonblocking(channel_.get(), buffer, sizeof buffer, 1);
+    if (got <= 0) return false;
+    const std::lock_guard lock(mutex_);
+    if (errors_.size() < kMaxErrorBytes) errors_.append(buffer, static_cast<std::size_t>(got));
+    return true;
+  }
+
+  void end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+
+  std::unique_ptr<SshSession> session_;  // the pump's, while it runs
+  Channel channel_;                      // the pump's; closed before the session
+  const Cancel& cancel_;
+  const std::uint64_t idle_timeout_us_;
+  const std::string host_;
+  Pipe wake_;  // a byte in it ends the pump's wait
+
+  Bytes current_;  // the reader's
+  std::size_t current_at_ = 0;
+
+  std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::deque<Bytes> incoming_;
+  std::size_t queued_bytes_ = 0;
+  Bytes outgoing_;
+  std::string errors_;
+  bool ended_ = false;
+  bool stop_ = false;
+  std::exception_ptr failure_;
+
+  std::thread pump_;
+};
+
+void require_fit(const AgentFile& agent, const std::string& server, const std::string& host) {
+  if (server == "Linux " + agent.machine) return;
+  throw Error(ErrorKind::kRefused, host + " is a " + printable(server) + ", and this agent is for Linux " + agent.machine,
+              "build the agent for that machine and set LITEPULL_AGENT to it");
+}
+
+void upload(SshSession& session, const AgentFile& agent, const Config& config) {
+  const CommandResult result = session.run(upload_command(agent.build, agent.content.size()), agent.content);
+  if (result.status == 0 && result.output.find("stored") != std::string::npos) return;
+  throw Error(ErrorKind::kFailed, config.server_host + ": the agent could not be uploaded: " +
+                                      (result.errors.empty() ? "status " + std::to_string(result.status) : result.errors),
+              "make room in one of these directories, or mount one without noexec");
+}
+
+}  // namespace
+
+std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel) {
+  const AgentFile agent = read_agent(agent_path);
+  auto session = std::make_unique<SshSession>(config, cancel);
+  for (bool uploaded = false;; uploaded = true) {
+    Channel channel = session->execute(start_command(agent.build));
+    auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
+    const std::string greeting = read_greeting(*link);
+    if (greeting == "agent") return link;
+    // An agent that is there and does not start (a disk that failed in the middle of an upload) is replaced.
+    if (uploaded)
+      throw Error(ErrorKind::kFailed, config.server_host + ": the agent does not start: " + link->remote_words(),
+                  "log in there and try: sh -c 'echo hello'; then look at ~/.cache/litepull");
+    if (greeting.starts_with("upload ")) require_fit(agent, greeting.substr(7), config.server_host);
+    session = link->take_session();
+    upload(*session, agent, config);
+  }
+}
+
+}  // namespace litepull

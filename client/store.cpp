@@ -1,0 +1,472 @@
+#include "client/store.h"
+
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <tuple>
+
+#include "common/error.h"
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+namespace litepull {
+namespace {
+
+constexpr int kDirFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+constexpr mode_t kDirMode = 0700;
+constexpr mode_t kFileMode = 0600;
+constexpr const char* kLockName = ".lock";
+constexpr std::string_view kPartialPrefix = ".partial-";
+constexpr std::string_view kTrashPrefix = ".trash-";
+constexpr int kNameWaitMs = 20;
+
+// --- directories and what they hold ----------------------------------------------------------------------
+
+struct stat look_at(int fd, const std::string& shown) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) throw_errno("look at " + shown);
+  return info;
+}
+
+// Of the entry itself, never of a link's target; nullopt when there is no such entry.
+std::optional<struct stat> look_at_entry(int dir_fd, const std::string& name, const std::string& shown) {
+  struct stat info {};
+  if (::fstatat(dir_fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return info;
+  if (errno == ENOENT) return std::nullopt;
+  throw_errno("look at " + shown);
+}
+
+bool is_file_type(const struct stat& info, mode_t type) {
+  return (info.st_mode & S_IFMT) == type;
+}
+
+std::vector<std::string> names_in(int dir_fd, const std::string& shown) {
+  // A description of its own: the position in a directory is shared between duplicates.
+  Fd own = open_at(dir_fd, ".", kDirFlags, 0, shown);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), ::closedir);
+  if (!stream) throw_errno("list " + shown);
+  own.release();
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+    errno = 0;
+  }
+  if (errno != 0) throw_errno("list " + shown);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// True when it was made, false when something of that name was there.
+bool make_dir(int dir_fd, const std::string& name, const std::string& shown) {
+  if (::mkdirat(dir_fd, name.c_str(), kDirMode) == 0) return true;
+  if (errno != EEXIST) throw_errno("make the directory " + shown);
+  return false;
+}
+
+void sync_dir(const std::string& path) {
+  fsync_fd(open_path(path, O_RDONLY | O_DIRECTORY).get(), path);
+}
+
+std::string parent_of(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+void make_dirs(const std::string& path) {
+  if (::access(path.c_str(), F_OK) == 0 || path == ".") return;
+  const std::string parent = parent_of(path);
+  if (parent != path) make_dirs(parent);
+  if (make_dir(AT_FDCWD, path, path)) sync_dir(parent);
+}
+
+// The directories first, then the one that holds them.
+void sync_tree(int dir_fd, const std::string& shown) {
+  for (const std::string& name : names_in(dir_fd, shown)) {
+    const std::string path = shown + "/" + name;
+    const auto info = look_at_entry(dir_fd, name, path);
+    if (info && is_file_type(*info, S_IFDIR))
+      sync_tree(open_at(dir_fd, name, kDirFlags, 0, path).get(), path);
+  }
+  fsync_fd(dir_fd, shown);
+}
+
+// --- removal ---------------------------------------------------------------------------------------------
+
+void unlink_entry(int dir_fd, const std::string& name, int flags, const std::string& shown) {
+  if (::unlinkat(dir_fd, name.c_str(), flags) != 0 && errno != ENOENT) throw_errno("remove " + shown);
+}
+
+void remove_below(int dir_fd, const std::string& name, dev_t device, const std::string& shown);
+
+void empty_dir(int dir_fd, dev_t device, const std::string& shown) {
+  const struct stat info = look_at(dir_fd, shown);
+  if (info.st_dev != device)
+    throw Error(ErrorKind::kRefused, "cannot remove " + shown + ": it is on another disk",
+                "unmount it first");
+  // What was made read-only by hand or by rsync is to go all the same: that was decided before.
+  if ((info.st_mode & S_IRWXU) != S_IRWXU && ::fchmod(dir_fd, kDirMode) != 0)
+    throw_errno("make writable " + shown);
+  for (const std::string& name : names_in(dir_fd, shown))
+    remove_below(dir_fd, name, device, shown + "/" + name);
+}
+
+// Links are removed, never followed. Interrupted at any point it leaves a smaller tree under the same name.
+void remove_below(int dir_fd, const std::string& name, dev_t device, const std::string& shown) {
+  const auto info = look_at_entry(dir_fd, name, shown);
+  if (!info) return;
+  const bool is_dir = is_file_type(*info, S_IFDIR);
+  if (is_dir) empty_dir(open_at(dir_fd, name, kDirFlags, 0, shown).get(), device, shown);
+  unlink_entry(dir_fd, name, is_dir ? AT_REMOVEDIR : 0, shown);
+}
+
+// --- files below a snapshot ------------------------------------------------------------------------------
+
+struct Place {
+  Fd dir;
+  std::string leaf;
+};
+
+// Walks to the directory that holds `name`, through real directories only.
+Place find_place(int top_fd, const std::string& name, bool make, const std::string& shown) {
+  if (!is_database_name(name))
+    throw Error(ErrorKind::kRefused, printable(name) + " is not a name a snapshot can hold",
+                "leave it out with EXCLUDE");
+  Fd dir = open_at(top_fd, ".", kDirFlags, 0, shown);
+  std::size_t from = 0;
+  for (std::size_t slash; (slash = name.find('/', from)) != std::string::npos; from = slash + 1) {
+    const std::string part = name.substr(from, slash - from), path = shown + "/" + name.substr(0, slash);
+    if (make) make_dir(dir.get(), part, path);
+    dir = open_at(dir.get(), part, kDirFlags, 0, path);
+  }
+  return {std::move(dir), name.substr(from)};
+}
+
+// --- what is in a snapshot -------------------------------------------------------------------------------
+
+void add_sizes(int dir_fd, dev_t device, const std::string& shown, Snapshot& snapshot) {
+  for (const std::string& name : names_in(dir_fd, shown)) {
+    const std::string path = shown + "/" + name;
+    const auto info = look_at_entry(dir_fd, name, path);
+    if (!info || info->st_dev != device) continue;
+    snapshot.disk_bytes += static_cast<std::uint64_t>(info->st_blocks) * 512;
+    if (is_file_type(*info, S_IFREG)) snapshot.size_bytes += static_cast<std::uint64_t>(info->st_size);
+    if (is_file_type(*info, S_IFDIR))
+      add_sizes(open_at(dir_fd, name, kDirFlags, 0, path).get(), device, path, snapshot);
+  }
+}
+
+bool is_database_file(const std::string& name) {
+  return name.ends_with(".sqlite3");
+}
+
+bool is_sidecar(const std::string& name) {
+  for (const char* ending : {".sqlite3-wal", ".sqlite3-shm", ".sqlite3-journal"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
+// Empty when the directory is just what the old script leaves: databases, their sidecars, nothing else.
+std::string why_not_old_script(int dir_fd, const std::vector<std::string>& names, const std::string& shown) {
+  for (const std::string& name : names) {
+    const auto info = look_at_entry(dir_fd, name, shown + "/" + name);
+    const bool fits = is_database_file(name) || is_sidecar(name);
+    if (!fits || !info || !is_file_type(*info, S_IFREG))
+      return "it has no manifest, and holds " + printable(name);
+  }
+  if (std::none_of(names.begin(), names.end(), is_database_file)) return "it holds no database";
+  return {};
+}
+
+std::string why_not_ours(const Manifest& manifest, const std::string& app, const std::string& name) {
+  if (manifest.app != app) return "its manifest is of the app " + printable(manifest.app);
+  if (manifest.snapshot != name) return "its manifest is of the snapshot " + printable(manifest.snapshot);
+  return {};
+}
+
+std::size_t count_databases(const Manifest& manifest) {
+  return static_cast<std::size_t>(std::count_if(manifest.databases.begin(), manifest.databases.end(),
+                                                [](const auto& database) { return !database.error; }));
+}
+
+// --- names, renames and the lock -------------------------------------------------------------------------
+
+std::string random_hex() {
+  std::random_device device;
+  char text[32];
+  std::snprintf(text, sizeof text, "%08x%08x", device(), device());
+  return text;
+}
+
+// Renames unless `to` exists. -1 with errno EINVAL, ENOSYS or ENOTSUP where that is not one system call.
+int rename_exclusive(int dir_fd, const char* from, const char* to) {
+#if defined(__linux__) && defined(SYS_renameat2)
+  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE; by number because older C libraries lack the call
+  return static_cast<int>(::syscall(SYS_renameat2, dir_fd, from, dir_fd, to, kNoReplace));
+#elif defined(RENAME_EXCL)
+  return ::renameatx_np(dir_fd, from, dir_fd, to, RENAME_EXCL);
+#else
+  (void)dir_fd, (void)from, (void)to;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+// Digits only: the file is there for anybody to write nonsense into.
+std::string pid_in(int lock_fd) {
+  char text[16] = {};
+  const ssize_t got = ::pread(lock_fd, text, sizeof text - 1, 0);
+  const std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
+  return pid.substr(0, pid.find_first_not_of("0123456789"));
+}
+
+void write_pid(int lock_fd, const std::string& shown) {
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock_fd, 0) != 0) throw_errno("write " + shown);
+  pwrite_all(lock_fd, pid.data(), pid.size(), 0, shown);
+}
+
+[[noreturn]] void throw_held(const std::string& app, const std::string& pid) {
+  throw Error(ErrorKind::kBusy,
+              "another run holds the lock of " + app + (pid.empty() ? "" : " (process " + pid + ")"),
+              "wait until it has ended, then run this again");
+}
+
+void require_app_name(const std::string& app) {
+  if (app.empty() || app == "." || app == ".." || app.find('/') != std::string::npos || !is_clean_utf8(app))
+    throw Error(ErrorKind::kConfiguration, printable(app) + " cannot be an app's directory",
+                "use letters, digits, - and _ in APP_NAME");
+}
+
+}  // namespace
+
+AppLock::~AppLock() {
+  if (fd_) ::flock(fd_.get(), LOCK_UN);  // at once, also while a child between fork and exec shares it
+}
+
+// --- Staging ---------------------------------------------------------------------------------------------
+
+Staging::~Staging() {
+  if (!dir_) return;
+  try {
+    store_->remove_tree(name_);
+  } catch (const std::exception&) {
+    // A destructor cannot report it, and the next sweep tries again.
+  }
+}
+
+Fd Staging::create_file(const std::string& name) const {
+  const Place place = find_place(fd(), name, true, path_);
+  return open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode,
+                 path_ + "/" + name);
+}
+
+void Staging::discard_file(const std::string& name) const {
+  const Place place = find_place(fd(), name, false, path_);
+  unlink_entry(place.dir.get(), place.leaf, 0, path_ + "/" + name);
+  std::string dir = name;
+  for (std::size_t slash; (slash = dir.rfind('/')) != std::string::npos;) {
+    dir.resize(slash);
+    if (::unlinkat(fd(), dir.c_str(), AT_REMOVEDIR) != 0) return;  // another database is in it
+  }
+}
+
+// --- Store -----------------------------------------------------------------------------------------------
+
+Store::Store(std::string root, const std::string& app, Missing missing) : app_(app) {
+  require_app_name(app);
+  while (root.size() > 1 && root.back() == '/') root.pop_back();
+  path_ = (root == "/" ? "" : root) + "/" + app;
+  if (missing == Missing::kCreate) make_dirs(root);
+  const Fd root_dir(retry_eintr([&] { return ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!root_dir && errno == ENOENT && missing == Missing::kEmpty) return;
+  if (!root_dir) throw_errno("open " + root);
+  if (missing == Missing::kCreate && make_dir(root_dir.get(), app, path_)) fsync_fd(root_dir.get(), root);
+  open_app_dir(root_dir.get(), app);
+}
+
+void Store::open_app_dir(int root_fd, const std::string& app) {
+  const auto entry = look_at_entry(root_fd, app, path_);
+  if (!entry) return;
+  if (!is_file_type(*entry, S_IFDIR))
+    throw Error(ErrorKind::kRefused, path_ + " is not a real directory",
+                "move it away, or point LOCAL_BACKUP_ROOT (which may be a link) somewhere else");
+  if (entry->st_uid != ::geteuid())
+    throw Error(ErrorKind::kRefused, path_ + " belongs to another user", "run litepull as its owner");
+  dir_ = open_at(root_fd, app, kDirFlags, 0, path_);
+  device_ = look_at(dir_.get(), path_).st_dev;
+}
+
+AppLock Store::lock() const {
+  check(exists(), "a store that does not exist cannot be locked");
+  const std::string shown = path_of(kLockName);
+  // O_NONBLOCK: a FIFO of that name must not hang the run.
+  Fd fd = open_at(dir_.get(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, shown);
+  if (!S_ISREG(look_at(fd.get(), shown).st_mode))
+    throw Error(ErrorKind::kRefused, shown + " is not a regular file", "move it away");
+  if (retry_eintr([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno == EWOULDBLOCK) throw_held(app_, pid_in(fd.get()));
+    throw_errno("lock " + shown);
+  }
+  write_pid(fd.get(), shown);
+  return AppLock(std::move(fd));
+}
+
+Listing Store::list() const {
+  Listing listing;
+  if (!exists()) return listing;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    const std::optional<SnapshotTime> time = parse_snapshot_name(name);
+    if (!time) continue;
+    auto entry = examine(name, *time);
+    if (!is_there(name)) continue;  // removed by another run while we looked
+    if (auto* snapshot = std::get_if<Snapshot>(&entry)) listing.snapshots.push_back(std::move(*snapshot));
+    if (auto* stranger = std::get_if<Stranger>(&entry)) listing.strangers.push_back(std::move(*stranger));
+  }
+  auto order = [](const Snapshot& snapshot) { return std::tie(snapshot.time.unix_s, snapshot.name); };
+  std::sort(listing.snapshots.begin(), listing.snapshots.end(),
+            [&](const Snapshot& a, const Snapshot& b) { return order(a) < order(b); });
+  return listing;
+}
+
+std::variant<Snapshot, Stranger> Store::examine(const std::string& name, SnapshotTime time) const {
+  // One child that cannot be read or understood must not hide the others: whatever is wrong with it is why
+  // it is not counted among ours.
+  try {
+    Snapshot snapshot;
+    snapshot.name = name;
+    snapshot.time = time;
+    return examine_dir(std::move(snapshot));
+  } catch (const Error& error) {
+    return Stranger{name, error.message()};
+  }
+}
+
+std::variant<Snapshot, Stranger> Store::examine_dir(Snapshot snapshot) const {
+  const std::string shown = path_of(snapshot.name);
+  const auto entry = look_at_entry(dir_.get(), snapshot.name, shown);
+  if (!entry || !is_file_type(*entry, S_IFDIR)) return Stranger{snapshot.name, "it is not a real directory"};
+  if (entry->st_dev != device_) return Stranger{snapshot.name, "it is on another disk"};
+  const Fd dir = open_snapshot(snapshot.name);
+  const std::vector<std::string> names = names_in(dir.get(), shown);
+  if (names.empty()) return Stranger{snapshot.name, "it is empty"};
+  snapshot.manifest = read_manifest(dir.get(), shown);
+  const std::string reason = snapshot.manifest ? why_not_ours(*snapshot.manifest, app_, snapshot.name)
+                                               : why_not_old_script(dir.get(), names, shown);
+  if (!reason.empty()) return Stranger{snapshot.name, reason};
+  snapshot.database_count =
+      snapshot.manifest
+          ? count_databases(*snapshot.manifest)
+          : static_cast<std::size_t>(std::count_if(names.begin(), names.end(), is_database_file));
+  snapshot.verified = snapshot.manifest ? snapshot.manifest->verified : Verified::kSkipped;
+  add_sizes(dir.get(), device_, shown, snapshot);
+  return snapshot;
+}
+
+Fd Store::open_snapshot(const std::string& name) const {
+  return open_at(dir_.get(), name, kDirFlags, 0, path_of(name));
+}
+
+Staging Store::create_staging(const AppLock&) const {
+  const std::string name = std::string(kPartialPrefix) + random_hex();
+  if (!make_dir(dir_.get(), name, path_of(name)))
+    throw Error(ErrorKind::kFailed, "cannot make the directory " + path_of(name) + ": it exists");
+  return Staging(*this, name, path_of(name), open_snapshot(name));
+}
+
+bool Store::is_there(const std::string& name) const {
+  return look_at_entry(dir_.get(), name, path_of(name)).has_value();
+}
+
+SnapshotTime Store::choose_free_time(const AppLock&, const std::function<std::int64_t()>& now_unix_s,
+                                     const std::function<void(int)>& sleep_ms) const {
+  SnapshotTime time = local_snapshot_time(now_unix_s());
+  while (is_there(format_snapshot_name(time))) {
+    sleep_ms(kNameWaitMs);
+    time = local_snapshot_time(now_unix_s());
+  }
+  return time;
+}
+
+std::string Store::publish(const AppLock&, Staging&& staging, SnapshotTime time) const {
+  const std::string name = format_snapshot_name(time);
+  const auto manifest = read_manifest(staging.fd(), staging.path());
+  check(manifest && why_not_ours(*manifest, app_, name).empty(),
+        "published with another snapshot's manifest");
+  sync_tree(staging.fd(), staging.path());
+  rename_dir(staging.name_, name);
+  try {
+    fsync_fd(dir_.get(), path_);
+  } catch (const Error&) {
+    // The caller will report that nothing was published: make it true. If even that fails, what stands
+    // there is whole all the same.
+    ::renameat(dir_.get(), name.c_str(), dir_.get(), staging.name_.c_str());
+    throw;
+  }
+  staging.dir_.reset();
+  return name;
+}
+
+void Store::rename_dir(const std::string& from, const std::string& to) const {
+  const std::string action = "rename " + path_of(from) + " to " + to;
+  if (rename_exclusive(dir_.get(), from.c_str(), to.c_str()) == 0) return;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) throw_errno(action);
+  // No such call on this file system. The lock keeps our own runs from making `to` in between.
+  if (is_there(to)) throw Error(ErrorKind::kFailed, "cannot " + action + ": it exists");
+  if (::renameat(dir_.get(), from.c_str(), dir_.get(), to.c_str()) != 0) throw_errno(action);
+}
+
+Sweep Store::sweep(const AppLock&) const {
+  Sweep sweep;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    if (!name.starts_with(kPartialPrefix) && !name.starts_with(kTrashPrefix)) continue;
+    const auto entry = look_at_entry(dir_.get(), name, path_of(name));
+    if (!entry || !is_file_type(*entry, S_IFDIR)) continue;
+    // One that cannot be removed must not stop tonight's backup: it is reported instead.
+    try {
+      remove_tree(name);
+      sweep.removed.push_back(name);
+    } catch (const Error& error) {
+      sweep.left.push_back(error.message());
+    }
+  }
+  return sweep;
+}
+
+void Store::remove_snapshot(const AppLock&, const std::string& name) const {
+  const std::optional<SnapshotTime> time = parse_snapshot_name(name);
+  if (!time) throw Error(ErrorKind::kRefused, printable(name) + " is not a snapshot's name");
+  const auto entry = examine(name, *time);
+  if (const auto* stranger = std::get_if<Stranger>(&entry))
+    throw Error(ErrorKind::kRefused, path_of(name) + " is not removed: " + stranger->reason);
+  const std::string trash = std::string(kTrashPrefix) + name + "-" + random_hex();
+  rename_dir(name, trash);
+  fsync_fd(dir_.get(), path_);
+  remove_tree(trash);
+}
+
+void Store::remove_tree(const std::string& name) const {
+  remove_below(dir_.get(), name, device_, path_of(name));
+}
+
+Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
+  const std::string path = shown + "/" + name;
+  const Place place = find_place(snapshot_dir_fd, name, false, shown);
+  Fd fd = open_at(place.dir.get(), place.leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path);
+  if (!S_ISREG(look_at(fd.get(), path).st_mode))
+    throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
+  return fd;
+}
+
+}  // namespace litepull

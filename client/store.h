@@ -1,0 +1,162 @@
+// The app's directory on the workstation, `$LOCAL_BACKUP_ROOT/$APP_NAME`: where a run stages and publishes
+// its snapshot, and where list, cleanup and retention find what is there. Layout, modes and write order are
+// in client/SNAPSHOT_FORMAT.md.
+//
+// All work goes through a directory descriptor that the Store keeps, and never through a symbolic link.
+// Whatever changes the directory asks for the AppLock as proof that it is held. Staging borrows its Store;
+// a Store belongs to one thread at a time. Failures are Error with the path named; kBusy when another run
+// holds the lock, kRefused when the directory is not safe to work in or a name is not ours to touch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "client/manifest.h"
+#include "client/snapshot_name.h"
+#include "common/posix.h"
+
+namespace litepull {
+
+// A directory that is ours: it holds a manifest of this app, or just what the old script left.
+struct Snapshot {
+  std::string name;
+  SnapshotTime time;
+  std::optional<Manifest> manifest;
+  std::uint64_t size_bytes = 0;  // of its files
+  std::uint64_t disk_bytes = 0;  // what they occupy, clones counted in full
+  std::size_t database_count = 0;
+  Verified verified = Verified::kSkipped;
+
+  bool old_script() const { return !manifest; }
+};
+
+// Has a snapshot's name and is not ours: never touched.
+struct Stranger {
+  std::string name;
+  std::string reason;
+};
+
+struct Listing {
+  std::vector<Snapshot> snapshots;  // oldest first, by instant, then by name
+  std::vector<Stranger> strangers;  // by name
+};
+
+struct Sweep {
+  std::vector<std::string> removed;
+  std::vector<std::string> left;  // could not be removed: why, with the path
+};
+
+// Held until it dies. The kernel gives it up when the process dies, so there is no stale lock; the file
+// `.lock` stays. A forked child shares it: it must exec or _exit, never unwind past this object.
+class AppLock {
+ public:
+  AppLock(AppLock&&) noexcept = default;
+  AppLock& operator=(AppLock&&) = delete;
+  ~AppLock();
+
+ private:
+  friend class Store;
+  explicit AppLock(Fd fd) : fd_(std::move(fd)) {}
+
+  Fd fd_;
+};
+
+class Store;
+
+// A snapshot in the making, `.partial-*`, invisible to everybody. Removed with all it holds when it dies
+// unpublished; what a killed process leaves behind is the next sweep's. The Store must outlive it.
+class Staging {
+ public:
+  Staging(Staging&& other) noexcept = default;
+  Staging& operator=(Staging&&) = delete;
+  ~Staging();
+
+  int fd() const { return dir_.get(); }
+  const std::string& path() const { return path_; }
+
+  // A new empty file, 0600, open for reading and writing; `name` is a database's, its directories are made.
+  // kRefused when is_database_name says no. The writer makes it durable (fsync_fd) before publish.
+  Fd create_file(const std::string& name) const;
+
+  // Takes back a file whose database failed, and its directories if they are now empty.
+  void discard_file(const std::string& name) const;
+
+ private:
+  friend class Store;
+  Staging(const Store& store, std::string name, std::string path, Fd dir)
+      : store_(&store), name_(std::move(name)), path_(std::move(path)), dir_(std::move(dir)) {}
+
+  const Store* store_;
+  std::string name_;
+  std::string path_;
+  Fd dir_;  // empty once published or moved from
+};
+
+class Store {
+ public:
+  enum class Missing {
+    kCreate,  // make the app's directory, and those above it, 0700
+    kEmpty,   // there is nothing to list and nothing to remove
+  };
+
+  // `root` may be a symbolic link, the app's directory may not, and must belong to this user.
+  Store(std::string root, const std::string& app, Missing missing);
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  bool exists() const { return static_cast<bool>(dir_); }
+  const std::string& path() const { return path_; }
+  std::string path_of(const std::string& name) const { return path_ + "/" + name; }
+
+  // Does not wait. Precondition for this and all that needs the lock: exists().
+  AppLock lock() const;
+
+  // Needs no lock: what is removed meanwhile is left out.
+  Listing list() const;
+
+  // The directory of a snapshot, for write_manifest, read_manifest and open_file.
+  Fd open_snapshot(const std::string& name) const;
+
+  Staging create_staging(const AppLock& lock) const;
+
+  // The current second, or when its name is taken the next free one, slept for: never later than the clock.
+  SnapshotTime choose_free_time(const AppLock& lock, const std::function<std::int64_t()>& now_unix_s,
+                                const std::function<void(int)>& sleep_ms) const;
+
+  // Publishes under exactly this time, which the manifest must name already, and returns the name; it is on
+  // disk then. When it throws nothing was published and `staging` still owns its directory.
+  std::string publish(const AppLock& lock, Staging&& staging, SnapshotTime time) const;
+
+  // Removes what killed runs left: real directories named `.partial-*` and `.trash-*`.
+  Sweep sweep(const AppLock& lock) const;
+
+  // kRefused when the name is not one that list() calls a snapshot. Once it returns or is interrupted after
+  // its first step, the snapshot is gone from every list; the rest is the next sweep's.
+  void remove_snapshot(const AppLock& lock, const std::string& name) const;
+
+ private:
+  friend class Staging;
+  void open_app_dir(int root_fd, const std::string& app);
+  Fd open_dir(const std::string& name) const;
+  bool is_there(const std::string& name) const;
+  std::variant<Snapshot, Stranger> examine(const std::string& name, SnapshotTime time) const;
+  std::variant<Snapshot, Stranger> examine_dir(Snapshot snapshot) const;
+  void remove_tree(const std::string& name) const;
+  void rename_dir(const std::string& from, const std::string& to) const;
+
+  std::string app_;
+  std::string path_;
+  Fd dir_;
+  dev_t device_ = 0;  // nothing is followed to another one
+};
+
+// A file of a published snapshot for reading; `name` as in its manifest. Regular files only, no links.
+Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown);
+
+}  // namespace litepull

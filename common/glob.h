@@ -1,0 +1,25 @@
+// Patterns that choose databases. The client holds them to its rules (client/config.h), the agent matches
+// the names that it finds; either may be hostile, so the cost is bounded by the product of both lengths.
+// Everything works on bytes: nothing here allocates more than the list of components, and nothing throws
+// but std::bad_alloc.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace litepull {
+
+// True when all of `path` (relative, components divided by single '/', no '.' or '..') fits `pattern`:
+// `*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[!a-z]` one byte of a set, none of them ever '/';
+// `**/` zero or more directories, `/**` at the end everything below. A leading dot is a byte like any
+// other, as it is for rsync. There is no escape: `[*]` matches a star. A pattern without '/' matches
+// top-level names only.
+bool glob_matches(std::string_view pattern, std::string_view path);
+
+bool glob_matches_any(const std::vector<std::string>& patterns, std::string_view path);
+
+// False when no pattern can match below the top level, so that a scan need not descend.
+bool glob_descends(const std::vector<std::string>& patterns);
+
+}  // namespace litepull

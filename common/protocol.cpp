@@ -1,0 +1,303 @@
+#include "common/protocol.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace litepull {
+namespace {
+
+std::string capped(const std::string& text) { return text.substr(0, kMaxTextBytes); }
+
+void put_globs(ByteWriter& out, const std::vector<std::string>& globs) {
+  out.u16(static_cast<std::uint16_t>(globs.size()));
+  for (const std::string& glob : globs) out.text(glob);
+}
+
+std::vector<std::string> take_globs(ByteReader& in) {
+  const std::size_t count = in.u16();
+  require_peer(count <= kMaxGlobs, "too many name patterns");
+  std::vector<std::string> globs;
+  for (std::size_t i = 0; i < count; ++i) globs.push_back(in.text(kMaxGlobBytes));
+  return globs;
+}
+
+void put_problem(ByteWriter& out, const Problem& problem) {
+  out.u8(static_cast<std::uint8_t>(problem.kind));
+  out.text(capped(problem.message));
+  out.text(capped(problem.hint));
+}
+
+Problem take_problem(ByteReader& in) {
+  Problem problem;
+  const std::uint8_t kind = in.u8();
+  require_peer(kind >= 1 && kind <= static_cast<std::uint8_t>(ErrorKind::kCancelled), "unknown error kind");
+  problem.kind = static_cast<ErrorKind>(kind);
+  problem.message = in.text(kMaxTextBytes);
+  problem.hint = in.text(kMaxTextBytes);
+  return problem;
+}
+
+bool valid_page_size(std::uint32_t size) {
+  return size >= kMinPageSize && size <= kMaxPageSize && (size & (size - 1)) == 0;
+}
+
+// The last value of an enumeration's range is checked here, before the cast.
+template <typename Enum>
+Enum take_enum(ByteReader& in, Enum last, const char* rule) {
+  const std::uint8_t value = in.u8();
+  require_peer(value <= static_cast<std::uint8_t>(last), rule);
+  return static_cast<Enum>(value);
+}
+
+}  // namespace
+
+std::size_t max_body_bytes(std::uint8_t type) {
+  switch (static_cast<MessageType>(type)) {
+    case MessageType::kPages:
+      return kMaxBatchBytes + kMaxRuns * 8 + 64;
+    case MessageType::kRequest:
+      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + 256;
+    case MessageType::kDatabase:
+    case MessageType::kFailed:
+    case MessageType::kError:
+      return kMaxNameBytes + 2 * kMaxTextBytes + 256;
+    case MessageType::kPing:
+    case MessageType::kAlive:
+      return 0;
+    case MessageType::kHello:
+    case MessageType::kSet:
+    case MessageType::kEnd:
+    case MessageType::kDone:
+      return 256;
+  }
+  throw Error(ErrorKind::kPeer, "the other end broke the protocol: unknown message type " + std::to_string(type));
+}
+
+std::string to_hex(const Digest& digest) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : digest) text += {kHex[byte >> 4], kHex[byte & 15]};
+  return text;
+}
+
+Bytes encode(const Request& request) {
+  ByteWriter out;
+  out.u32(kRequestMagic);
+  out.u16(request.version);
+  out.u32(request.silence_ms);
+  out.text(request.directory);
+  put_globs(out, request.databases);
+  put_globs(out, request.exclude);
+  out.u32(request.barrier_ms);
+  out.u32(request.hold_max_ms);
+  out.u64(request.wal_growth_max_bytes);
+  out.u64(request.memory_bytes);
+  out.u8(static_cast<std::uint8_t>(request.compression_level));
+  return out.bytes();
+}
+
+Request decode_request(ByteView body) {
+  ByteReader in(body);
+  require_peer(in.u32() == kRequestMagic, "not a litepull client");
+  Request request;
+  request.version = in.u16();
+  require_peer(request.version == kProtocolVersion, "client and agent speak different versions");
+  request.silence_ms = in.u32();
+  request.directory = in.text(kMaxPathBytes);
+  request.databases = take_globs(in);
+  request.exclude = take_globs(in);
+  request.barrier_ms = in.u32();
+  request.hold_max_ms = in.u32();
+  request.wal_growth_max_bytes = in.u64();
+  request.memory_bytes = in.u64();
+  request.compression_level = static_cast<std::int8_t>(in.u8());
+  in.end();
+  require_peer(request.silence_ms >= 1'000, "the silence allowed is too short");
+  return request;
+}
+
+Bytes encode(const Hello& hello) {
+  ByteWriter out;
+  out.u16(hello.version);
+  out.u64(hello.clock_unix_ms);
+  out.u32(hello.uid);
+  return out.bytes();
+}
+
+Hello decode_hello(ByteView body) {
+  ByteReader in(body);
+  Hello hello;
+  hello.version = in.u16();
+  require_peer(hello.version == kProtocolVersion, "client and agent speak different versions");
+  hello.clock_unix_ms = in.u64();
+  hello.uid = in.u32();
+  in.end();
+  return hello;
+}
+
+Bytes encode(const DatabaseInfo& info) {
+  ByteWriter out;
+  out.u32(info.index);
+  out.text(info.name);
+  out.u8(info.failed ? 1 : 0);
+  if (info.failed) {
+    put_problem(out, info.problem);
+  } else {
+    out.u32(info.page_size);
+    out.u32(info.page_count);
+    out.u8(static_cast<std::uint8_t>(info.journal_mode));
+    out.u64(info.wal_bytes);
+  }
+  return out.bytes();
+}
+
+DatabaseInfo decode_database(ByteView body) {
+  ByteReader in(body);
+  DatabaseInfo info;
+  info.index = in.u32();
+  info.name = in.text(kMaxNameBytes);
+  const std::uint8_t failed = in.u8();
+  require_peer(failed <= 1, "unknown database state");
+  info.failed = failed == 1;
+  if (info.failed) {
+    info.problem = take_problem(in);
+  } else {
+    info.page_size = in.u32();
+    info.page_count = in.u32();
+    info.journal_mode = take_enum(in, JournalMode::kWal, "unknown journal mode");
+    info.wal_bytes = in.u64();
+    require_peer(valid_page_size(info.page_size), "a page size that SQLite does not have");
+    require_peer(info.page_count >= 1 && info.page_count <= kMaxPageCount, "a page count out of range");
+  }
+  in.end();
+  return info;
+}
+
+Bytes encode(const SetInfo& set) {
+  ByteWriter out;
+  out.u8(static_cast<std::uint8_t>(set.consistency));
+  out.u64(set.skew_us);
+  out.u64(set.lock_hold_us);
+  out.u32(set.databases);
+  return out.bytes();
+}
+
+SetInfo decode_set(ByteView body) {
+  ByteReader in(body);
+  SetInfo set;
+  set.consistency = take_enum(in, Consistency::kPinned, "unknown kind of consistency");
+  set.skew_us = in.u64();
+  set.lock_hold_us = in.u64();
+  set.databases = in.u32();
+  in.end();
+  return set;
+}
+
+Bytes encode(const PagesHead& head) {
+  ByteWriter out;
+  out.u32(head.database);
+  out.u8(static_cast<std::uint8_t>(head.codec));
+  out.u16(static_cast<std::uint16_t>(head.runs.size()));
+  out.u32(head.raw_bytes);
+  out.u64(head.raw_xxh3);
+  for (const PageRun& run : head.runs) {
+    out.u32(run.first);
+    out.u32(run.count);
+  }
+  return out.bytes();
+}
+
+PagesHead decode_pages(ByteView body, ByteView& payload) {
+  ByteReader in(body);
+  PagesHead head;
+  head.database = in.u32();
+  head.codec = take_enum(in, Codec::kZstd, "unknown codec");
+  const std::size_t runs = in.u16();
+  require_peer(runs >= 1 && runs <= kMaxRuns, "a number of page runs out of range");
+  head.raw_bytes = in.u32();
+  require_peer(head.raw_bytes <= kMaxBatchBytes, "more page bytes in one message than the cap");
+  head.raw_xxh3 = in.u64();
+  std::uint64_t next = 1;
+  for (std::size_t i = 0; i < runs; ++i) {
+    const PageRun run{in.u32(), in.u32()};
+    require_peer(run.first >= next && run.count >= 1, "page runs out of order");
+    next = static_cast<std::uint64_t>(run.first) + run.count;
+    head.runs.push_back(run);
+  }
+  payload = in.rest();
+  require_peer(payload.size() <= head.raw_bytes, "a payload larger than its pages");
+  return head;
+}
+
+Bytes encode(const DatabaseEnd& end) {
+  ByteWriter out;
+  out.u32(end.database);
+  out.u32(end.page_count);
+  out.u32(end.pages_sent);
+  for (const std::uint8_t byte : end.digest) out.u8(byte);
+  out.u64(end.hold_us);
+  out.u64(end.spooled_bytes);
+  out.u64(end.wal_bytes);
+  return out.bytes();
+}
+
+DatabaseEnd decode_end(ByteView body) {
+  ByteReader in(body);
+  DatabaseEnd end;
+  end.database = in.u32();
+  end.page_count = in.u32();
+  end.pages_sent = in.u32();
+  for (std::uint8_t& byte : end.digest) byte = in.u8();
+  end.hold_us = in.u64();
+  end.spooled_bytes = in.u64();
+  end.wal_bytes = in.u64();
+  in.end();
+  return end;
+}
+
+Bytes encode(const DatabaseFailed& failed) {
+  ByteWriter out;
+  out.u32(failed.database);
+  put_problem(out, failed.problem);
+  return out.bytes();
+}
+
+DatabaseFailed decode_failed(ByteView body) {
+  ByteReader in(body);
+  DatabaseFailed failed;
+  failed.database = in.u32();
+  failed.problem = take_problem(in);
+  in.end();
+  return failed;
+}
+
+Bytes encode(const Done& done) {
+  ByteWriter out;
+  out.u64(done.cpu_us);
+  out.u64(done.max_rss_bytes);
+  return out.bytes();
+}
+
+Done decode_done(ByteView body) {
+  ByteReader in(body);
+  Done done;
+  done.cpu_us = in.u64();
+  done.max_rss_bytes = in.u64();
+  in.end();
+  return done;
+}
+
+Bytes encode(const Problem& problem) {
+  ByteWriter out;
+  put_problem(out, problem);
+  return out.bytes();
+}
+
+Problem decode_problem(ByteView body) {
+  ByteReader in(body);
+  Problem problem = take_problem(in);
+  in.end();
+  return problem;
+}
+
+}  // namespace litepull

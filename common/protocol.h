@@ -1,0 +1,170 @@
+// Every message, constant and limit of the wire between client and agent; common/PROTOCOL.md describes the
+// bytes. Both ends decode with these functions, which throw Error{kPeer} on anything that breaks a rule.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/bytes.h"
+#include "common/error.h"
+
+namespace litepull {
+
+inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
+
+// The first line of the remote command's output, after whatever a login script printed.
+inline constexpr char kAgentGreeting[] = "LITEPULL 1 agent";
+inline constexpr std::size_t kMaxGreetingNoiseBytes = 64 * 1024;
+
+inline constexpr std::size_t kFrameHeaderBytes = 8;
+inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;  // pages of one message, uncompressed
+inline constexpr std::size_t kMaxRuns = 4096;
+inline constexpr std::size_t kMaxDatabases = 1024;
+inline constexpr std::size_t kMaxNameBytes = 1024;
+inline constexpr std::size_t kMaxPathBytes = 4096;
+inline constexpr std::size_t kMaxTextBytes = 4096;
+inline constexpr std::size_t kMaxGlobs = 64;
+inline constexpr std::size_t kMaxGlobBytes = 255;
+inline constexpr std::uint32_t kMinPageSize = 512;  // https://sqlite.org/fileformat2.html#page_size
+inline constexpr std::uint32_t kMaxPageSize = 65536;
+inline constexpr std::uint32_t kMaxPageCount = 4294967294;  // https://sqlite.org/limits.html#max_page_count
+
+// Client's silence after which the agent ends itself, and how often the client therefore speaks.
+inline constexpr std::uint32_t kDefaultSilenceMs = 30'000;
+inline constexpr std::uint32_t kPingIntervalMs = 5'000;
+
+enum class MessageType : std::uint8_t {
+  // client to agent
+  kRequest = 1,
+  kPing = 2,
+  // agent to client
+  kHello = 65,
+  kDatabase = 66,
+  kSet = 67,
+  kPages = 68,
+  kEnd = 69,
+  kFailed = 70,
+  kDone = 71,
+  kAlive = 72,
+  kError = 73,
+};
+
+// The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
+std::size_t max_body_bytes(std::uint8_t type);
+
+// What is to be pulled and how; the first frame of the client.
+struct Request {
+  std::uint16_t version = kProtocolVersion;
+  std::uint32_t silence_ms = kDefaultSilenceMs;
+  std::string directory;               // absolute, or below the login directory, or starting with ~/
+  std::vector<std::string> databases;  // globs, see common/glob.h
+  std::vector<std::string> exclude;
+  std::uint32_t barrier_ms = 2'000;     // how long the agent tries to have all write locks together
+  std::uint32_t hold_max_ms = 600'000;  // longest time that a read transaction waits for the network
+  std::uint64_t wal_growth_max_bytes = 256ULL << 20;
+  std::uint64_t memory_bytes = 8ULL << 20;  // pages that wait for the network in the agent's memory
+  std::int8_t compression_level = 1;        // zstd's; 0 sends pages as they are
+};
+
+struct Hello {
+  std::uint16_t version = kProtocolVersion;
+  std::uint64_t clock_unix_ms = 0;
+  std::uint32_t uid = 0;  // the user it works as, after becoming the databases' owner
+};
+
+// One remedy-carrying error of the agent: of the whole run (kError) or of one database.
+struct Problem {
+  ErrorKind kind = ErrorKind::kFailed;
+  std::string message;
+  std::string hint;
+};
+
+enum class JournalMode : std::uint8_t { kRollback = 0, kWal = 1 };
+
+// A database that was found. Without `problem` it is pinned, and its pages follow. `index` counts from 0.
+struct DatabaseInfo {
+  std::uint32_t index = 0;
+  std::string name;  // path below the directory, '/' between components
+  bool failed = false;
+  Problem problem;              // when failed
+  std::uint32_t page_size = 0;  // bytes
+  std::uint32_t page_count = 0;
+  JournalMode journal_mode = JournalMode::kRollback;
+  std::uint64_t wal_bytes = 0;  // size of the -wal file when pinned
+};
+
+enum class Consistency : std::uint8_t { kNone = 0, kBarrier = 1, kPinned = 2 };
+
+// Sent once all databases are pinned and announced.
+struct SetInfo {
+  Consistency consistency = Consistency::kNone;  // kNone: there was nothing to pin
+  std::uint64_t skew_us = 0;       // first pin to last pin; 0 at a barrier
+  std::uint64_t lock_hold_us = 0;  // longest that writers were held at the barrier
+  std::uint32_t databases = 0;     // how many DatabaseInfo were sent
+};
+
+struct PageRun {
+  std::uint32_t first = 0;  // page numbers count from 1
+  std::uint32_t count = 0;
+};
+
+enum class Codec : std::uint8_t { kRaw = 0, kZstd = 1 };
+
+// The head of a Pages message; the payload is what is left of the body.
+struct PagesHead {
+  std::uint32_t database = 0;
+  Codec codec = Codec::kRaw;
+  std::uint32_t raw_bytes = 0;  // of all pages together, uncompressed
+  std::uint64_t raw_xxh3 = 0;   // XXH3-64 of the uncompressed pages
+  std::vector<PageRun> runs;    // ascending, not overlapping
+};
+
+// XXH3-128 in the canonical byte order, as `xxhsum -H2` prints it.
+using Digest = std::array<std::uint8_t, 16>;
+std::string to_hex(const Digest& digest);
+
+// All of one database was sent. `digest` is of the whole file as it must now be.
+struct DatabaseEnd {
+  std::uint32_t database = 0;
+  std::uint32_t page_count = 0;
+  std::uint32_t pages_sent = 0;
+  Digest digest{};
+  std::uint64_t hold_us = 0;        // from pin to release of the read transaction
+  std::uint64_t spooled_bytes = 0;  // what went through the unlinked spool file
+  std::uint64_t wal_bytes = 0;      // size of the -wal file at the release
+};
+
+struct DatabaseFailed {
+  std::uint32_t database = 0;
+  Problem problem;
+};
+
+struct Done {
+  std::uint64_t cpu_us = 0;
+  std::uint64_t max_rss_bytes = 0;
+};
+
+Bytes encode(const Request&);
+Bytes encode(const Hello&);
+Bytes encode(const DatabaseInfo&);
+Bytes encode(const SetInfo&);
+Bytes encode(const PagesHead&);
+Bytes encode(const DatabaseEnd&);
+Bytes encode(const DatabaseFailed&);
+Bytes encode(const Done&);
+Bytes encode(const Problem&);
+
+Request decode_request(ByteView body);
+Hello decode_hello(ByteView body);
+DatabaseInfo decode_database(ByteView body);
+SetInfo decode_set(ByteView body);
+PagesHead decode_pages(ByteView body, ByteView& payload);
+DatabaseEnd decode_end(ByteView body);
+DatabaseFailed decode_failed(ByteView body);
+Done decode_done(ByteView body);
+Problem decode_problem(ByteView body);
+
+}  // namespace litepull

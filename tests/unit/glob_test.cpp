@@ -1,0 +1,144 @@
+#include "common/glob.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace litepull {
+namespace {
+
+struct Case {
+  const char* pattern;
+  const char* path;
+  bool matches;
+};
+
+void expect_all(const std::vector<Case>& cases) {
+  for (const Case& c : cases)
+    EXPECT_EQ(glob_matches(c.pattern, c.path), c.matches) << c.pattern << " against " << c.path;
+}
+
+TEST(Glob, StarAndQuestionMarkMatchWithinOneName) {
+  expect_all({{"*.sqlite3", "production.sqlite3", true},
+              {"*.sqlite3", "production_queue.sqlite3", true},
+              {"*.sqlite3", ".sqlite3", true},
+              {"*.sqlite3", ".hidden.sqlite3", true},
+              {"*.sqlite3", "production.sqlite3-wal", false},
+              {"*.sqlite3", "production.sqlite", false},
+              {"*.SQLITE3", "production.sqlite3", false},
+              {"production*", "production", true},
+              {"p*n*3", "production.sqlite3", true},
+              {"*a*b", "aab", true},
+              {"*a*b", "aba", false},
+              {"*ab*ab", "abab", true},
+              {"*abc", "ababc", true},
+              {"**", "name", true},
+              {"a**b", "axyb", true},
+              {"?.db", "a.db", true},
+              {"?.db", ".db", false},
+              {"?.db", "ab.db", false},
+              {"a?", "a", false}});
+}
+
+TEST(Glob, NothingButASlashMatchesASlash) {
+  expect_all({{"*", "a/b", false},
+              {"*.sqlite3", "tenant/production.sqlite3", false},
+              {"a?b", "a/b", false},
+              {"a[/]b", "a/b", false},
+              {"a[!x]b", "a/b", false},
+              {"a[+-9]b", "a/b", false},
+              {"a**b", "a/b", false},
+              {"**", "a/b", false},
+              {"a/b", "a/b", true},
+              {"*/b", "a/b", true},
+              {"*/b", "b", false},
+              {"*/b", "a/a/b", false}});
+}
+
+TEST(Glob, DoubleStarStandsForZeroOrMoreDirectories) {
+  expect_all({{"**/*.db", "a.db", true},
+              {"**/*.db", "x/a.db", true},
+              {"**/*.db", "x/y/z/a.db", true},
+              {"**/*.db", "x/y/z/a.txt", false},
+              {"x/**/a.db", "x/a.db", true},
+              {"x/**/a.db", "x/y/z/a.db", true},
+              {"x/**/a.db", "y/a.db", false},
+              {"x/**/a.db", "x/y/b.db", false},
+              {"**/x/**/a.db", "x/a.db", true},
+              {"**/x/**/a.db", "p/x/q/a.db", true},
+              {"**/x/**/a.db", "p/q/a.db", false},
+              {"**/x/*/a", "x/x/x/a", true},
+              {"**/**/a", "a", true},
+              {"**/**/a", "p/q/a", true},
+              {"x/**", "x/a", true},
+              {"x/**", "x/y/a", true},
+              {"x/**", "x", false},
+              {"**/x", "ax", false}});
+}
+
+TEST(Glob, SetsHoldBytesAndRanges) {
+  expect_all({{"[abc].db", "b.db", true},  {"[abc].db", "d.db", false},   {"[a-c].db", "b.db", true},
+              {"[a-c].db", "-.db", false}, {"[!a-c].db", "d.db", true},   {"[!a-c].db", "a.db", false},
+              {"[^a-c].db", "d.db", true}, {"[^a-c].db", "a.db", false},  {"[]].db", "].db", true},
+              {"[!]].db", "].db", false},  {"[a-].db", "-.db", true},     {"[-a].db", "-.db", true},
+              {"[c-a].db", "b.db", false}, {"[*].db", "*.db", true},      {"[*].db", "a.db", false},
+              {"[a!].db", "!.db", true},   {"*[0-9].db", "t12.db", true}, {"*[0-9]", "t12.db", false},
+              {"[ab][cd]", "bd", true},    {"[ab][cd]", "b", false},      {"[\x80-\xFF]", "\xE9", true},
+              {"[\x80-\xFF]", "e", false}});
+}
+
+TEST(Glob, AnUnclosedBracketIsABracket) {
+  expect_all({{"[ab", "[ab", true},
+              {"[ab", "a", false},
+              {"[", "[", true},
+              {"[!", "[!", true},
+              {"[]", "[]", true},
+              {"[!]", "[!]", true},
+              {"*[", "x[", true}});
+}
+
+TEST(Glob, ABackslashIsAByteLikeAnyOther) {
+  expect_all({{"a\\*", "a\\b", true}, {"a\\*", "a*", false}, {"[\\]", "\\", true}});
+}
+
+TEST(Glob, EmptyNamesNeverMatch) {
+  expect_all({{"", "", false},
+              {"*", "", false},
+              {"**", "", false},
+              {"**/*", "", false},
+              {"", "a", false},
+              {"a", "", false},
+              {"*/a", "/a", false},
+              {"a/*", "a/", false}});
+}
+
+TEST(Glob, HostilePatternsAndNamesTakeNoTime) {
+  std::string stars, directory_stars, deep;
+  for (int i = 0; i < 80; ++i) stars += "*a";
+  for (int i = 0; i < 60; ++i) directory_stars += "**/a/";
+  for (int i = 0; i < 2000; ++i) deep += "a/";
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_FALSE(glob_matches(stars + "b", std::string(4000, 'a')));
+  EXPECT_FALSE(glob_matches(directory_stars + "b", deep + "a"));
+  EXPECT_FALSE(glob_matches("**/" + stars + "b", deep + std::string(200, 'a')));
+  EXPECT_FALSE(glob_matches("*" + std::string(254, '['), std::string(254, '[') + "x"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+}
+
+TEST(Glob, AnyPatternOfAListMaySelect) {
+  EXPECT_TRUE(glob_matches_any({"*.db", "*.sqlite3"}, "a.sqlite3"));
+  EXPECT_FALSE(glob_matches_any({"*.db", "*.sqlite3"}, "a.txt"));
+  EXPECT_FALSE(glob_matches_any({}, "a.txt"));
+}
+
+TEST(Glob, OnlyAPatternWithASlashMakesTheScanDescend) {
+  EXPECT_FALSE(glob_descends({}));
+  EXPECT_FALSE(glob_descends({"*.sqlite3", "**"}));
+  EXPECT_TRUE(glob_descends({"*.sqlite3", "**/*.sqlite3"}));
+  EXPECT_TRUE(glob_descends({"tenant/*.sqlite3"}));
+}
+
+}  // namespace
+}  // namespace litepull

@@ -1,0 +1,371 @@
+#include "client/manifest.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "common/error.h"
+#include "common/posix.h"
+#include "tests/support/temp_dir.h"
+
+namespace litepull {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Manifest example() {
+  Manifest manifest;
+  manifest.tool = "litepull 0.1.0";
+  manifest.app = "billing";
+  manifest.snapshot = "2026-11-22T020000+0100";
+  manifest.label = "before deploy";
+  manifest.started_at = rfc3339_utc(1'795'309'200'041);
+  manifest.pinned_at = rfc3339_utc(1'795'309'200'312);
+  manifest.server = {"ssh", "app.example.com", 22, "deploy", "/storage"};
+  manifest.set_consistency = "pinned";
+  manifest.skew_ms = 3.125;
+  manifest.lock_hold_ms = 1.5;
+  manifest.wire = {std::numeric_limits<std::uint64_t>::max(), 17};
+  manifest.duration_s = 3.829;
+  manifest.verified = Verified::kFailed;
+  Manifest::Database good;
+  good.name = "tenants/a.sqlite3";
+  good.bytes = 8192;
+  good.page_size = 4096;
+  good.pages = 2;
+  good.changed_pages = 1;
+  good.journal_mode = "wal";
+  good.hold_s = 0.25;
+  good.xxh128 = "a3f0c1d29be84756108d2fe36c95b704";
+  good.verified = Verified::kFailed;
+  good.problems = {"row 3 missing from index accounts_by_name", "wrong # of entries"};
+  good.foreign_key_violations = 4;
+  good.tables = {{"accounts", 1200}, {"empty", 0}};
+  Manifest::Database missing;
+  missing.name = "cache.sqlite3";
+  missing.verified = Verified::kSkipped;
+  missing.error =
+      Manifest::Failure{"corrupt", "cache.sqlite3 is not a database", "leave it out with EXCLUDE"};
+  manifest.databases = {good, missing};
+  return manifest;
+}
+
+Json example_json() {
+  return Json::parse(to_json_text(example()));
+}
+
+// The error that parsing gives, or fails the test.
+std::string refusal(std::string_view text) {
+  try {
+    parse_manifest(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCorrupt);
+    return error.message();
+  }
+  ADD_FAILURE() << "accepted: " << text.substr(0, 300);
+  return {};
+}
+
+Fd open_dir(const test::TempDir& dir) {
+  return open_path(dir.path().string(), O_RDONLY | O_DIRECTORY);
+}
+
+// --- text ------------------------------------------------------------------------------------------------
+
+TEST(Manifest, ReadsBackWhatItWrote) {
+  EXPECT_EQ(parse_manifest(to_json_text(example())), example());
+}
+
+TEST(Manifest, TheDocumentedExampleIsExactlyWhatIsWritten) {
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../client/SNAPSHOT_FORMAT.md";
+  const std::string document = test::read_file(path.string());
+  const std::string opening = "```json\n";
+  const std::size_t from = document.find(opening) + opening.size(), to = document.find("```", from);
+  ASSERT_NE(to, std::string::npos);
+  const std::string text = document.substr(from, to - from);
+  EXPECT_EQ(to_json_text(parse_manifest(text)), text);
+}
+
+TEST(Manifest, TimesAreUtcWithMilliseconds) {
+  EXPECT_EQ(rfc3339_utc(0), "1970-01-01T00:00:00.000Z");
+  EXPECT_EQ(rfc3339_utc(1'795'309'200'007), "2026-11-22T01:00:00.007Z");
+  EXPECT_EQ(rfc3339_utc(-1), "1969-12-31T23:59:59.999Z");
+}
+
+TEST(Manifest, BytesThatAreNotUtf8AreReplacedNotFatal) {
+  Manifest manifest = example();
+  manifest.label = "caf\xE9";
+  manifest.databases[0].tables = {{"\xFF\xFE", 1}};
+  manifest.databases[0].problems = {std::string("cut \xC3", 5)};
+  manifest.databases[1].name = "bad\x80name";
+  const Manifest read = parse_manifest(to_json_text(manifest));
+  EXPECT_EQ(read.label, "caf\uFFFD");
+  EXPECT_EQ(read.databases[0].problems[0], "cut \uFFFD");
+  EXPECT_EQ(read.databases[1].name, "bad\uFFFDname");
+  EXPECT_EQ(database_json(manifest.databases[1]).dump(), Json(database_json(read.databases[1])).dump());
+}
+
+TEST(Manifest, ControlCharactersStayInsideTheirString) {
+  Manifest manifest = example();
+  manifest.label = std::string("a\"\n\x1B[2J\\\0z", 10);
+  EXPECT_EQ(parse_manifest(to_json_text(manifest)).label, manifest.label);
+}
+
+TEST(Manifest, FiguresThatAreNotNumbersBecomeZero) {
+  Manifest manifest = example();
+  manifest.skew_ms = std::nan("");
+  manifest.duration_s = std::numeric_limits<double>::infinity();
+  const Manifest read = parse_manifest(to_json_text(manifest));
+  EXPECT_EQ(read.skew_ms, 0);
+  EXPECT_EQ(read.duration_s, 0);
+}
+
+TEST(Manifest, ADatabaseWithEndlessProblemsIsCapped) {
+  Manifest manifest = example();
+  manifest.databases[0].problems.assign(5000, std::string(5000, 'x'));
+  const Manifest read = parse_manifest(to_json_text(manifest));
+  EXPECT_EQ(read.databases[0].problems.size(), 100U);
+  EXPECT_EQ(read.databases[0].problems[0].size(), 1000U);
+}
+
+TEST(Manifest, TooManyTablesNeverMakeAManifestThatCannotBeRead) {
+  Manifest manifest = example();
+  manifest.databases[0].tables.assign(20'000, {std::string(5000, '\x01'), 1});  // six bytes each in JSON
+  const std::string text = to_json_text(manifest);
+  EXPECT_LE(text.size(), kMaxManifestBytes);
+  const Manifest read = parse_manifest(text);
+  EXPECT_TRUE(read.databases[0].tables.empty());
+  EXPECT_EQ(read.databases[0].xxh128, manifest.databases[0].xxh128);
+}
+
+TEST(Manifest, ASnapshotIsOnlyOkWhenNoDatabaseIsMissingOrUnproven) {
+  auto with = [](std::vector<Verified> states) {
+    std::vector<Manifest::Database> databases(states.size());
+    for (std::size_t i = 0; i < states.size(); ++i) databases[i].verified = states[i];
+    return databases;
+  };
+  EXPECT_EQ(verified_together(with({Verified::kOk, Verified::kOk})), Verified::kOk);
+  EXPECT_EQ(verified_together(with({Verified::kOk, Verified::kSkipped})), Verified::kSkipped);
+  EXPECT_EQ(verified_together(with({Verified::kSkipped, Verified::kPending})), Verified::kPending);
+  EXPECT_EQ(verified_together(with({Verified::kPending, Verified::kFailed})), Verified::kFailed);
+  EXPECT_EQ(verified_together({}), Verified::kFailed);
+  auto missing = with({Verified::kOk, Verified::kOk});
+  missing[1].error.emplace();
+  EXPECT_EQ(verified_together(missing), Verified::kFailed);
+}
+
+// --- hostile text ----------------------------------------------------------------------------------------
+
+TEST(Manifest, WhatIsNotJsonIsRefused) {
+  for (const std::string text :
+       {"", " ", "nonsense", "{", "{}}", "{\"format\":1e999}", "\xFF\xFE", "{\"a\":\"\xE9\"}"})
+    refusal(text);
+  refusal(std::string_view("\0\0\0\0", 4));
+  refusal(to_json_text(example()) + "x");
+}
+
+TEST(Manifest, EveryCutOfAManifestIsRefused) {
+  const std::string text = to_json_text(example());
+  for (std::size_t size = 0; size + 2 < text.size(); ++size) refusal(text.substr(0, size));
+}
+
+TEST(Manifest, DeepNestingIsRefusedWithoutRecursion) {
+  refusal(std::string(1'000'000, '['));
+  std::string text = "{\"format\":1,\"x\":";
+  for (int i = 0; i < 100'000; ++i) text += "{\"a\":";
+  refusal(text);
+}
+
+TEST(Manifest, MoreThanItsLimitIsRefusedUnread) {
+  EXPECT_NE(refusal(std::string(kMaxManifestBytes + 1, ' ')).find("too large"), std::string::npos);
+}
+
+TEST(Manifest, AnotherFormatIsRefusedByNumber) {
+  Json json = example_json();
+  json["format"] = 2;
+  EXPECT_NE(refusal(json.dump()).find("format is 2"), std::string::npos);
+  for (const Json& format : {Json(nullptr), Json("1"), Json(1.0), Json(true)}) {
+    json["format"] = format;
+    refusal(json.dump());
+  }
+}
+
+TEST(Manifest, WhatASnapshotCannotDoWithoutIsNamedWhenMissing) {
+  for (const char* key : {"format", "app", "snapshot", "verified", "databases"}) {
+    Json json = example_json();
+    json.erase(key);
+    EXPECT_NE(refusal(json.dump()).find(key), std::string::npos) << key;
+  }
+  for (const char* key : {"name", "verified", "xxh128"}) {
+    Json json = example_json();
+    json["databases"][0].erase(key);
+    EXPECT_NE(refusal(json.dump()).find(key), std::string::npos) << key;
+  }
+}
+
+TEST(Manifest, FieldsOfALaterVersionArePassedOver) {
+  Json json = example_json();
+  json["pinned"] = {{"by", "me"}, {"list", {1, 2, 3}}};
+  json["databases"][0]["base"] = "2026-11-21T020000+0100";
+  EXPECT_EQ(parse_manifest(json.dump()), example());
+}
+
+TEST(Manifest, FieldsOfAnEarlierVersionMayBeMissing) {
+  Json json = example_json();
+  for (const char* key : {"label", "wire", "server", "skew_ms", "verify", "duration_s"}) json.erase(key);
+  EXPECT_EQ(parse_manifest(json.dump()).verify, "full");
+}
+
+TEST(Manifest, ValuesThatDoNotFitAreRefused) {
+  const std::pair<const char*, Json> cases[] = {
+      {"/app", 1},
+      {"/label", Json::array()},
+      {"/verified", "maybe"},
+      {"/verified", true},
+      {"/verify", "half"},
+      {"/set_consistency", "barriers"},
+      {"/skew_ms", "1"},
+      {"/server", "x"},
+      {"/server/port", 65536},
+      {"/server/port", -1},
+      {"/wire/sent_bytes", -1},
+      {"/wire/sent_bytes", 1.5},
+      {"/databases", Json::object()},
+      {"/databases/0", 1},
+      {"/databases/0/pages", 4294967296},
+      {"/databases/0/bytes", -4096},
+      {"/databases/0/problems", "x"},
+      {"/databases/0/problems/0", 1},
+      {"/databases/0/tables/0", "x"},
+      {"/databases/0/tables/0/rows", 9223372036854775808U},
+      {"/databases/0/error", "x"},
+      {"/databases/0/xxh128", "A3F0C1D29BE84756108D2FE36C95B704"},
+      {"/databases/0/xxh128", "a3f0"},
+      {"/databases/0/name", "../../../etc/passwd"},
+      {"/databases/1/name", "tenants/a.sqlite3"},
+  };
+  for (const auto& [pointer, value] : cases) {
+    Json json = example_json();
+    json[Json::json_pointer(pointer)] = value;
+    refusal(json.dump());
+  }
+}
+
+TEST(Manifest, NoDamagedByteCrashesTheReader) {
+  const std::string text = to_json_text(example());
+  std::mt19937 random(3);
+  int refused = 0;
+  for (int i = 0; i < 5000; ++i) {
+    std::string damaged = text;
+    for (int hits = 0; hits < 3; ++hits) damaged[random() % damaged.size()] = static_cast<char>(random());
+    try {
+      parse_manifest(damaged);
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::kCorrupt);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 2500);
+}
+
+TEST(Manifest, DatabaseNamesStayInsideTheirSnapshot) {
+  for (const char* name :
+       {"production.sqlite3", "tenants/a.sqlite3", ".hidden", "a b", "caf\u00E9.db", "..x", "x.."})
+    EXPECT_TRUE(is_database_name(name)) << name;
+  for (const char* name : {"",
+                           "/",
+                           "/etc/passwd",
+                           "..",
+                           ".",
+                           "../x",
+                           "a/../x",
+                           "a//x",
+                           "a/",
+                           "./x",
+                           "a\nb",
+                           "\x1B[2J",
+                           "bad\xE9",
+                           "manifest.json",
+                           "Manifest.JSON",
+                           ".manifest.json.new",
+                           "x.sqlite3-wal",
+                           "x.sqlite3-shm",
+                           "a/x.sqlite3-journal",
+                           "x.sqlite3-WAL"})
+    EXPECT_FALSE(is_database_name(name)) << name;
+  EXPECT_FALSE(is_database_name(std::string_view("a\0b", 3)));
+  EXPECT_FALSE(is_database_name("1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/x"));
+}
+
+// --- the file --------------------------------------------------------------------------------------------
+
+TEST(ManifestFile, IsReplacedWholeAndPrivate) {
+  const test::TempDir dir;
+  const Fd fd = open_dir(dir);
+  EXPECT_FALSE(read_manifest(fd.get(), "here"));
+  Manifest manifest = example();
+  write_manifest(fd.get(), manifest, "here");
+  EXPECT_EQ(read_manifest(fd.get(), "here"), manifest);
+  manifest.verified = Verified::kOk;
+  write_manifest(fd.get(), manifest, "here");
+  EXPECT_EQ(read_manifest(fd.get(), "here"), manifest);
+  struct stat info {};
+  ASSERT_EQ(::stat((dir / "manifest.json").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0600U);
+  EXPECT_FALSE(std::filesystem::exists(dir / ".manifest.json.new"));
+}
+
+TEST(ManifestFile, ALeftOverIsNeitherReadNorWrittenThrough) {
+  const test::TempDir dir;
+  const Fd fd = open_dir(dir);
+  test::write_file(dir / "precious", "precious");
+  std::filesystem::create_symlink(dir / "precious", dir / ".manifest.json.new");
+  write_manifest(fd.get(), example(), "here");
+  EXPECT_EQ(test::read_file(dir / "precious"), "precious");
+  EXPECT_EQ(read_manifest(fd.get(), "here"), example());
+  test::write_file(dir / ".manifest.json.new", "{half");
+  EXPECT_EQ(read_manifest(fd.get(), "here"), example());
+  write_manifest(fd.get(), example(), "here");
+  EXPECT_FALSE(std::filesystem::exists(dir / ".manifest.json.new"));
+}
+
+TEST(ManifestFile, ALinkInItsPlaceIsReplacedNotFollowed) {
+  const test::TempDir dir;
+  const Fd fd = open_dir(dir);
+  test::write_file(dir / "precious", to_json_text(example()));
+  std::filesystem::create_symlink(dir / "precious", dir / "manifest.json");
+  EXPECT_THROW(read_manifest(fd.get(), "here"), Error);
+  write_manifest(fd.get(), Manifest(), "here");
+  EXPECT_EQ(test::read_file(dir / "precious"), to_json_text(example()));
+}
+
+TEST(ManifestFile, WhatIsNotARegularFileIsRefusedWithoutHanging) {
+  const test::TempDir dir;
+  const Fd fd = open_dir(dir);
+  ASSERT_EQ(::mkfifo((dir / "manifest.json").c_str(), 0600), 0);
+  EXPECT_THROW(read_manifest(fd.get(), "here"), Error);
+  std::filesystem::remove(dir / "manifest.json");
+  std::filesystem::create_directory(dir / "manifest.json");
+  EXPECT_THROW(read_manifest(fd.get(), "here"), Error);
+}
+
+TEST(ManifestFile, DamageIsReportedWithThePath) {
+  const test::TempDir dir;
+  test::write_file(dir / "manifest.json", "{");
+  try {
+    read_manifest(open_dir(dir).get(), "/backups/x");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCorrupt);
+    EXPECT_NE(error.message().find("/backups/x/manifest.json"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace litepull
