@@ -25,7 +25,8 @@ std::size_t DeadlineSource::read(void* buffer, std::size_t size) {
   const std::uint64_t heard_us = monotonic_us();
   for (;;) {
     pollfd waiting{fd_, POLLIN, 0};
-    if (retry_eintr([&] { return ::poll(&waiting, 1, std::min<int>(kTickMs, static_cast<int>(silence_ms_))); }) > 0)
+    if (retry_eintr(
+            [&] { return ::poll(&waiting, 1, std::min<int>(kTickMs, static_cast<int>(silence_ms_))); }) > 0)
       return read_some(fd_, buffer, size, "the client's messages");
     if (tick_) tick_();
     if (monotonic_us() - heard_us >= std::uint64_t{1000} * silence_ms_)

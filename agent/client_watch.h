@@ -1,5 +1,5 @@
-// Knows whether the client is still there. The agent never outlives it: neither by an end of its input, nor on
-// a half-open link, where nothing arrives any more and nobody says so.
+// Knows whether the client is still there. The agent never outlives it: neither by an end of its input, nor
+// on a half-open link, where nothing arrives any more and nobody says so.
 #pragma once
 
 #include <atomic>
@@ -26,9 +26,9 @@ class DeadlineSource : public ByteSource {
   std::function<void()> tick_;
 };
 
-// Reads the client's messages from now on, in a thread of its own. Once the client is silent for too long, ends
-// its stream or breaks the protocol, `gone` is called and the process ends itself kGraceMs later, in which
-// time the databases can be closed in order.
+// Reads the client's messages from now on, in a thread of its own. Once the client is silent for too long,
+// ends its stream or breaks the protocol, `gone` is called and the process ends itself kGraceMs later, in
+// which time the databases can be closed in order.
 class ClientWatch {
  public:
   // Both must live until the process ends.

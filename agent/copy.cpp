@@ -68,7 +68,8 @@ class Copier {
   bool may_wait() const {
     if (database_.journal_mode() == JournalMode::kRollback) return false;
     if (no_spool_) return true;
-    const std::uint64_t wal_growth = database_.wal_bytes() - std::min(database_.wal_bytes(), database_.wal_bytes_at_pin());
+    const std::uint64_t wal_growth =
+        database_.wal_bytes() - std::min(database_.wal_bytes(), database_.wal_bytes_at_pin());
     return monotonic_us() - database_.pinned_since_us() < policy_.hold_max_us &&
            wal_growth < policy_.wal_growth_max_bytes;
   }
@@ -76,13 +77,15 @@ class Copier {
   // Asked for all that is left, once: a spool that turns out too small after half of a database helps nobody.
   bool spool_has_room() {
     if (spool_reserved_) return true;
-    const std::uint64_t left = std::uint64_t{database_.page_size()} * (database_.page_count() - next_page_ + 1);
+    const std::uint64_t left =
+        std::uint64_t{database_.page_size()} * (database_.page_count() - next_page_ + 1);
     spool_reserved_ = outbox_.reserve_spool(left + batch_.raw.size());
     if (!spool_reserved_ && database_.journal_mode() == JournalMode::kRollback)
-      throw Error(ErrorKind::kRefused,
-                  "its writers would have to wait for the network: the server has no disk with room to spool the " +
-                      std::to_string(left >> 20) + " MiB that are left of it",
-                  "free some space below /var/tmp on the server, or set PRAGMA journal_mode=WAL in the app");
+      throw Error(
+          ErrorKind::kRefused,
+          "its writers would have to wait for the network: the server has no disk with room to spool the " +
+              std::to_string(left >> 20) + " MiB that are left of it",
+          "free some space below /var/tmp on the server, or set PRAGMA journal_mode=WAL in the app");
     // In WAL mode nobody waits for us; the log can only not be reset for longer, which is the lesser evil.
     no_spool_ = !spool_reserved_;
     return spool_reserved_;
@@ -114,7 +117,8 @@ class Copier {
 
 }  // namespace
 
-DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy, Outbox& outbox) {
+DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy,
+                          Outbox& outbox) {
   DatabaseEnd end;
   try {
     end = Copier(database, index, policy, outbox).run();

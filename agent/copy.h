@@ -17,6 +17,7 @@ struct HoldPolicy {
 // (sqlite_dbpage, https://sqlite.org/dbpage.html); the result's digest is of the file that they make.
 // Throws Error when a page cannot be read, or when a rollback-journal database would have to wait for the
 // network and there is no room to spool it; the database is released then, too.
-DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy, Outbox& outbox);
+DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy,
+                          Outbox& outbox);
 
 }  // namespace litepull

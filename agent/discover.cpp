@@ -27,13 +27,17 @@ struct DirectoryCloser {
 using Directory = std::unique_ptr<DIR, DirectoryCloser>;
 
 bool ends_with_any(const std::string& name, std::initializer_list<const char*> endings) {
-  return std::any_of(endings.begin(), endings.end(), [&](const char* ending) { return name.ends_with(ending); });
+  return std::any_of(endings.begin(), endings.end(),
+                     [&](const char* ending) { return name.ends_with(ending); });
 }
 
-bool is_sidecar(const std::string& name) { return ends_with_any(name, {"-wal", "-shm", "-journal"}); }
+bool is_sidecar(const std::string& name) {
+  return ends_with_any(name, {"-wal", "-shm", "-journal"});
+}
 
 bool any_matches(const std::vector<std::string>& globs, const std::string& name) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return glob_matches(glob, name); });
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return glob_matches(glob, name); });
 }
 
 std::optional<Problem> problem_of(const struct stat& status, const std::string& name) {
@@ -49,7 +53,8 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
     return refused("it has a second hard link, under which SQLite would not find its WAL or journal",
                    "remove the other link, or " + exclude);
   if (status.st_size == 0)
-    return Problem{ErrorKind::kCorrupt, "it is empty (0 bytes)", "restore or remove it on the server, or " + exclude};
+    return Problem{ErrorKind::kCorrupt, "it is empty (0 bytes)",
+                   "restore or remove it on the server, or " + exclude};
   return std::nullopt;
 }
 
@@ -76,7 +81,8 @@ class Scan {
       const std::string base = entry->d_name;
       if (base == "." || base == "..") continue;
       if (++entries_ > kMaxEntries)
-        throw Error(ErrorKind::kRefused, "the storage directory holds more than " + std::to_string(kMaxEntries) + " entries",
+        throw Error(ErrorKind::kRefused,
+                    "the storage directory holds more than " + std::to_string(kMaxEntries) + " entries",
                     "point REMOTE_BACKUP_DIR at the directory that holds the databases");
       visit(dirfd(directory.get()), base, prefix + base, depth);
     }
@@ -89,7 +95,8 @@ class Scan {
       if (descends_ && depth < kMaxDepth) enter(dir_fd, base, name, depth);
       return;
     }
-    if (is_sidecar(name) || !any_matches(request_.databases, name) || any_matches(request_.exclude, name)) return;
+    if (is_sidecar(name) || !any_matches(request_.databases, name) || any_matches(request_.exclude, name))
+      return;
     if (found_.size() >= kMaxDatabases)
       throw Error(ErrorKind::kRefused, "more than " + std::to_string(kMaxDatabases) + " databases match",
                   "split them over several configurations with DATABASES");
@@ -145,17 +152,20 @@ void enter_directory(const std::string& directory) {
   std::string path = directory;
   if (path == "~" || path.starts_with("~/")) path = login_directory() + path.substr(1);
   if (chdir(path.c_str()) != 0)
-    throw Error(ErrorKind::kConfiguration, "the storage directory " + printable(path) + ": " + std::strerror(errno),
+    throw Error(ErrorKind::kConfiguration,
+                "the storage directory " + printable(path) + ": " + std::strerror(errno),
                 "check REMOTE_BACKUP_DIR; for a named volume it is the volume's mountpoint on the host");
   if (const char* kind = network_file_system("."))
-    throw Error(ErrorKind::kRefused, printable(path) + " is on " + kind + ", where SQLite's locks cannot be trusted",
+    throw Error(ErrorKind::kRefused,
+                printable(path) + " is on " + kind + ", where SQLite's locks cannot be trusted",
                 "run the pull against the machine whose disk it is");
 }
 
 std::vector<Candidate> discover(const Request& request) {
   std::vector<Candidate> found = Scan(request).run();
   if (found.empty())
-    throw Error(ErrorKind::kConfiguration, "no file in " + printable(request.directory) + " matches DATABASES",
+    throw Error(ErrorKind::kConfiguration,
+                "no file in " + printable(request.directory) + " matches DATABASES",
                 "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
   return found;
 }

@@ -25,12 +25,12 @@ struct Candidate {
 
 // Makes the storage directory the working directory; `~/` and relative names are taken from the login
 // directory. Every later path is relative to it: Docker's volumes lie below directories that only root may
-// cross, and the agent gives root up before it opens a database. Throws Error{kConfiguration} when it is no directory, Error{kRefused} when it is
-// on a network file system, where SQLite's locks cannot be trusted.
+// cross, and the agent gives root up before it opens a database. Throws Error{kConfiguration} when it is no
+// directory, Error{kRefused} when it is on a network file system, where SQLite's locks cannot be trusted.
 void enter_directory(const std::string& directory);
 
-// All entries below the working directory that `request` names, sorted by name. What matches and cannot be a database
-// to copy (a FIFO, a symbolic link, a file with two names, ...) is there with its problem. Throws
+// All entries below the working directory that `request` names, sorted by name. What matches and cannot be a
+// database to copy (a FIFO, a symbolic link, a file with two names, ...) is there with its problem. Throws
 // Error{kConfiguration} when nothing matches.
 std::vector<Candidate> discover(const Request& request);
 

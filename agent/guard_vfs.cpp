@@ -7,8 +7,12 @@
 namespace litepull {
 namespace {
 
-int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) { return SQLITE_READONLY; }
-int refuse_truncate(sqlite3_file*, sqlite3_int64) { return SQLITE_READONLY; }
+int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) {
+  return SQLITE_READONLY;
+}
+int refuse_truncate(sqlite3_file*, sqlite3_int64) {
+  return SQLITE_READONLY;
+}
 
 }  // namespace
 
@@ -31,7 +35,9 @@ const sqlite3_io_methods* GuardVfs::guarded(const sqlite3_io_methods* real) {
   return &found->second;
 }
 
-GuardVfs::~GuardVfs() { sqlite3_vfs_unregister(&vfs_); }
+GuardVfs::~GuardVfs() {
+  sqlite3_vfs_unregister(&vfs_);
+}
 
 int GuardVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   auto* self = static_cast<GuardVfs*>(vfs->pAppData);

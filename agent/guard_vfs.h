@@ -1,7 +1,8 @@
 // The VFS through which the agent opens every database: SQLite's own, except that nothing can be written.
-// Locks and the shared-memory index work as ever; writing or truncating a database, WAL or journal, creating a
-// journal and deleting a file are refused below SQLite. So no hot journal is rolled back, nothing is
-// checkpointed and no journal mode changes, whatever SQLite finds (https://sqlite.org/lockingv3.html#rollback).
+// Locks and the shared-memory index work as ever; writing or truncating a database, WAL or journal, creating
+// a journal and deleting a file are refused below SQLite. So no hot journal is rolled back, nothing is
+// checkpointed and no journal mode changes, whatever SQLite finds
+// (https://sqlite.org/lockingv3.html#rollback).
 #pragma once
 
 #include <sqlite3.h>

@@ -14,7 +14,9 @@
 // libstdc++'s own prints the exception's name and brings a demangler along; we catch what we throw.
 namespace __gnu_cxx {
 void __verbose_terminate_handler();
-void __verbose_terminate_handler() { std::abort(); }
+void __verbose_terminate_handler() {
+  std::abort();
+}
 }  // namespace __gnu_cxx
 
 int main() {

@@ -10,7 +10,9 @@
 #include "common/error.h"
 
 namespace litepull {
-void Outbox::ContextDeleter::operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+void Outbox::ContextDeleter::operator()(ZSTD_CCtx* context) const {
+  ZSTD_freeCCtx(context);
+}
 
 Outbox::Outbox(FrameWriter& writer, std::uint64_t memory_bytes, int compression_level)
     : writer_(writer),
@@ -122,7 +124,8 @@ void Outbox::send_item(Item& item) {
   batch.head.raw_xxh3 = XXH3_64bits(batch.raw.data(), batch.raw.size());
   const ByteView compressed = compress(batch.raw);
   batch.head.codec = compressed.empty() ? Codec::kRaw : Codec::kZstd;
-  writer_.write(MessageType::kPages, encode(batch.head), compressed.empty() ? ByteView(batch.raw) : compressed);
+  writer_.write(MessageType::kPages, encode(batch.head),
+                compressed.empty() ? ByteView(batch.raw) : compressed);
 }
 
 // Each batch is a zstd frame of its own, so that a receiver never needs more memory than one batch. The

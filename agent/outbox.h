@@ -41,7 +41,7 @@ class Outbox {
   [[nodiscard]] bool push(PageBatch& batch, int wait_ms);
   void push_spooled(PageBatch batch);
   void fail(std::exception_ptr failure);  // from any thread: everything above throws it from now on
-  void flush();  // returns when everything has been written to the stream
+  void flush();                           // returns when everything has been written to the stream
 
   // Room on disk for `bytes` more to be spooled?
   [[nodiscard]] bool reserve_spool(std::uint64_t bytes) { return spool_.reserve(bytes); }

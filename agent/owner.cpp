@@ -32,7 +32,8 @@ void drop_root(const Owner& owner) {
 
 bool app_has_it_open(const Candidate& candidate) {
   return access((candidate.path + "-wal").c_str(), R_OK | W_OK) == 0 &&
-         access((candidate.path + "-shm").c_str(), R_OK | W_OK) == 0 && access(candidate.path.c_str(), R_OK | W_OK) == 0;
+         access((candidate.path + "-shm").c_str(), R_OK | W_OK) == 0 &&
+         access(candidate.path.c_str(), R_OK | W_OK) == 0;
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ namespace {
 
 using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
-Problem problem_of(const Error& error) { return {error.kind(), error.message(), error.hint()}; }
+Problem problem_of(const Error& error) {
+  return {error.kind(), error.message(), error.hint()};
+}
 
 // The app comes first: less processor time and disk time than it.
 void yield_to_the_app() {
@@ -49,7 +51,8 @@ Hello make_hello() {
   timeval now{};
   gettimeofday(&now, nullptr);
   Hello hello;
-  hello.clock_unix_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_usec) / 1000;
+  hello.clock_unix_ms =
+      static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_usec) / 1000;
   hello.uid = geteuid();
   return hello;
 }
@@ -57,11 +60,14 @@ Hello make_hello() {
 Done make_done() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  auto us = [](const timeval& t) { return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec); };
+  auto us = [](const timeval& t) {
+    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
+  };
   return {us(usage.ru_utime) + us(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
 }
 
-Databases open_all(GuardVfs& guard, const std::vector<Candidate>& candidates, std::vector<Unpinned>& left_out) {
+Databases open_all(GuardVfs& guard, const std::vector<Candidate>& candidates,
+                   std::vector<Unpinned>& left_out) {
   Databases databases;
   for (const Candidate& candidate : candidates) {
     if (candidate.problem) {
@@ -99,9 +105,11 @@ DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database) {
   return info;
 }
 
-void announce(Outbox& outbox, const Databases& databases, const std::vector<Unpinned>& left_out, SetInfo set) {
+void announce(Outbox& outbox, const Databases& databases, const std::vector<Unpinned>& left_out,
+              SetInfo set) {
   std::uint32_t index = 0;
-  for (const auto& database : databases) outbox.send(MessageType::kDatabase, encode(info_of(index++, *database)));
+  for (const auto& database : databases)
+    outbox.send(MessageType::kDatabase, encode(info_of(index++, *database)));
   for (const auto& [name, problem] : left_out) {
     DatabaseInfo info;
     info.index = index++;
@@ -130,7 +138,8 @@ void copy_all(Outbox& outbox, Databases& databases, const HoldPolicy& policy) {
 void refuse_empty(Databases& databases, std::vector<Unpinned>& left_out) {
   std::erase_if(databases, [&](const auto& database) {
     if (database->page_count() > 0) return false;
-    left_out.push_back({database->name(), {ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended"}});
+    left_out.push_back({database->name(),
+                        {ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended"}});
     return true;
   });
 }

@@ -22,13 +22,15 @@ std::uint64_t size_of(const std::string& path) {
 }
 
 Connection open_guarded(const std::string& path, int busy_timeout_ms) {
-  Connection connection = open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, GuardVfs::kName);
+  Connection connection =
+      open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, GuardVfs::kName);
   sqlite3_busy_timeout(connection.get(), busy_timeout_ms);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer
-  // or a damaged one) is copied too: https://sqlite.org/pragma.html#pragma_writable_schema ignores its errors.
+  // or a damaged one) is copied too: https://sqlite.org/pragma.html#pragma_writable_schema ignores its
+  // errors.
   execute(connection.get(), "PRAGMA writable_schema=ON; PRAGMA cache_size=64");
   return connection;
 }
@@ -40,7 +42,8 @@ Problem describe(const SqliteError& error, const std::string& path) {
   const int code = error.code();
   const bool journal = exists(path + "-journal");
   if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && journal && size_of(path + "-journal") > 0)
-    return {ErrorKind::kRefused, "it has a hot journal: a program died while it was writing, and its change must be undone first",
+    return {ErrorKind::kRefused,
+            "it has a hot journal: a program died while it was writing, and its change must be undone first",
             "start the app, or open the database once with sqlite3 on the server, then pull again"};
   switch (code) {
     case SQLITE_NOTADB:
@@ -75,7 +78,8 @@ SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
     throw Error(problem.kind, problem.message, problem.hint);
   }
   struct stat status {};
-  if (lstat(path_.c_str(), &status) != 0 || status.st_dev != candidate.device || status.st_ino != candidate.inode)
+  if (lstat(path_.c_str(), &status) != 0 || status.st_dev != candidate.device ||
+      status.st_ino != candidate.inode)
     throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");
 }
 

@@ -1,5 +1,5 @@
-// The little of SQLite's C interface that the agent needs, owned and checked. SQLiteCpp serves the client; here
-// it would bring iostreams and 0.7 MB with it.
+// The little of SQLite's C interface that the agent needs, owned and checked. SQLiteCpp serves the client;
+// here it would bring iostreams and 0.7 MB with it.
 #pragma once
 
 #include <sqlite3.h>

@@ -25,16 +25,22 @@ std::string build_of(const std::string& content) {
 
 // e_machine of the ELF header, at offset 18 (System V ABI, chapter 4).
 std::string machine_of(const std::string& path, const std::string& content) {
-  const bool elf = content.size() > 20 && content.starts_with("\x7F" "ELF");
-  const unsigned machine = elf ? static_cast<unsigned char>(content[18]) | static_cast<unsigned char>(content[19]) << 8 : 0;
+  const bool elf = content.size() > 20 && content.starts_with(
+                                              "\x7F"
+                                              "ELF");
+  const unsigned machine =
+      elf ? static_cast<unsigned char>(content[18]) | static_cast<unsigned char>(content[19]) << 8 : 0;
   if (machine == 62) return "x86_64";
   if (machine == 183) return "aarch64";
-  throw Error(ErrorKind::kFailed, path + " is not an agent that a Linux server can run", "build litepull again on Linux");
+  throw Error(ErrorKind::kFailed, path + " is not an agent that a Linux server can run",
+              "build litepull again on Linux");
 }
 
 }  // namespace
 
-std::string own_program() { return boost::dll::program_location().string(); }
+std::string own_program() {
+  return boost::dll::program_location().string();
+}
 
 std::string find_agent(const std::string& override_path) {
   const std::string path = !override_path.empty()

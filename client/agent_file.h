@@ -12,7 +12,8 @@ struct AgentFile {
   std::string machine;  // as `uname -m` names it: x86_64 or aarch64
 };
 
-// $LITEPULL_AGENT, else `litepull-agent` beside the running program. Throws Error{kFailed} when it is not there.
+// $LITEPULL_AGENT, else `litepull-agent` beside the running program. Throws Error{kFailed} when it is not
+// there.
 std::string find_agent(const std::string& override_path);
 
 // Throws Error{kFailed} when `path` is no Linux program for a machine that is known.

@@ -43,8 +43,8 @@ struct Pulled {
   Manifest::Wire wire;
 };
 
-Pulled pull_into(const Staging& staging, const Config& config, const std::string& agent_path, const Cancel& cancel,
-                 Progress& progress) {
+Pulled pull_into(const Staging& staging, const Config& config, const std::string& agent_path,
+                 const Cancel& cancel, Progress& progress) {
   progress.step("connecting");
   const std::unique_ptr<Link> link = open_link(config, agent_path, cancel);
   FrameWriter writer(*link);
@@ -59,19 +59,29 @@ Pulled pull_into(const Staging& staging, const Config& config, const std::string
 
 std::string kind_text(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kFailed: return "failed";
-    case ErrorKind::kConfiguration: return "configuration";
-    case ErrorKind::kConnection: return "connection";
-    case ErrorKind::kPeer: return "peer";
-    case ErrorKind::kCorrupt: return "corrupt";
-    case ErrorKind::kBusy: return "busy";
-    case ErrorKind::kRefused: return "refused";
-    case ErrorKind::kCancelled: return "cancelled";
+    case ErrorKind::kFailed:
+      return "failed";
+    case ErrorKind::kConfiguration:
+      return "configuration";
+    case ErrorKind::kConnection:
+      return "connection";
+    case ErrorKind::kPeer:
+      return "peer";
+    case ErrorKind::kCorrupt:
+      return "corrupt";
+    case ErrorKind::kBusy:
+      return "busy";
+    case ErrorKind::kRefused:
+      return "refused";
+    case ErrorKind::kCancelled:
+      return "cancelled";
   }
   return "failed";
 }
 
-double rounded(double value) { return std::round(value * 1e6) / 1e6; }
+double rounded(double value) {
+  return std::round(value * 1e6) / 1e6;
+}
 
 Manifest::Database database_entry(const PulledDatabase& pulled) {
   Manifest::Database entry;
@@ -98,9 +108,12 @@ Manifest::Database database_entry(const PulledDatabase& pulled) {
 
 std::string consistency_text(Consistency consistency) {
   switch (consistency) {
-    case Consistency::kBarrier: return "barrier";
-    case Consistency::kPinned: return "pinned";
-    case Consistency::kNone: break;
+    case Consistency::kBarrier:
+      return "barrier";
+    case Consistency::kPinned:
+      return "pinned";
+    case Consistency::kNone:
+      break;
   }
   return "none";
 }
@@ -111,16 +124,21 @@ Manifest manifest_of(const Config& config, const BackupOptions& options, const P
   manifest.app = config.app_name;
   manifest.label = options.label;
   const bool ssh = config.transport == Transport::kSsh;
-  manifest.server = {ssh ? "ssh" : "local", ssh ? config.server_host : "", ssh ? config.server_port : std::uint16_t{0},
-                     ssh ? config.server_user : "", config.remote_backup_dir};
+  manifest.server = {ssh ? "ssh" : "local", ssh ? config.server_host : "",
+                     ssh ? config.server_port : std::uint16_t{0}, ssh ? config.server_user : "",
+                     config.remote_backup_dir};
   manifest.set_consistency = consistency_text(pulled.pull.set.consistency);
   manifest.skew_ms = static_cast<double>(pulled.pull.set.skew_us) / 1e3;
   manifest.lock_hold_ms = static_cast<double>(pulled.pull.set.lock_hold_us) / 1e3;
   manifest.wire = pulled.wire;
   manifest.pinned_at = rfc3339_utc(pulled.pull.pinned_unix_ms);
-  manifest.verify = options.verify == VerifyMode::kFull ? "full" : options.verify == VerifyMode::kQuick ? "quick" : "none";
-  for (const PulledDatabase& database : pulled.pull.databases) manifest.databases.push_back(database_entry(database));
-  std::sort(manifest.databases.begin(), manifest.databases.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  manifest.verify = options.verify == VerifyMode::kFull    ? "full"
+                    : options.verify == VerifyMode::kQuick ? "quick"
+                                                           : "none";
+  for (const PulledDatabase& database : pulled.pull.databases)
+    manifest.databases.push_back(database_entry(database));
+  std::sort(manifest.databases.begin(), manifest.databases.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return manifest;
 }
 
@@ -129,14 +147,19 @@ void require_one(const Pull& pull) {
   if (std::any_of(pull.databases.begin(), pull.databases.end(), good)) return;
   std::string all;
   for (const PulledDatabase& database : pull.databases)
-    all += (all.empty() ? "" : "; ") + printable(database.info.name) + ": " + printable(database.problem->message);
+    all += (all.empty() ? "" : "; ") + printable(database.info.name) + ": " +
+           printable(database.problem->message);
   throw Error(ErrorKind::kFailed, "no database could be pulled: " + all,
               pull.databases.empty() ? "" : printable(pull.databases.front().problem->hint));
 }
 
-std::int64_t unix_s_now() { return unix_ms_now() / 1000; }
+std::int64_t unix_s_now() {
+  return unix_ms_now() / 1000;
+}
 
-void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+void sleep_ms(int ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
 
 std::string publish(const Store& store, const AppLock& lock, Staging staging, Manifest& manifest) {
   const SnapshotTime time = store.choose_free_time(lock, unix_s_now, sleep_ms);
@@ -152,12 +175,16 @@ void log_problems(const Manifest& manifest, spdlog::logger& log) {
       log.error("{}: not backed up: {}{}", name, database.error->message,
                 database.error->hint.empty() ? "" : "\n  " + database.error->hint);
     } else if (!database.problems.empty()) {
-      log.error("{}: the copy is what the server has, and it is damaged: {}\n  restore that database from the last good snapshot; litepull list shows which that is",
-                name, printable(database.problems.front()));
+      log.error(
+          "{}: the copy is what the server has, and it is damaged: {}\n  restore that database from the last "
+          "good snapshot; litepull list shows which that is",
+          name, printable(database.problems.front()));
     }
     if (database.foreign_key_violations > 0)
-      log.warn("{}: {} rows refer to rows that do not exist (PRAGMA foreign_key_check); it is so on the server, too", name,
-               database.foreign_key_violations);
+      log.warn(
+          "{}: {} rows refer to rows that do not exist (PRAGMA foreign_key_check); it is so on the server, "
+          "too",
+          name, database.foreign_key_violations);
   }
 }
 
@@ -189,10 +216,12 @@ void prune_if_good(BackupResult& result, const Store& store, const AppLock& lock
 
 }  // namespace
 
-bool is_label(const std::string& label) { return label.size() <= 64 && is_clean_utf8(label); }
+bool is_label(const std::string& label) {
+  return label.size() <= 64 && is_clean_utf8(label);
+}
 
-BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel, Progress& progress,
-                        spdlog::logger& log) {
+BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
+                        Progress& progress, spdlog::logger& log) {
   const std::int64_t started_ms = unix_ms_now();
   const std::uint64_t started_us = monotonic_us();
   auto seconds = [&] { return rounded(static_cast<double>(monotonic_us() - started_us) / 1e6); };

@@ -32,10 +32,10 @@ struct BackupResult {
   std::string note;                  // why nothing was pruned, when that is worth a word
 };
 
-// Pulls, publishes, verifies, prunes. Throws Error when nothing was published; what went wrong later is in the
-// manifest. Everything taken by reference must outlive the call.
-BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel, Progress& progress,
-                        spdlog::logger& log);
+// Pulls, publishes, verifies, prunes. Throws Error when nothing was published; what went wrong later is in
+// the manifest. Everything taken by reference must outlive the call.
+BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
+                        Progress& progress, spdlog::logger& log);
 
 // 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for.
 int exit_code(const BackupResult& result);

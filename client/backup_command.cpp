@@ -30,7 +30,8 @@ void run_one(const std::string& file, const BackupCommand& command, const Cancel
     outcome.name = config.app_name;
     for (const std::string& warning : config.warnings) log.warn("{}", warning);
     Progress progress(board, config.app_name);
-    outcome.result = std::make_unique<BackupResult>(run_backup(config, command.options, cancel, progress, log));
+    outcome.result =
+        std::make_unique<BackupResult>(run_backup(config, command.options, cancel, progress, log));
   });
   outcome.exit_code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.result);
   if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
@@ -55,7 +56,8 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   out["verified"] = verified_text(manifest.verified);
   out["wire"] = {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}};
   out["databases"] = nlohmann::ordered_json::array();
-  for (const Manifest::Database& database : manifest.databases) out["databases"].push_back(database_json(database));
+  for (const Manifest::Database& database : manifest.databases)
+    out["databases"].push_back(database_json(database));
   out["removed"] = outcome.result->removed;
   if (!outcome.result->note.empty()) out["note"] = outcome.result->note;
   return out;
@@ -68,22 +70,25 @@ std::uint64_t total_bytes(const Manifest& manifest) {
 }
 
 std::string state_of(const Manifest::Database& database) {
-  return database.error ? "MISSING" : database.verified == Verified::kFailed ? "DAMAGED" : std::string(verified_text(database.verified));
+  return database.error                           ? "MISSING"
+         : database.verified == Verified::kFailed ? "DAMAGED"
+                                                  : std::string(verified_text(database.verified));
 }
 
 // One line, for cron's mail and for the foot of the table.
 std::string summary(const Outcome& outcome) {
   if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, outcome.error->message());
   const Manifest& manifest = outcome.result->manifest;
-  const auto bad = std::count_if(manifest.databases.begin(), manifest.databases.end(), [](const auto& database) {
-    return database.error || database.verified == Verified::kFailed;
-  });
-  std::string line = fmt::format("{}: {}  {} {}, {} in {}, verified: {}", outcome.name, manifest.snapshot,
-                                 manifest.databases.size(), manifest.databases.size() == 1 ? "database" : "databases",
-                                 format_bytes(total_bytes(manifest)), format_duration(manifest.duration_s),
-                                 verified_text(manifest.verified));
+  const auto bad = std::count_if(
+      manifest.databases.begin(), manifest.databases.end(),
+      [](const auto& database) { return database.error || database.verified == Verified::kFailed; });
+  std::string line = fmt::format(
+      "{}: {}  {} {}, {} in {}, verified: {}", outcome.name, manifest.snapshot, manifest.databases.size(),
+      manifest.databases.size() == 1 ? "database" : "databases", format_bytes(total_bytes(manifest)),
+      format_duration(manifest.duration_s), verified_text(manifest.verified));
   if (bad > 0) line += fmt::format(", {} BAD", bad);
-  if (!outcome.result->removed.empty()) line += fmt::format(", {} old removed", outcome.result->removed.size());
+  if (!outcome.result->removed.empty())
+    line += fmt::format(", {} old removed", outcome.result->removed.size());
   if (!outcome.result->note.empty()) line += "; " + outcome.result->note;
   return line;
 }
@@ -91,11 +96,13 @@ std::string summary(const Outcome& outcome) {
 void print_table(const Outcome& outcome) {
   if (outcome.error) return;
   std::size_t width = 8;
-  for (const auto& database : outcome.result->manifest.databases) width = std::max(width, printable(database.name).size());
+  for (const auto& database : outcome.result->manifest.databases)
+    width = std::max(width, printable(database.name).size());
   fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", "database", width, "size", "pages", "held", "verified");
   for (const auto& database : outcome.result->manifest.databases)
-    fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", printable(database.name), width, format_bytes(database.bytes), database.pages,
-               format_duration(database.hold_s), state_of(database));
+    fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", printable(database.name), width,
+               format_bytes(database.bytes), database.pages, format_duration(database.hold_s),
+               state_of(database));
   fmt::print("{}\n", outcome.result->path);
 }
 
@@ -119,14 +126,18 @@ void print(const std::vector<Outcome>& outcomes, const CommonOptions& options) {
 
 int exit_code_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kConfiguration: return 2;
-    case ErrorKind::kConnection: return 3;
-    case ErrorKind::kBusy: return 5;
+    case ErrorKind::kConfiguration:
+      return 2;
+    case ErrorKind::kConnection:
+      return 3;
+    case ErrorKind::kBusy:
+      return 5;
     case ErrorKind::kFailed:
     case ErrorKind::kPeer:
     case ErrorKind::kCorrupt:
     case ErrorKind::kRefused:
-    case ErrorKind::kCancelled: return 1;
+    case ErrorKind::kCancelled:
+      return 1;
   }
   return 1;
 }

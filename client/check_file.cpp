@@ -41,7 +41,9 @@ void harden(SQLite::Database& database) {
 }
 
 void check_integrity(SQLite::Database& database, CheckDepth depth, FileCheck& result) {
-  SQLite::Statement rows(database, fmt::format("PRAGMA {}({})", depth == CheckDepth::kFull ? "integrity_check" : "quick_check", kMaxProblems));
+  SQLite::Statement rows(
+      database, fmt::format("PRAGMA {}({})", depth == CheckDepth::kFull ? "integrity_check" : "quick_check",
+                            kMaxProblems));
   while (rows.executeStep()) {
     const std::string said = rows.getColumn(0).getString();
     if (said != "ok") result.problems.push_back(said);
@@ -62,7 +64,8 @@ std::string quoted(const std::string& name) {
 void count_rows(SQLite::Database& database, FileCheck& result) {
   // Virtual tables are left out: their content is in ordinary tables, which are counted.
   SQLite::Statement names(database,
-                          "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+                          "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT "
+                          "LIKE 'sqlite\\_%' ESCAPE '\\' "
                           "ORDER BY name");
   while (names.executeStep() && result.tables.size() < kMaxTables) {
     const std::string name = names.getColumn(0).getString();
@@ -112,7 +115,8 @@ int check_file_command(const std::string& path, CheckDepth depth, std::uint64_t 
   out["problems"] = check.problems;
   out["foreign_key_violations"] = check.foreign_key_violations;
   out["tables"] = nlohmann::json::array();
-  for (const auto& table : check.tables) out["tables"].push_back({{"name", table.name}, {"rows", table.rows}});
+  for (const auto& table : check.tables)
+    out["tables"].push_back({{"name", table.name}, {"rows", table.rows}});
   fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return 0;
 }

@@ -17,7 +17,8 @@ nlohmann::ordered_json to_json(const std::string& app, const PruneResult& result
   out["dry_run"] = dry_run;
   out["decisions"] = nlohmann::ordered_json::array();
   for (const Decision& decision : result.decisions)
-    out["decisions"].push_back({{"name", decision.name}, {"keep", decision.keep}, {"reason", decision.reason}});
+    out["decisions"].push_back(
+        {{"name", decision.name}, {"keep", decision.keep}, {"reason", decision.reason}});
   out["left_alone"] = nlohmann::ordered_json::array();
   for (const Stranger& stranger : result.strangers)
     out["left_alone"].push_back({{"name", printable(stranger.name)}, {"reason", printable(stranger.reason)}});
@@ -28,8 +29,10 @@ nlohmann::ordered_json to_json(const std::string& app, const PruneResult& result
 void print(const std::string& app, const PruneResult& result, const CleanupCommand& command) {
   if (command.common.quiet) return;
   const char* removal = command.dry_run ? "would remove" : "removed";
-  const auto gone = std::count_if(result.decisions.begin(), result.decisions.end(), [](const auto& d) { return !d.keep; });
-  fmt::print("{}: {} {}, kept {}\n", app, removal, gone, static_cast<std::ptrdiff_t>(result.decisions.size()) - gone);
+  const auto gone =
+      std::count_if(result.decisions.begin(), result.decisions.end(), [](const auto& d) { return !d.keep; });
+  fmt::print("{}: {} {}, kept {}\n", app, removal, gone,
+             static_cast<std::ptrdiff_t>(result.decisions.size()) - gone);
   for (const Decision& decision : result.decisions)
     fmt::print("  {:12}  {:24}  {}\n", decision.keep ? "keep" : removal, decision.name, decision.reason);
   for (const Stranger& stranger : result.strangers)
@@ -53,8 +56,10 @@ int cleanup_command(const CleanupCommand& command) {
     const auto error = error_of([&] {
       const Config config = load_config(file, command.common.environment);
       const PruneResult result = clean_up(config, command.dry_run);
-      if (command.common.json) all.push_back(to_json(config.app_name, result, command.dry_run));
-      else print(config.app_name, result, command);
+      if (command.common.json)
+        all.push_back(to_json(config.app_name, result, command.dry_run));
+      else
+        print(config.app_name, result, command);
     });
     codes.push_back(error ? exit_code_of(error->kind()) : 0);
     if (error) fmt::print(stderr, "litepull: error: {}: {}\n", printable(file), describe(*error));

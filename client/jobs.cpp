@@ -49,7 +49,8 @@ class SignalWatch {
 void run_jobs(std::size_t count, int parallel, Cancel& cancel, const std::function<void(std::size_t)>& job) {
   std::signal(SIGPIPE, SIG_IGN);
   const SignalWatch watch(cancel);
-  boost::asio::thread_pool pool(std::clamp<std::size_t>(static_cast<std::size_t>(parallel), 1, std::max<std::size_t>(count, 1)));
+  boost::asio::thread_pool pool(
+      std::clamp<std::size_t>(static_cast<std::size_t>(parallel), 1, std::max<std::size_t>(count, 1)));
   for (std::size_t i = 0; i < count; ++i) boost::asio::post(pool, [&job, i] { job(i); });
   pool.join();
 }

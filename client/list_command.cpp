@@ -22,10 +22,14 @@ std::string age_of(std::int64_t unix_s) {
 std::string state_of(const Snapshot& snapshot) {
   if (snapshot.old_script()) return "unknown (old script)";
   switch (snapshot.verified) {
-    case Verified::kOk: return "ok";
-    case Verified::kFailed: return "FAILED";
-    case Verified::kSkipped: return "not checked";
-    case Verified::kPending: return "not finished";
+    case Verified::kOk:
+      return "ok";
+    case Verified::kFailed:
+      return "FAILED";
+    case Verified::kSkipped:
+      return "not checked";
+    case Verified::kPending:
+      return "not finished";
   }
   return "";
 }
@@ -56,11 +60,14 @@ nlohmann::ordered_json to_json(const std::string& app, const Store& store, const
 
 void print(const std::string& app, const Store& store, const Listing& listing) {
   fmt::print("{}  ({})\n", app, printable(store.path()));
-  if (listing.snapshots.empty()) fmt::print("  no snapshots yet; make one with: litepull backup CONFIG\n");
-  else fmt::print("  {:24}  {:>8}  {:>9}  {:>10}  {:20}  {}\n", "snapshot", "age", "databases", "size", "verified", "label");
+  if (listing.snapshots.empty())
+    fmt::print("  no snapshots yet; make one with: litepull backup CONFIG\n");
+  else
+    fmt::print("  {:24}  {:>8}  {:>9}  {:>10}  {:20}  {}\n", "snapshot", "age", "databases", "size",
+               "verified", "label");
   for (const Snapshot& snapshot : listing.snapshots)
-    fmt::print("  {:24}  {:>8}  {:>9}  {:>10}  {:20}  {}\n", snapshot.name, age_of(snapshot.time.unix_s), snapshot.database_count,
-               format_bytes(snapshot.size_bytes), state_of(snapshot),
+    fmt::print("  {:24}  {:>8}  {:>9}  {:>10}  {:20}  {}\n", snapshot.name, age_of(snapshot.time.unix_s),
+               snapshot.database_count, format_bytes(snapshot.size_bytes), state_of(snapshot),
                snapshot.manifest ? printable(snapshot.manifest->label) : "");
   for (const Stranger& stranger : listing.strangers)
     fmt::print("  {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
@@ -76,14 +83,17 @@ int list_command(const CommonOptions& options) {
       const Config config = load_config(file, options.environment);
       const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
       const Listing listing = store.list();
-      if (options.json) all.push_back(to_json(config.app_name, store, listing));
-      else print(config.app_name, store, listing);
+      if (options.json)
+        all.push_back(to_json(config.app_name, store, listing));
+      else
+        print(config.app_name, store, listing);
     });
     if (!error) continue;
     fmt::print(stderr, "litepull: error: {}: {}\n", printable(file), describe(*error));
     code = std::max(code, exit_code_of(error->kind()));
   }
-  if (options.json) fmt::print("{}\n", (options.configs.size() == 1 && all.size() == 1 ? all[0] : all).dump(2));
+  if (options.json)
+    fmt::print("{}\n", (options.configs.size() == 1 && all.size() == 1 ? all[0] : all).dump(2));
   return code;
 }
 

@@ -21,7 +21,8 @@ constexpr int kPipeBytes = 1 << 20;  // fewer turns between the two processes th
 class LocalLink : public Link {
  public:
   LocalLink(const Config& config, const std::string& agent_path, const Cancel& cancel)
-      : cancel_(cancel), idle_timeout_us_(std::uint64_t{1'000'000} * static_cast<unsigned>(config.idle_timeout_s)) {
+      : cancel_(cancel),
+        idle_timeout_us_(std::uint64_t{1'000'000} * static_cast<unsigned>(config.idle_timeout_s)) {
     Pipe to_agent = make_pipe();
     Pipe from_agent = make_pipe();
 #ifdef F_SETPIPE_SZ
@@ -45,7 +46,8 @@ class LocalLink : public Link {
       pollfd waiting{output_.get(), POLLIN, 0};
       if (retry_eintr([&] { return ::poll(&waiting, 1, kCancelPollMs); }) > 0) break;
       if (monotonic_us() - since_us > idle_timeout_us_)
-        throw Error(ErrorKind::kFailed, "the agent has said nothing for too long", "raise IDLE_TIMEOUT if the machine is that slow");
+        throw Error(ErrorKind::kFailed, "the agent has said nothing for too long",
+                    "raise IDLE_TIMEOUT if the machine is that slow");
     }
     const std::size_t got = read_some(output_.get(), buffer, size, "from the agent");
     received_ += got;
@@ -58,7 +60,9 @@ class LocalLink : public Link {
     sent_ += head.size() + body.size();
   }
 
-  std::string remote_words() override { return reap(); }
+  std::string remote_words() override {
+    return reap();
+  }
 
  private:
   void spawn(const std::string& agent_path, int in, int out) {
@@ -88,7 +92,8 @@ class LocalLink : public Link {
     retry_eintr([&] { return ::waitpid(pid_, &status, 0); });
     pid_ = -1;
     if (WIFSIGNALED(status)) return "the agent was ended by signal " + std::to_string(WTERMSIG(status));
-    return WEXITSTATUS(status) == 0 ? "" : "the agent ended with status " + std::to_string(WEXITSTATUS(status));
+    return WEXITSTATUS(status) == 0 ? ""
+                                    : "the agent ended with status " + std::to_string(WEXITSTATUS(status));
   }
 
   const Cancel& cancel_;
@@ -100,7 +105,8 @@ class LocalLink : public Link {
 
 }  // namespace
 
-std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agent_path, const Cancel& cancel) {
+std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agent_path,
+                                      const Cancel& cancel) {
   auto link = std::make_unique<LocalLink>(config, agent_path, cancel);
   if (read_greeting(*link) != "agent")
     throw Error(ErrorKind::kFailed, agent_path + " does not answer as an agent: " + link->remote_words(),

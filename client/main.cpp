@@ -23,7 +23,8 @@ Environment read_environment() {
   Environment environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
-    if (const auto at = text.find('='); at != std::string::npos) environment[text.substr(0, at)] = text.substr(at + 1);
+    if (const auto at = text.find('='); at != std::string::npos)
+      environment[text.substr(0, at)] = text.substr(at + 1);
   }
   return environment;
 }
@@ -38,10 +39,15 @@ void add_backup(CLI::App& app, BackupCommand& backup) {
   add_common(*command, backup.common);
   static const std::map<std::string, VerifyMode> kModes{
       {"full", VerifyMode::kFull}, {"quick", VerifyMode::kQuick}, {"none", VerifyMode::kNone}};
-  command->add_option("--verify", backup.options.verify, "full (default), quick or none")->transform(CLI::CheckedTransformer(kModes))->type_name("MODE");
+  command->add_option("--verify", backup.options.verify, "full (default), quick or none")
+      ->transform(CLI::CheckedTransformer(kModes))
+      ->type_name("MODE");
   command->add_option("--label", backup.options.label, "A word for the snapshot, e.g. before-deploy")
-      ->check([](const std::string& label) { return is_label(label) ? "" : "must be printable and at most 64 bytes"; });
-  command->add_option("-j,--jobs", backup.parallel, "How many apps at once (default 2)")->check(CLI::Range(1, 64));
+      ->check([](const std::string& label) {
+        return is_label(label) ? "" : "must be printable and at most 64 bytes";
+      });
+  command->add_option("-j,--jobs", backup.parallel, "How many apps at once (default 2)")
+      ->check(CLI::Range(1, 64));
   command->add_flag("-q,--quiet", backup.common.quiet, "Print nothing but warnings and errors");
   command->add_option("--log-file", backup.common.log_file, "Append a log to this file");
   command->footer("Example:\n  litepull backup config/projects/billing.env");
@@ -71,9 +77,10 @@ int run(int argc, char** argv) {
   CLI::App app("Consistent SQLite snapshots from a server into a local workspace.", "litepull");
   app.set_version_flag("--version", "litepull " LITEPULL_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done; 1 failed, nothing published; 2 usage or configuration; 3 could not connect,\n"
-             "authenticate or trust the host; 4 published, but a database is missing, bad or unverified;\n"
-             "5 another run holds this app's lock.\n\nExample:\n  litepull backup config/projects/billing.env");
+  app.footer(
+      "Exit codes: 0 done; 1 failed, nothing published; 2 usage or configuration; 3 could not connect,\n"
+      "authenticate or trust the host; 4 published, but a database is missing, bad or unverified;\n"
+      "5 another run holds this app's lock.\n\nExample:\n  litepull backup config/projects/billing.env");
   BackupCommand backup;
   CommonOptions list;
   CleanupCommand cleanup;
@@ -87,7 +94,8 @@ int run(int argc, char** argv) {
   }
   const Environment environment = read_environment();
   backup.common.environment = list.environment = cleanup.common.environment = environment;
-  if (const auto found = environment.find("LITEPULL_AGENT"); found != environment.end()) backup.options.agent_path = found->second;
+  if (const auto found = environment.find("LITEPULL_AGENT"); found != environment.end())
+    backup.options.agent_path = found->second;
   if (app.got_subcommand("backup")) return backup_command(backup);
   if (app.got_subcommand("list")) return list_command(list);
   return cleanup_command(cleanup);

@@ -85,14 +85,19 @@ void Progress::advance(std::uint64_t bytes) {
   board_.set(app_, line());
 }
 
-void Progress::finish() { board_.finish(app_, line()); }
+void Progress::finish() {
+  board_.finish(app_, line());
+}
 
-void Progress::step(const std::string& what) { board_.set(app_, fmt::format("{}  {}", app_, what)); }
+void Progress::step(const std::string& what) {
+  board_.set(app_, fmt::format("{}  {}", app_, what));
+}
 
 std::string Progress::line() const {
   const double seconds = std::max(1e-6, static_cast<double>(monotonic_us() - started_us_) / 1e6);
   const double rate = static_cast<double>(done_bytes_) / seconds;
-  std::string text = fmt::format("{}  {}  {} of {}", app_, database_, format_bytes(done_bytes_), format_bytes(total_bytes_));
+  std::string text =
+      fmt::format("{}  {}  {} of {}", app_, database_, format_bytes(done_bytes_), format_bytes(total_bytes_));
   if (done_bytes_ > 0) text += fmt::format("  {}/s", format_bytes(static_cast<std::uint64_t>(rate)));
   if (done_bytes_ >= total_bytes_) return text + fmt::format("  in {}", format_duration(seconds));
   if (done_bytes_ > 0)

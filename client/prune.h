@@ -11,11 +11,12 @@
 namespace litepull {
 
 struct PruneResult {
-  std::vector<Decision> decisions;    // one for each snapshot, oldest first
-  std::vector<Stranger> strangers;    // what was not looked at, and why
-  std::vector<std::string> removed;   // names; with `dry_run` none
+  std::vector<Decision> decisions;   // one for each snapshot, oldest first
+  std::vector<Stranger> strangers;   // what was not looked at, and why
+  std::vector<std::string> removed;  // names; with `dry_run` none
 };
 
-PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s, bool dry_run);
+PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s,
+                  bool dry_run);
 
 }  // namespace litepull

@@ -28,15 +28,20 @@ std::int64_t unix_ms_now() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-std::uint64_t size_of(const DatabaseInfo& info) { return std::uint64_t{info.page_size} * info.page_count; }
+std::uint64_t size_of(const DatabaseInfo& info) {
+  return std::uint64_t{info.page_size} * info.page_count;
+}
 
 // Names that differ only by case are one file on some file systems.
 std::string folded(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c); });
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+    return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c);
+  });
   return name;
 }
 
-// The agent's own words, from its side of the wire: an exit code that means something else here is not theirs.
+// The agent's own words, from its side of the wire: an exit code that means something else here is not
+// theirs.
 Error remote_error(const Problem& problem) {
   const bool local_meaning = problem.kind == ErrorKind::kBusy || problem.kind == ErrorKind::kConnection ||
                              problem.kind == ErrorKind::kCancelled;
@@ -64,9 +69,11 @@ class Intake {
     require_peer(head.runs.front().first == next_page_ && head.runs.size() == 1, "pages out of order");
     require_peer(next_page_ + pages - 1 <= info_.page_count, "pages past the end of the database");
     const ByteView raw = unpack(head, payload);
-    require_peer(XXH3_64bits(raw.data(), raw.size()) == head.raw_xxh3, "pages that do not fit their checksum");
+    require_peer(XXH3_64bits(raw.data(), raw.size()) == head.raw_xxh3,
+                 "pages that do not fit their checksum");
     XXH3_128bits_update(hash_.get(), raw.data(), raw.size());
-    pwrite_all(file_.get(), raw.data(), raw.size(), std::uint64_t{info_.page_size} * (next_page_ - 1), shown_);
+    pwrite_all(file_.get(), raw.data(), raw.size(), std::uint64_t{info_.page_size} * (next_page_ - 1),
+               shown_);
     next_page_ += static_cast<std::uint32_t>(pages);
     return raw.size();
   }
@@ -92,7 +99,8 @@ class Intake {
     // The output buffer is the cap: a payload that would expand to more is an error here.
     const std::size_t size =
         ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), payload.data(), payload.size());
-    require_peer(ZSTD_isError(size) == 0 && size == raw_.size(), "a payload that does not decompress to its pages");
+    require_peer(ZSTD_isError(size) == 0 && size == raw_.size(),
+                 "a payload that does not decompress to its pages");
     return raw_;
   }
 
@@ -125,7 +133,8 @@ class Receiver {
   Frame& next() {
     do {
       if (!reader_.next(frame_))
-        throw Error(ErrorKind::kFailed, "the agent's stream ended before everything was sent", "run this again; nothing was published");
+        throw Error(ErrorKind::kFailed, "the agent's stream ended before everything was sent",
+                    "run this again; nothing was published");
     } while (frame_.type == MessageType::kAlive);
     if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
     return frame_;
@@ -146,7 +155,8 @@ class Receiver {
       if (database.info.failed) {
         database.problem = database.info.problem;
       } else {
-        require_peer(is_database_name(database.info.name), "a database name that is not allowed: " + printable(database.info.name));
+        require_peer(is_database_name(database.info.name),
+                     "a database name that is not allowed: " + printable(database.info.name));
         require_peer(names.insert(folded(database.info.name)).second, "the same database name twice");
       }
       pull_.databases.push_back(std::move(database));
@@ -166,8 +176,9 @@ class Receiver {
     const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
     if (needed > available)
       throw Error(ErrorKind::kFailed,
-                  "the snapshot needs " + std::to_string(needed >> 20) + " MiB, and the disk of LOCAL_BACKUP_ROOT has " +
-                      std::to_string(available >> 20) + " MiB left",
+                  "the snapshot needs " + std::to_string(needed >> 20) +
+                      " MiB, and the disk of LOCAL_BACKUP_ROOT has " + std::to_string(available >> 20) +
+                      " MiB left",
                   "free some space there, or lower RETENTION_DAYS and run litepull cleanup");
   }
 

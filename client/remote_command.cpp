@@ -8,23 +8,26 @@ namespace {
 // For any POSIX shell (dash, bash, BusyBox). Wrapped for login shells of other kinds: no single quote, no
 // exclamation mark, no newline.
 std::string for_any_shell(const std::string& script) {
-  check(script.find_first_of("'!\n") == std::string::npos, "a remote command that a login shell would change");
+  check(script.find_first_of("'!\n") == std::string::npos,
+        "a remote command that a login shell would change");
   return "exec sh -c '" + script + "'";
 }
 
 // Sets $d to one candidate after the other. The home directory's cache first; the others are for homes that
 // are read-only, full or noexec. Only real directories of our own count: /tmp is everybody's.
 constexpr const char* kEachDirectory =
-    "u=$(id -u); for d in \"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\" \"/var/tmp/litepull-$u\" \"/tmp/litepull-$u\" "
+    "u=$(id -u); for d in \"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\" \"/var/tmp/litepull-$u\" "
+    "\"/tmp/litepull-$u\" "
     "\"/dev/shm/litepull-$u\"; do [ -h \"$d\" ] && continue; ";
 
 }  // namespace
 
 std::string start_command(const std::string& build) {
-  const std::string run = "a=\"$d/agent-" + build + "\"; [ -O \"$d\" ] && [ -O \"$a\" ] && [ -x \"$a\" ] && exec \"$a\"; ";
+  const std::string run =
+      "a=\"$d/agent-" + build + "\"; [ -O \"$d\" ] && [ -O \"$a\" ] && [ -x \"$a\" ] && exec \"$a\"; ";
   // The usual place is tried before anything is forked.
-  return for_any_shell("d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; [ -h \"$d\" ] || { " + run + "}; " + kEachDirectory +
-                       run + "done; echo \"LITEPULL 1 upload $(uname -s) $(uname -m)\"");
+  return for_any_shell("d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; [ -h \"$d\" ] || { " + run + "}; " +
+                       kEachDirectory + run + "done; echo \"LITEPULL 1 upload $(uname -s) $(uname -m)\"");
 }
 
 std::string upload_command(const std::string& build, std::size_t size) {
@@ -35,17 +38,25 @@ std::string upload_command(const std::string& build, std::size_t size) {
       // Ours and private, or made so now.
       "mkdir -p \"$d\" 2>/dev/null; [ -O \"$d\" ] && chmod 700 \"$d\" 2>/dev/null || continue; "
       // Room, and programs may run there.
-      "f=$(df -Pk \"$d\" | { read -r x; read -r x x x f x; echo \"$f\"; }); [ \"$f\" -ge " + need_kib + " ] 2>/dev/null || continue; "
-      "p=\"$d/.probe-$$\"; printf \"exit 0\\n\" > \"$p\" && chmod 700 \"$p\" && \"$p\" 2>/dev/null; r=$?; rm -f \"$p\"; "
+      "f=$(df -Pk \"$d\" | { read -r x; read -r x x x f x; echo \"$f\"; }); [ \"$f\" -ge " +
+      need_kib +
+      " ] 2>/dev/null || continue; "
+      "p=\"$d/.probe-$$\"; printf \"exit 0\\n\" > \"$p\" && chmod 700 \"$p\" && \"$p\" 2>/dev/null; r=$?; rm "
+      "-f \"$p\"; "
       "[ $r -eq 0 ] || continue; "
       "t=\"$d/.new-$$\"; trap \"rm -f \\\"$t\\\"\" EXIT; trap \"exit 1\" HUP INT TERM; "
-      "cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq " + bytes + " ] || { echo \"the upload to $d was cut short\" >&2; exit 1; }; "
-      "chmod 700 \"$t\" && mv -f \"$t\" \"$d/agent-" + build + "\" || exit 1; "
+      "cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq " +
+      bytes +
+      " ] || { echo \"the upload to $d was cut short\" >&2; exit 1; }; "
+      "chmod 700 \"$t\" && mv -f \"$t\" \"$d/agent-" +
+      build +
+      "\" || exit 1; "
       // Builds that nobody has uploaded for a month, and what a killed upload has left.
       "find \"$d\" -name \"agent-*\" -mtime +30 -exec rm -f {} + 2>/dev/null; "
       "find \"$d\" -name \".new-*\" -mtime +0 -exec rm -f {} + 2>/dev/null; "
       "echo stored; exit 0; done; "
-      "echo \"no directory of ${XDG_CACHE_HOME:-$HOME/.cache}, /var/tmp, /tmp, /dev/shm has room and can run programs\" >&2; exit 1");
+      "echo \"no directory of ${XDG_CACHE_HOME:-$HOME/.cache}, /var/tmp, /tmp, /dev/shm has room and can run "
+      "programs\" >&2; exit 1");
 }
 
 }  // namespace litepull

@@ -93,7 +93,8 @@ class SshLink : public Link {
       changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
       cancel_.throw_if_requested();
       if (incoming_.empty() && monotonic_us() - since_us > idle_timeout_us_)
-        throw Error(ErrorKind::kFailed, host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
+        throw Error(ErrorKind::kFailed,
+                    host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
                     "run this again; if the link is that slow, raise IDLE_TIMEOUT");
     }
     cancel_.throw_if_requested();
@@ -138,7 +139,8 @@ class SshLink : public Link {
         if (!progress && ssh_channel_is_eof(channel_.get()) != 0) return end();
       }
       if (ssh_is_connected(session_->get()) == 0)
-        throw Error(ErrorKind::kFailed, host_ + ": the connection was cut", "run this again; nothing was published");
+        throw Error(ErrorKind::kFailed, host_ + ": the connection was cut",
+                    "run this again; nothing was published");
       if (progress) continue;
       session_->wait(wake_.read.get(), kPumpWaitMs, has_room);
       char drained[256];
@@ -223,21 +225,24 @@ class SshLink : public Link {
 
 void require_fit(const AgentFile& agent, const std::string& server, const std::string& host) {
   if (server == "Linux " + agent.machine) return;
-  throw Error(ErrorKind::kRefused, host + " is a " + printable(server) + ", and this agent is for Linux " + agent.machine,
+  throw Error(ErrorKind::kRefused,
+              host + " is a " + printable(server) + ", and this agent is for Linux " + agent.machine,
               "build the agent for that machine and set LITEPULL_AGENT to it");
 }
 
 void upload(SshSession& session, const AgentFile& agent, const Config& config) {
   const CommandResult result = session.run(upload_command(agent.build, agent.content.size()), agent.content);
   if (result.status == 0 && result.output.find("stored") != std::string::npos) return;
-  throw Error(ErrorKind::kFailed, config.server_host + ": the agent could not be uploaded: " +
-                                      (result.errors.empty() ? "status " + std::to_string(result.status) : result.errors),
+  throw Error(ErrorKind::kFailed,
+              config.server_host + ": the agent could not be uploaded: " +
+                  (result.errors.empty() ? "status " + std::to_string(result.status) : result.errors),
               "make room in one of these directories, or mount one without noexec");
 }
 
 }  // namespace
 
-std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel) {
+std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path,
+                                    const Cancel& cancel) {
   const AgentFile agent = read_agent(agent_path);
   auto session = std::make_unique<SshSession>(config, cancel);
   for (bool uploaded = false;; uploaded = true) {
@@ -247,7 +252,8 @@ std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& age
     if (greeting == "agent") return link;
     // An agent that is there and does not start (a disk that failed in the middle of an upload) is replaced.
     if (uploaded)
-      throw Error(ErrorKind::kFailed, config.server_host + ": the agent does not start: " + link->remote_words(),
+      throw Error(ErrorKind::kFailed,
+                  config.server_host + ": the agent does not start: " + link->remote_words(),
                   "log in there and try: sh -c 'echo hello'; then look at ~/.cache/litepull");
     if (greeting.starts_with("upload ")) require_fit(agent, greeting.substr(7), config.server_host);
     session = link->take_session();

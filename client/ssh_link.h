@@ -8,6 +8,7 @@
 
 namespace litepull {
 
-std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel);
+std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path,
+                                    const Cancel& cancel);
 
 }  // namespace litepull

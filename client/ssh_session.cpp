@@ -18,7 +18,8 @@ constexpr std::size_t kMaxCommandOutputBytes = 16 * 1024;
 
 // AES in GCM mode first: hardware does it at several times the speed of what libssh would prefer.
 constexpr const char* kCiphers =
-    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
+    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,"
+    "aes128-ctr";
 
 struct KeyDeleter {
   void operator()(ssh_key key) const { ssh_key_free(key); }
@@ -37,7 +38,8 @@ std::string fingerprint(ssh_session session) {
   std::size_t size = 0;
   if (ssh_get_publickey_hash(key.get(), SSH_PUBLICKEY_HASH_SHA256, &hash, &size) != 0) return "unknown";
   char* text = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, size);
-  const std::string result = std::string(ssh_key_type_to_char(ssh_key_type(key.get()))) + " " + (text ? text : "unknown");
+  const std::string result =
+      std::string(ssh_key_type_to_char(ssh_key_type(key.get()))) + " " + (text ? text : "unknown");
   ssh_string_free_char(text);
   ssh_clean_pubkey_hash(&hash);
   return result;
@@ -97,7 +99,9 @@ void SshSession::fail(const std::string& message, const std::string& hint) const
   throw Error(ErrorKind::kConnection, shown_host() + ": " + message, hint);
 }
 
-std::string SshSession::last_error() const { return printable(ssh_get_error(session_.get())); }
+std::string SshSession::last_error() const {
+  return printable(ssh_get_error(session_.get()));
+}
 
 void SshSession::connect_tcp() {
   addrinfo wanted{};
@@ -105,7 +109,8 @@ void SshSession::connect_tcp() {
   addrinfo* raw = nullptr;
   const std::string port = std::to_string(config_.server_port);
   if (const int code = getaddrinfo(config_.server_host.c_str(), port.c_str(), &wanted, &raw); code != 0)
-    fail(std::string("its address cannot be found: ") + gai_strerror(code), "check SERVER_HOST and this machine's network");
+    fail(std::string("its address cannot be found: ") + gai_strerror(code),
+         "check SERVER_HOST and this machine's network");
   const std::unique_ptr<addrinfo, AddressDeleter> addresses(raw);
   int error = 0;
   for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) {
@@ -129,7 +134,8 @@ void SshSession::connect_tcp() {
 void SshSession::set_options() {
   ssh_session session = session_.get();
   auto set = [&](ssh_options_e option, const void* value) {
-    if (ssh_options_set(session, option, value) != SSH_OK) fail("an SSH option was refused: " + last_error(), "");
+    if (ssh_options_set(session, option, value) != SSH_OK)
+      fail("an SSH option was refused: " + last_error(), "");
   };
   const bool no_config = false;
   set(SSH_OPTIONS_PROCESS_CONFIG, &no_config);
@@ -163,33 +169,39 @@ int SshSession::until_done(const char* doing, int again, const std::function<int
     if (result != again) return result;
     cancel_.throw_if_requested();
     if (monotonic_us() > deadline_us_)
-      fail(std::string("it has not answered within ") + std::to_string(config_.connect_timeout_s) + " s while " + doing,
+      fail(std::string("it has not answered within ") + std::to_string(config_.connect_timeout_s) +
+               " s while " + doing,
            "check that sshd is healthy there, or raise CONNECT_TIMEOUT");
     wait(-1, kCancelPollMs);
   }
 }
 
 void SshSession::exchange_keys() {
-  if (until_done("keys were being exchanged", SSH_AGAIN, [&] { return ssh_connect(session_.get()); }) != SSH_OK)
+  if (until_done("keys were being exchanged", SSH_AGAIN, [&] { return ssh_connect(session_.get()); }) !=
+      SSH_OK)
     fail("no SSH connection: " + last_error(), "check that SERVER_PORT is sshd's, and try: ssh -p " +
-                                                   std::to_string(config_.server_port) + " " + config_.server_user + "@" +
-                                                   config_.server_host);
+                                                   std::to_string(config_.server_port) + " " +
+                                                   config_.server_user + "@" + config_.server_host);
 }
 
 void SshSession::check_host_key() {
   const std::string file = config_.ssh_known_hosts.value_or("~/.ssh/known_hosts");
   const std::string port = std::to_string(config_.server_port);
-  const std::string entry = config_.server_port == 22 ? config_.server_host : "[" + config_.server_host + "]:" + port;
-  const std::string trust = "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub there), then: ssh-keyscan -p " +
-                            port + " " + config_.server_host + " >> " + file;
+  const std::string entry =
+      config_.server_port == 22 ? config_.server_host : "[" + config_.server_host + "]:" + port;
+  const std::string trust =
+      "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub there), "
+      "then: ssh-keyscan -p " +
+      port + " " + config_.server_host + " >> " + file;
   const std::string shown = fingerprint(session_.get());
   switch (ssh_session_is_known_server(session_.get())) {
     case SSH_KNOWN_HOSTS_OK:
       return;
     case SSH_KNOWN_HOSTS_CHANGED:
-      fail("its host key has CHANGED (it is now " + shown + "): somebody may be in between, or the server was reinstalled",
-           "do not go on before you know why; then remove the old key with: ssh-keygen -f " + file + " -R '" + entry +
-               "', and trust the new one");
+      fail("its host key has CHANGED (it is now " + shown +
+               "): somebody may be in between, or the server was reinstalled",
+           "do not go on before you know why; then remove the old key with: ssh-keygen -f " + file + " -R '" +
+               entry + "', and trust the new one");
     case SSH_KNOWN_HOSTS_OTHER:
       fail("it shows a host key of another type (" + shown + ") than the one that " + file + " knows", trust);
     case SSH_KNOWN_HOSTS_NOT_FOUND:
@@ -207,7 +219,8 @@ bool SshSession::authenticate_with_file() {
   const int loaded = ssh_pki_import_privkey_file(config_.ssh_key->c_str(), "", nullptr, nullptr, &raw);
   const Key key(raw);
   if (loaded != SSH_OK) {
-    auth_note_ = "the key in " + *config_.ssh_key + " could not be read without a passphrase, and the SSH agent has no key that fits";
+    auth_note_ = "the key in " + *config_.ssh_key +
+                 " could not be read without a passphrase, and the SSH agent has no key that fits";
     return false;
   }
   const int result = until_done("the key was being checked", SSH_AUTH_AGAIN,
@@ -238,10 +251,13 @@ void SshSession::authenticate() {
 Channel SshSession::execute(const std::string& command) {
   Channel channel(ssh_channel_new(session_.get()));
   check(channel != nullptr, "no memory for an SSH channel");
-  if (until_done("a channel was being opened", SSH_AGAIN, [&] { return ssh_channel_open_session(channel.get()); }) != SSH_OK)
+  if (until_done("a channel was being opened", SSH_AGAIN,
+                 [&] { return ssh_channel_open_session(channel.get()); }) != SSH_OK)
     fail("no channel: " + last_error(), "check that the login may run commands there");
-  if (until_done("the command was being started", SSH_AGAIN, [&] { return ssh_channel_request_exec(channel.get(), command.c_str()); }) != SSH_OK)
-    fail("the command was refused: " + last_error(), "check that the login may run commands there (no ForceCommand, no nologin shell)");
+  if (until_done("the command was being started", SSH_AGAIN,
+                 [&] { return ssh_channel_request_exec(channel.get(), command.c_str()); }) != SSH_OK)
+    fail("the command was refused: " + last_error(),
+         "check that the login may run commands there (no ForceCommand, no nologin shell)");
   return channel;
 }
 
@@ -264,7 +280,8 @@ CommandResult SshSession::run(const std::string& command, const std::string& inp
     const std::uint32_t window = ssh_channel_window_size(channel.get());
     if (sent < input.size() && window > 0) {
       const std::size_t size = std::min<std::size_t>({input.size() - sent, window, 32768});
-      const int done = ssh_channel_write(channel.get(), input.data() + sent, static_cast<std::uint32_t>(size));
+      const int done =
+          ssh_channel_write(channel.get(), input.data() + sent, static_cast<std::uint32_t>(size));
       if (done > 0) sent += static_cast<std::size_t>(done);
       progress = progress || done > 0;
     }
@@ -272,11 +289,14 @@ CommandResult SshSession::run(const std::string& command, const std::string& inp
       ssh_channel_send_eof(channel.get());
       ended_input = true;
     }
-    if (ssh_is_connected(session_.get()) == 0) fail("the connection was cut: " + last_error(), "run this again");
+    if (ssh_is_connected(session_.get()) == 0)
+      fail("the connection was cut: " + last_error(), "run this again");
     if (progress) {
-      deadline_us_ = monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.idle_timeout_s);
+      deadline_us_ =
+          monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.idle_timeout_s);
     } else {
-      if (monotonic_us() > deadline_us_) fail("the command has not answered in time", "raise IDLE_TIMEOUT if the link is that slow");
+      if (monotonic_us() > deadline_us_)
+        fail("the command has not answered in time", "raise IDLE_TIMEOUT if the link is that slow");
       wait(-1, kCancelPollMs);
     }
   }

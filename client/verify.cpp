@@ -39,7 +39,8 @@ class CheckChild {
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // Ctrl-C reaches it through us
-    const int code = posix_spawn(&pid_, program.c_str(), &actions, &attributes, const_cast<char**>(argv), environ);
+    const int code =
+        posix_spawn(&pid_, program.c_str(), &actions, &attributes, const_cast<char**>(argv), environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (code != 0) throw Error(ErrorKind::kFailed, "cannot start " + program + ": " + std::strerror(code));
@@ -101,18 +102,21 @@ void record(Manifest::Database& database, const FileCheck& check) {
 
 }  // namespace
 
-FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::uint64_t size_bytes, const Cancel& cancel) {
+FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::uint64_t size_bytes,
+                              const Cancel& cancel) {
   const std::uint64_t deadline_us = monotonic_us() + (600 + 300 * (size_bytes >> 30)) * 1'000'000;
   CheckChild child(path, depth, size_bytes);
   const std::optional<std::string> output = child.read_all(deadline_us, cancel);
   if (!output) return failed("the check took too long, or said too much");
   const int status = child.wait();
   if (WIFSIGNALED(status)) return failed("the check was ended by signal " + std::to_string(WTERMSIG(status)));
-  if (WEXITSTATUS(status) != 0) return failed("the check ended with status " + std::to_string(WEXITSTATUS(status)));
+  if (WEXITSTATUS(status) != 0)
+    return failed("the check ended with status " + std::to_string(WEXITSTATUS(status)));
   return parse(*output);
 }
 
-void verify_databases(Manifest& manifest, const std::string& snapshot_path, VerifyMode mode, const Cancel& cancel) {
+void verify_databases(Manifest& manifest, const std::string& snapshot_path, VerifyMode mode,
+                      const Cancel& cancel) {
   for (Manifest::Database& database : manifest.databases) {
     if (database.error) continue;
     if (mode == VerifyMode::kNone) {

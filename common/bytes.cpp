@@ -36,6 +36,8 @@ ByteView ByteReader::rest() {
   return all;
 }
 
-void ByteReader::end() const { require_peer(rest_.empty(), "a message is longer than its fields"); }
+void ByteReader::end() const {
+  require_peer(rest_.empty(), "a message is longer than its fields");
+}
 
 }  // namespace litepull

@@ -38,7 +38,7 @@ class ByteReader {
   std::uint32_t u32() { return static_cast<std::uint32_t>(take(4)); }
   std::uint64_t u64() { return take(8); }
   std::string text(std::size_t max_bytes);
-  ByteView rest();  // all that is left; the reader is then at its end
+  ByteView rest();   // all that is left; the reader is then at its end
   void end() const;  // throws when bytes are left
 
  private:

@@ -7,7 +7,9 @@
 
 namespace litepull {
 
-std::size_t FdSource::read(void* buffer, std::size_t size) { return read_some(fd_, buffer, size, shown_); }
+std::size_t FdSource::read(void* buffer, std::size_t size) {
+  return read_some(fd_, buffer, size, shown_);
+}
 
 void FdSink::write(ByteView head, ByteView body) {
   auto part = [](ByteView bytes) {

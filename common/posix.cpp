@@ -109,11 +109,17 @@ void close_written(Fd fd, const std::string& shown) {
 
 Pipe make_pipe() {
   int ends[2];
+#ifdef __linux__
+  // In one step: another thread may be starting a child right now.
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make a pipe");
+  return {Fd(ends[0]), Fd(ends[1])};
+#else
   if (::pipe(ends) != 0) throw_errno("make a pipe");
   Pipe pipe{Fd(ends[0]), Fd(ends[1])};
   for (const int end : ends)
     if (::fcntl(end, F_SETFD, FD_CLOEXEC) != 0) throw_errno("set a pipe close-on-exec");
   return pipe;
+#endif
 }
 
 std::uint64_t monotonic_us() {
@@ -129,7 +135,8 @@ std::string read_file(const std::string& path, std::size_t max_bytes) {
   while (const std::size_t got = read_some(fd.get(), buffer, sizeof buffer, path)) {
     content.append(buffer, got);
     if (content.size() > max_bytes)
-      throw Error(ErrorKind::kFailed, path + " is larger than the " + std::to_string(max_bytes) + " bytes it may have");
+      throw Error(ErrorKind::kFailed,
+                  path + " is larger than the " + std::to_string(max_bytes) + " bytes it may have");
   }
   return content;
 }

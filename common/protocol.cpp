@@ -6,7 +6,9 @@
 namespace litepull {
 namespace {
 
-std::string capped(const std::string& text) { return text.substr(0, kMaxTextBytes); }
+std::string capped(const std::string& text) {
+  return text.substr(0, kMaxTextBytes);
+}
 
 void put_globs(ByteWriter& out, const std::vector<std::string>& globs) {
   out.u16(static_cast<std::uint16_t>(globs.size()));
@@ -70,7 +72,8 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kDone:
       return 256;
   }
-  throw Error(ErrorKind::kPeer, "the other end broke the protocol: unknown message type " + std::to_string(type));
+  throw Error(ErrorKind::kPeer,
+              "the other end broke the protocol: unknown message type " + std::to_string(type));
 }
 
 std::string to_hex(const Digest& digest) {

@@ -101,9 +101,9 @@ enum class Consistency : std::uint8_t { kNone = 0, kBarrier = 1, kPinned = 2 };
 // Sent once all databases are pinned and announced.
 struct SetInfo {
   Consistency consistency = Consistency::kNone;  // kNone: there was nothing to pin
-  std::uint64_t skew_us = 0;       // first pin to last pin; 0 at a barrier
-  std::uint64_t lock_hold_us = 0;  // longest that writers were held at the barrier
-  std::uint32_t databases = 0;     // how many DatabaseInfo were sent
+  std::uint64_t skew_us = 0;                     // first pin to last pin; 0 at a barrier
+  std::uint64_t lock_hold_us = 0;                // longest that writers were held at the barrier
+  std::uint32_t databases = 0;                   // how many DatabaseInfo were sent
 };
 
 struct PageRun {

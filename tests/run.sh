@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs the tests.
+#
+#   ./tests/run.sh                 the default run, preset dev
+#   ./tests/run.sh --preset asan   another preset: asan, tsan
+#   ./tests/run.sh --long          every sweep in its full length (hours)
+#   ./tests/run.sh --filter REGEX  only the tests whose names match
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+preset=dev
+ctest_args=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --preset) preset=$2; shift 2 ;;
+    --long) export LITEPULL_LONG=1; shift ;;
+    --filter) ctest_args+=(-R "$2"); shift 2 ;;
+    *) sed -n '2,/^set/p' "$0" | grep '^#' >&2; exit 2 ;;
+  esac
+done
+
+./deploy/install-packages.sh test
+cmake --preset "$preset"
+cmake --build --preset "$preset"
+ctest --preset "$preset" --no-tests=error "${ctest_args[@]}"
