@@ -26,11 +26,10 @@ Connection open_guarded(const std::string& path, int busy_timeout_ms) {
       open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, GuardVfs::kName);
   sqlite3_busy_timeout(connection.get(), busy_timeout_ms);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer
   // or a damaged one) is copied too: https://sqlite.org/pragma.html#pragma_writable_schema ignores its
-  // errors.
+  // errors. What else that would allow, the guard refuses.
   execute(connection.get(), "PRAGMA writable_schema=ON; PRAGMA cache_size=64");
   return connection;
 }

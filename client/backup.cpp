@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "client/console.h"
 #include "client/link.h"
 #include "client/pinger.h"
 #include "client/receiver.h"
@@ -188,15 +189,9 @@ void log_problems(const Manifest& manifest, spdlog::logger& log) {
   }
 }
 
-// A cancelled check leaves the snapshot published and not verified.
 void verify(BackupResult& result, const Store& store, VerifyMode mode, const Cancel& cancel) {
-  try {
-    verify_databases(result.manifest, result.path, mode, cancel);
-    if (mode != VerifyMode::kNone) result.manifest.verified_at = rfc3339_utc(unix_ms_now());
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kCancelled) throw;
-    result.note = "stopped before everything was checked";
-  }
+  verify_databases(result.manifest, result.path, mode, cancel);
+  if (mode != VerifyMode::kNone) result.manifest.verified_at = rfc3339_utc(unix_ms_now());
   write_manifest(store.open_snapshot(result.manifest.snapshot).get(), result.manifest, result.path);
 }
 
@@ -243,16 +238,25 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   result.path = store.path_of(publish(store, lock, std::move(staging), result.manifest));
   log.info("{}: published {}", config.app_name, result.path);
 
-  progress.step("checking");
-  result.manifest.duration_s = seconds();
-  verify(result, store, options.verify, cancel);
+  // From here on there is a snapshot, and an error must not say that there is none.
+  const auto error = error_of([&] {
+    progress.step("checking");
+    verify(result, store, options.verify, cancel);
+    prune_if_good(result, store, lock, config, static_cast<std::int64_t>(pulled.pull.hello.clock_unix_ms),
+                  log);
+  });
+  if (error) {
+    result.unfinished = true;
+    result.note = "published, but not finished: " + error->message();
+    log.error("{}: {}", config.app_name, describe(*error));
+  }
   result.manifest.duration_s = seconds();
   log_problems(result.manifest, log);
-  prune_if_good(result, store, lock, config, static_cast<std::int64_t>(pulled.pull.hello.clock_unix_ms), log);
   return result;
 }
 
 int exit_code(const BackupResult& result) {
+  if (result.unfinished) return 4;
   const auto& databases = result.manifest.databases;
   const Verified enough = result.manifest.verify == "none" ? Verified::kSkipped : Verified::kOk;
   return std::all_of(databases.begin(), databases.end(),

@@ -30,6 +30,7 @@ struct BackupResult {
   Manifest manifest;
   std::vector<std::string> removed;  // older snapshots, by retention
   std::string note;                  // why nothing was pruned, when that is worth a word
+  bool unfinished = false;           // something after publishing failed; the log says what
 };
 
 // Pulls, publishes, verifies, prunes. Throws Error when nothing was published; what went wrong later is in
@@ -37,7 +38,8 @@ struct BackupResult {
 BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
                         Progress& progress, spdlog::logger& log);
 
-// 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for.
+// 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for, or
+// when something after publishing failed.
 int exit_code(const BackupResult& result);
 
 }  // namespace litepull

@@ -14,12 +14,15 @@
 namespace litepull {
 namespace {
 
-std::filesystem::path project_dir() { return std::filesystem::path(__FILE__).parent_path() / "../.."; }
+std::filesystem::path project_dir() {
+  return std::filesystem::path(__FILE__).parent_path() / "../..";
+}
 
 Bytes from_hex(const std::string& text) {
   std::istringstream in(text);
   Bytes bytes;
-  for (std::string word; in >> word;) bytes.push_back(static_cast<std::uint8_t>(std::stoi(word, nullptr, 16)));
+  for (std::string word; in >> word;)
+    bytes.push_back(static_cast<std::uint8_t>(std::stoi(word, nullptr, 16)));
   return bytes;
 }
 
@@ -66,7 +69,9 @@ DatabaseInfo sample_database() {
   return info;
 }
 
-PagesHead sample_pages() { return {0, Codec::kRaw, 8192, 0x1122334455667788, {{1, 2}}}; }
+PagesHead sample_pages() {
+  return {0, Codec::kRaw, 8192, 0x1122334455667788, {{1, 2}}};
+}
 
 TEST(ProtocolTest, TheDocumentsRequestIsWhatTheCodeWrites) {
   Request request;
@@ -77,7 +82,9 @@ TEST(ProtocolTest, TheDocumentsRequestIsWhatTheCodeWrites) {
   EXPECT_EQ(sink.bytes, golden("request"));
 }
 
-TEST(ProtocolTest, TheDocumentsPagesAreWhatTheCodeWrites) { EXPECT_EQ(encode(sample_pages()), golden("pages")); }
+TEST(ProtocolTest, TheDocumentsPagesAreWhatTheCodeWrites) {
+  EXPECT_EQ(encode(sample_pages()), golden("pages"));
+}
 
 TEST(ProtocolTest, MessagesComeBackAsTheyWere) {
   const DatabaseInfo info = decode_database(encode(sample_database()));
@@ -190,7 +197,9 @@ TEST(FrameTest, InvalidGoldenFramesAreRefused) {
 TEST(PrintableTest, TerminalEscapesAndBrokenUtf8AreSpelledOut) {
   EXPECT_EQ(printable("caf\xC3\xA9"), "caf\xC3\xA9");
   EXPECT_EQ(printable("\x1B[2J"), "\\x1B[2J");
-  EXPECT_EQ(printable("\xC2\x9B" "1m"), "\\xC2\\x9B1m");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "1m"),
+            "\\xC2\\x9B1m");
   EXPECT_EQ(printable("a\nb\\"), "a\\x0Ab\\x5C");
   EXPECT_EQ(printable("\xFF\xC3"), "\\xFF\\xC3");
   EXPECT_FALSE(is_clean_utf8("\xED\xA0\x80"));  // a surrogate

@@ -1,0 +1,571 @@
+// An agent that lies. The client starts it in place of litepull-agent (LITEPULL_AGENT); what it sends is the
+// script named by HOSTILE_SCRIPT: an honest stream of the file HOSTILE_DATABASE, with one thing wrong. The
+// script "honest" sends it as it should be, so that a test can tell a refusal from a setting that never
+// works. HOSTILE_NAMES are the names it announces, each in hex, divided by commas. --list prints all scripts.
+#include <fcntl.h>
+#include <unistd.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/error.h"
+#include "common/frame.h"
+#include "common/posix.h"
+#include "common/protocol.h"
+
+namespace litepull::test {
+namespace {
+
+constexpr unsigned kLifetimeS = 60;
+constexpr std::size_t kMaxDatabaseBytes = 16 << 20;
+constexpr const char* kEscapes =
+    "\x1b]0;owned\x07\x1b[2J\r\x9b"
+    "31mall is well\n\xe2\x80\xae";
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::vector<std::string> names_to_announce() {
+  std::vector<std::string> names{""};
+  const std::string hex = variable("HOSTILE_NAMES");
+  for (std::size_t at = 0; at < hex.size();) {
+    if (hex[at] == ',') {
+      names.emplace_back();
+      ++at;
+    } else {
+      names.back() += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
+      at += 2;
+    }
+  }
+  return names;
+}
+
+Bytes bytes_of(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
+Digest digest_of(ByteView content) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(content.data(), content.size()));
+  Digest digest;
+  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
+  return digest;
+}
+
+Bytes compress(ByteView raw) {
+  Bytes out(ZSTD_compressBound(raw.size()));
+  out.resize(ZSTD_compress(out.data(), out.size(), raw.data(), raw.size(), 1));
+  return out;
+}
+
+// A zstd frame of some 320 KB that expands to 10 GiB of zeros: run-length blocks of 128 KiB each (RFC 8878,
+// sections 3.1.1.1 and 3.1.1.2). `content_size` is what its header claims; 0 is no claim.
+Bytes zstd_bomb(std::uint64_t content_size) {
+  constexpr std::uint32_t kBlockBytes = 128 << 10;
+  constexpr std::uint32_t kBlocks = 10 * 1024 * 8;
+  ByteWriter out;
+  out.u32(0xFD2FB528);
+  out.u8(content_size == 0 ? 0x00 : 0xC0);  // 0xC0: a content size of 8 bytes follows
+  out.u8(7 << 3);                           // a window of 128 KiB
+  if (content_size != 0) out.u64(content_size);
+  for (std::uint32_t block = 1; block <= kBlocks; ++block) {
+    const std::uint32_t header = kBlockBytes << 3 | 1 << 1 | (block == kBlocks ? 1 : 0);
+    out.u16(static_cast<std::uint16_t>(header));
+    out.u8(static_cast<std::uint8_t>(header >> 16));
+    out.u8(0);
+  }
+  return out.bytes();
+}
+
+class Peer {
+ public:
+  Peer()
+      : names_(names_to_announce()),
+        content_(bytes_of(litepull::read_file(variable("HOSTILE_DATABASE"), kMaxDatabaseBytes))),
+        page_size_(static_cast<std::uint32_t>(content_[16] << 8 | content_[17])),
+        page_count_(static_cast<std::uint32_t>(content_.size() / page_size_)) {}
+
+  std::uint32_t page_size() const { return page_size_; }
+  std::uint32_t page_count() const { return page_count_; }
+  const Bytes& content() const { return content_; }
+
+  // --- the steps of an honest stream ---
+
+  void greet() {
+    raw(std::string(kAgentGreeting) + "\n");
+    // What is sent next is answered, or not, by a client that has said its part.
+    Frame frame;
+    require_peer(reader_.next(frame), "no request");
+  }
+  void hello() {
+    Hello hello;
+    hello.clock_unix_ms = static_cast<std::uint64_t>(std::time(nullptr)) * 1000;
+    send(MessageType::kHello, encode(hello));
+  }
+  DatabaseInfo info(std::uint32_t index = 0) const {
+    DatabaseInfo info;
+    info.index = index;
+    info.name = index < names_.size() ? names_[index] : std::to_string(index) + ".sqlite3";
+    info.page_size = page_size_;
+    info.page_count = page_count_;
+    return info;
+  }
+  void announce(const DatabaseInfo& info) { send(MessageType::kDatabase, encode(info)); }
+  void set(std::size_t databases) {
+    SetInfo set;
+    set.consistency = Consistency::kBarrier;
+    set.databases = static_cast<std::uint32_t>(databases);
+    send(MessageType::kSet, encode(set));
+  }
+  void open() {
+    greet();
+    hello();
+    for (std::uint32_t index = 0; index < names_.size(); ++index) announce(info(index));
+    set(names_.size());
+  }
+
+  PagesHead head(std::uint32_t first, std::uint32_t count) const {
+    PagesHead head;
+    head.raw_bytes = count * page_size_;
+    head.runs = {{first, count}};
+    const ByteView raw = slice(first, count);
+    head.raw_xxh3 = XXH3_64bits(raw.data(), raw.size());
+    return head;
+  }
+  ByteView slice(std::uint32_t first, std::uint32_t count) const {
+    return ByteView(content_).subspan(std::size_t{page_size_} * (first - 1), std::size_t{page_size_} * count);
+  }
+  void pages(const PagesHead& head, ByteView payload) {
+    writer_.write(MessageType::kPages, encode(head), payload);
+  }
+  void pages(std::uint32_t first, std::uint32_t count) { pages(head(first, count), slice(first, count)); }
+  void all_pages() { pages(1, page_count_); }
+
+  DatabaseEnd end_of(std::uint32_t index = 0) const {
+    DatabaseEnd end;
+    end.database = index;
+    end.page_count = end.pages_sent = page_count_;
+    end.digest = digest_of(content_);
+    return end;
+  }
+  void end(const DatabaseEnd& end) { send(MessageType::kEnd, encode(end)); }
+  void done() { send(MessageType::kDone, encode(Done{})); }
+  void finish() {
+    end(end_of());
+    done();
+  }
+
+  // --- below the protocol ---
+
+  void send(MessageType type, const Bytes& body) { writer_.write(type, body); }
+  void raw(std::string_view text) { write_all(1, text.data(), text.size(), "the client's stream"); }
+  void header(std::uint32_t body_bytes, std::uint8_t type, std::uint8_t reserved = 0) {
+    ByteWriter out;
+    out.u32(body_bytes);
+    out.u8(type);
+    out.u8(reserved);
+    out.u16(0);
+    sink_.write(out.bytes(), {});
+  }
+  void frame(MessageType type, const Bytes& body) {
+    header(static_cast<std::uint32_t>(body.size()), static_cast<std::uint8_t>(type));
+    sink_.write(body, {});
+  }
+  std::size_t databases() const { return names_.size(); }
+
+ private:
+  const std::vector<std::string> names_;
+  const Bytes content_;
+  const std::uint32_t page_size_;
+  const std::uint32_t page_count_;
+  FdSource source_{0, "the client's messages"};
+  FrameReader reader_{source_};
+  FdSink sink_{1, "the client's stream"};
+  FrameWriter writer_{sink_};
+};
+
+// --- scripts ---------------------------------------------------------------------------------------------
+
+using Script = std::function<void(Peer&)>;
+
+// An honest stream of all databases.
+void send_honestly(Peer& peer) {
+  peer.open();
+  for (std::uint32_t index = 0; index < peer.databases(); ++index) {
+    PagesHead head = peer.head(1, peer.page_count());
+    head.database = index;
+    peer.pages(head, peer.content());
+    peer.end(peer.end_of(index));
+  }
+  peer.done();
+}
+
+// The announcement of one database with `change` made to it; then the rest as if nothing were wrong.
+Script announced(std::function<void(DatabaseInfo&)> change) {
+  return [change](Peer& peer) {
+    peer.greet();
+    peer.hello();
+    DatabaseInfo info = peer.info();
+    change(info);
+    peer.announce(info);
+    peer.set(1);
+    peer.all_pages();
+    peer.finish();
+  };
+}
+
+// All pages in one message with `change` made to its head, then the end.
+Script paged(std::function<void(PagesHead&)> change) {
+  return [change](Peer& peer) {
+    peer.open();
+    PagesHead head = peer.head(1, peer.page_count());
+    change(head);
+    peer.pages(head, peer.content());
+    peer.finish();
+  };
+}
+
+Script with_payload(std::function<Bytes(const Peer&)> payload, std::uint32_t raw_bytes = 0) {
+  return [payload, raw_bytes](Peer& peer) {
+    peer.open();
+    PagesHead head = peer.head(1, peer.page_count());
+    head.codec = Codec::kZstd;
+    if (raw_bytes != 0) head.raw_bytes = raw_bytes;
+    peer.pages(head, payload(peer));
+    peer.finish();
+  };
+}
+
+Script ended(std::function<void(DatabaseEnd&)> change) {
+  return [change](Peer& peer) {
+    peer.open();
+    peer.all_pages();
+    DatabaseEnd end = peer.end_of();
+    change(end);
+    peer.end(end);
+    peer.done();
+  };
+}
+
+// An honest beginning, then `rest`.
+Script opened(Script rest) {
+  return [rest](Peer& peer) {
+    peer.open();
+    rest(peer);
+  };
+}
+
+Script greeted(Script rest) {
+  return [rest](Peer& peer) {
+    peer.greet();
+    rest(peer);
+  };
+}
+
+// Ends the stream as a crash would, here and now.
+void stop(Peer&) {
+  _exit(0);
+}
+
+Script error_of_kind(ErrorKind kind) {
+  return greeted([kind](Peer& peer) {
+    peer.hello();
+    peer.send(MessageType::kError, encode(Problem{kind, kEscapes, kEscapes}));
+  });
+}
+
+Script endless(std::string noise) {
+  return [noise](Peer& peer) {
+    for (;;) peer.raw(noise);
+  };
+}
+
+void add_stream_scripts(std::map<std::string, Script>& all) {
+  all["honest"] = send_honestly;
+  all["nothing"] = stop;
+  all["noise-without-lines"] = endless(std::string(4096, 'x'));
+  all["noise-of-lines"] = endless("Welcome to this server!\n");
+  all["greeting-of-another-version"] = [](Peer& peer) { peer.raw("LITEPULL 2 agent\n"); };
+  all["silence"] = greeted([](Peer&) {});
+  all["ends-after-the-greeting"] = greeted(stop);
+  all["ends-inside-a-header"] = opened([](Peer& peer) {
+    peer.raw("\x10");
+    stop(peer);
+  });
+  all["ends-inside-a-body"] = opened([](Peer& peer) {
+    peer.header(4096, static_cast<std::uint8_t>(MessageType::kPages));
+    peer.raw("abc");
+    stop(peer);
+  });
+  all["ends-inside-a-database"] = opened([](Peer& peer) {
+    peer.pages(1, 1);
+    stop(peer);
+  });
+  all["ends-before-the-end-message"] = opened([](Peer& peer) {
+    peer.all_pages();
+    stop(peer);
+  });
+  all["ends-before-done"] = opened([](Peer& peer) {
+    peer.all_pages();
+    peer.end(peer.end_of());
+    stop(peer);
+  });
+  all["garbage"] = greeted([](Peer& peer) {
+    const Fd random = open_path("/dev/urandom", O_RDONLY);
+    for (std::string noise(4096, '\0');;) {
+      pread_all(random.get(), noise.data(), noise.size(), 0, "/dev/urandom");
+      peer.raw(noise);
+    }
+  });
+}
+
+void add_frame_scripts(std::map<std::string, Script>& all) {
+  all["frame-of-4-gib"] =
+      greeted([](Peer& peer) { peer.header(0xFFFFFFFF, static_cast<std::uint8_t>(MessageType::kHello)); });
+  all["pages-frame-of-4-gib"] =
+      opened([](Peer& peer) { peer.header(0xFFFFFFFF, static_cast<std::uint8_t>(MessageType::kPages)); });
+  all["unknown-type"] = opened([](Peer& peer) { peer.header(0, 200); });
+  all["a-clients-message"] = opened([](Peer& peer) { peer.send(MessageType::kPing, {}); });
+  all["header-of-a-later-version"] =
+      opened([](Peer& peer) { peer.header(0, static_cast<std::uint8_t>(MessageType::kAlive), 1); });
+  all["alive-with-a-body"] =
+      opened([](Peer& peer) { peer.header(1, static_cast<std::uint8_t>(MessageType::kAlive)); });
+  all["no-hello"] = greeted([](Peer& peer) { peer.announce(peer.info()); });
+  all["hello-twice"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.hello();
+  });
+  all["hello-of-another-version"] = greeted([](Peer& peer) {
+    Hello hello;
+    hello.version = kProtocolVersion + 1;
+    peer.send(MessageType::kHello, encode(hello));
+  });
+  all["hello-with-more"] = greeted([](Peer& peer) {
+    Bytes body = encode(Hello{});
+    body.push_back(0);
+    peer.send(MessageType::kHello, body);
+  });
+  all["done-at-once"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.done();
+  });
+}
+
+void add_set_scripts(std::map<std::string, Script>& all) {
+  all["index-out-of-order"] = announced([](DatabaseInfo& info) { info.index = 1; });
+  all["page-size-0"] = announced([](DatabaseInfo& info) { info.page_size = 0; });
+  all["page-size-3000"] = announced([](DatabaseInfo& info) { info.page_size = 3000; });
+  all["page-size-of-others"] = announced([](DatabaseInfo& info) { info.page_size *= 2; });
+  all["page-size-too-large"] = announced([](DatabaseInfo& info) { info.page_size = 131072; });
+  all["no-pages"] = announced([](DatabaseInfo& info) { info.page_count = 0; });
+  all["too-many-pages"] = announced([](DatabaseInfo& info) { info.page_count = 0xFFFFFFFF; });
+  all["larger-than-the-disk"] = announced([](DatabaseInfo& info) {
+    info.page_size = kMaxPageSize;
+    info.page_count = kMaxPageCount;
+  });
+  all["no-set"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.announce(peer.info());
+    peer.all_pages();
+    peer.finish();
+  });
+  all["an-empty-set"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.set(0);
+    peer.done();
+  });
+  all["another-number-of-databases"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.announce(peer.info());
+    peer.set(2);
+    peer.all_pages();
+    peer.finish();
+  });
+  all["1025-databases"] = greeted([](Peer& peer) {
+    peer.hello();
+    for (std::uint32_t index = 0; index <= kMaxDatabases; ++index) peer.announce(peer.info(index));
+  });
+  all["all-databases-failed"] = greeted([](Peer& peer) {
+    peer.hello();
+    for (std::uint32_t index = 0; index < kMaxDatabases; ++index) {
+      DatabaseInfo info = peer.info(index);
+      info.name = std::string(kMaxNameBytes, '\x1b');
+      info.failed = true;
+      info.problem.message = std::string(kMaxTextBytes, '\x07');
+      peer.announce(info);
+    }
+    peer.set(kMaxDatabases);
+    peer.done();
+  });
+  all["one-database-failed"] = [](Peer& peer) {
+    peer.greet();
+    peer.hello();
+    peer.announce(peer.info());
+    DatabaseInfo failed;
+    failed.index = 1;
+    failed.name = std::string("../") + kEscapes;
+    failed.failed = true;
+    failed.problem = {ErrorKind::kBusy, kEscapes, kEscapes};
+    peer.announce(failed);
+    peer.set(2);
+    peer.all_pages();
+    peer.finish();
+  };
+}
+
+void add_page_scripts(std::map<std::string, Script>& all) {
+  all["pages-out-of-order"] = opened([](Peer& peer) {
+    peer.pages(2, peer.page_count() - 1);
+    peer.pages(1, 1);
+    peer.finish();
+  });
+  all["pages-twice"] = opened([](Peer& peer) {
+    peer.pages(1, 1);
+    peer.pages(1, 1);
+    peer.pages(2, peer.page_count() - 1);
+    peer.finish();
+  });
+  all["pages-past-the-count"] = opened([](Peer& peer) {
+    peer.all_pages();
+    PagesHead head = peer.head(1, 1);
+    head.runs = {{peer.page_count() + 1, 1}};
+    peer.pages(head, peer.slice(1, 1));
+    peer.finish();
+  });
+  all["one-run-past-the-count"] = announced([](DatabaseInfo& info) { --info.page_count; });
+  all["a-page-missing"] = opened([](Peer& peer) {
+    peer.pages(1, peer.page_count() - 1);
+    peer.finish();
+  });
+  all["pages-with-a-gap"] = opened([](Peer& peer) {
+    peer.pages(1, 1);
+    peer.pages(3, peer.page_count() - 2);
+    peer.finish();
+  });
+  all["no-pages-at-all"] = opened([](Peer& peer) { peer.finish(); });
+  all["page-0"] = paged([](PagesHead& head) { head.runs[0].first = 0; });
+  all["run-of-4-billion-pages"] = paged([](PagesHead& head) { head.runs[0].count = 0xFFFFFFFF; });
+  all["runs-that-overflow"] = paged([](PagesHead& head) {
+    head.runs = {{1, 0xFFFFFFFF}, {0xFFFFFFFF, 0xFFFFFFFF}};
+  });
+  all["no-runs"] = paged([](PagesHead& head) { head.runs.clear(); });
+  all["5000-runs"] = paged([](PagesHead& head) {
+    head.runs.clear();
+    for (std::uint32_t page = 1; page <= 5000; ++page) head.runs.push_back({page, 1});
+  });
+  all["more-runs-than-bytes"] = opened([](Peer& peer) {
+    Bytes body = encode(peer.head(1, 1));
+    body[5] = 0xFF;  // the low byte of the number of runs
+    peer.frame(MessageType::kPages, body);
+  });
+  all["pages-of-another-database"] = paged([](PagesHead& head) { head.database = 1; });
+  all["half-a-page"] = paged([](PagesHead& head) { head.raw_bytes -= 1; });
+  all["unknown-codec"] = paged([](PagesHead& head) { head.codec = static_cast<Codec>(7); });
+  all["wrong-page-checksum"] = paged([](PagesHead& head) { head.raw_xxh3 ^= 1; });
+  all["payload-too-short"] = opened([](Peer& peer) {
+    peer.pages(peer.head(1, peer.page_count()), peer.slice(1, 1));
+    peer.finish();
+  });
+  all["payload-too-long"] = opened([](Peer& peer) {
+    peer.pages(peer.head(1, 1), peer.content());
+    peer.finish();
+  });
+  all["batch-over-the-cap"] = paged([](PagesHead& head) { head.raw_bytes = kMaxBatchBytes + 4096; });
+}
+
+void add_payload_scripts(std::map<std::string, Script>& all) {
+  all["zstd-bomb"] = with_payload([](const Peer&) { return zstd_bomb(0); });
+  all["zstd-bomb-that-says-so"] = with_payload([](const Peer&) { return zstd_bomb(10ULL << 30); });
+  all["zstd-bomb-that-lies"] =
+      with_payload([](const Peer& peer) { return zstd_bomb(peer.content().size()); });
+  all["zstd-bomb-over-the-cap"] = with_payload([](const Peer&) { return zstd_bomb(0); }, 0xFFFFF000);
+  all["zstd-garbage"] = with_payload([](const Peer& peer) { return Bytes(peer.content().size() / 2, 0x55); });
+  all["zstd-cut-short"] = with_payload([](const Peer& peer) {
+    Bytes payload = compress(peer.content());
+    payload.resize(payload.size() / 2);
+    return payload;
+  });
+  all["zstd-of-fewer-bytes"] = with_payload([](const Peer& peer) { return compress(peer.slice(1, 1)); });
+  all["zstd-of-nothing"] = with_payload([](const Peer&) { return Bytes(); });
+}
+
+void add_end_scripts(std::map<std::string, Script>& all) {
+  all["wrong-digest"] = ended([](DatabaseEnd& end) { end.digest[0] ^= 1; });
+  all["end-of-another-size"] = ended([](DatabaseEnd& end) { ++end.page_count; });
+  all["end-of-another-database"] = ended([](DatabaseEnd& end) { end.database = 1; });
+  all["failure-of-another-database"] = opened([](Peer& peer) {
+    peer.send(MessageType::kFailed, encode(DatabaseFailed{1, {ErrorKind::kFailed, "no", ""}}));
+  });
+  all["pages-after-the-end"] = opened([](Peer& peer) {
+    peer.all_pages();
+    peer.end(peer.end_of());
+    peer.pages(1, 1);
+    peer.done();
+  });
+  all["an-error-after-all-pages"] = opened([](Peer& peer) {
+    peer.all_pages();
+    peer.end(peer.end_of());
+    peer.send(MessageType::kError, encode(Problem{ErrorKind::kCorrupt, "on second thoughts", ""}));
+  });
+  all["error-failed"] = error_of_kind(ErrorKind::kFailed);
+  all["error-busy"] = error_of_kind(ErrorKind::kBusy);
+  all["error-connection"] = error_of_kind(ErrorKind::kConnection);
+  all["error-cancelled"] = error_of_kind(ErrorKind::kCancelled);
+  all["error-of-no-kind"] = error_of_kind(static_cast<ErrorKind>(0));
+  all["error-of-an-unknown-kind"] = error_of_kind(static_cast<ErrorKind>(200));
+}
+
+std::map<std::string, Script> all_scripts() {
+  std::map<std::string, Script> all;
+  add_stream_scripts(all);
+  add_frame_scripts(all);
+  add_set_scripts(all);
+  add_page_scripts(all);
+  add_payload_scripts(all);
+  add_end_scripts(all);
+  return all;
+}
+
+// The client is to end the run, not a stream that ends; and whatever it does, this process goes.
+void wait_for_the_client_to_hang_up() {
+  char byte = 0;
+  while (read_some(0, &byte, 1, "the client's messages") > 0) {
+  }
+}
+
+int run_program(int argc, char** argv) {
+  const std::map<std::string, Script> scripts = all_scripts();
+  if (argc == 2 && std::string(argv[1]) == "--list") {
+    for (const auto& [name, script] : scripts) std::puts(name.c_str());
+    return 0;
+  }
+  const auto script = scripts.find(variable("HOSTILE_SCRIPT"));
+  if (script == scripts.end()) throw Error(ErrorKind::kConfiguration, "HOSTILE_SCRIPT names no script");
+  alarm(kLifetimeS);
+  Peer peer;
+  script->second(peer);
+  wait_for_the_client_to_hang_up();
+  return 0;
+}
+
+}  // namespace
+}  // namespace litepull::test
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return litepull::test::run_program(argc, argv);
+  } catch (const std::exception&) {
+    return 1;  // the client hung up in the middle, as it should
+  }
+}
