@@ -21,8 +21,14 @@ struct HashDeleter {
 
 class Copier {
  public:
-  Copier(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy, Outbox& outbox)
-      : database_(database), index_(index), policy_(policy), outbox_(outbox), hash_(XXH3_createState()) {
+  Copier(SourceDatabase& database, std::uint32_t index,
+         std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy, Outbox& outbox)
+      : database_(database),
+        index_(index),
+        pinned_(pinned),
+        policy_(policy),
+        outbox_(outbox),
+        hash_(XXH3_createState()) {
     check(hash_ != nullptr, "no memory for a hash");
     XXH3_128bits_reset(hash_.get());
     start_batch();
@@ -66,11 +72,16 @@ class Copier {
   }
 
   bool may_wait() const {
-    if (database_.journal_mode() == JournalMode::kRollback) return false;
     if (no_spool_) return true;
-    const std::uint64_t wal_growth =
-        database_.wal_bytes() - std::min(database_.wal_bytes(), database_.wal_bytes_at_pin());
-    return monotonic_us() - database_.pinned_since_us() < policy_.hold_max_us &&
+    return std::all_of(pinned_.begin(), pinned_.end(),
+                       [&](const auto& database) { return within_bounds(*database); });
+  }
+
+  bool within_bounds(const SourceDatabase& database) const {
+    if (database.journal_mode() == JournalMode::kRollback) return false;
+    const std::uint64_t wal_bytes = database.wal_bytes();
+    const std::uint64_t wal_growth = wal_bytes - std::min(wal_bytes, database.wal_bytes_at_pin());
+    return monotonic_us() - database.pinned_since_us() < policy_.hold_max_us &&
            wal_growth < policy_.wal_growth_max_bytes;
   }
 
@@ -105,6 +116,7 @@ class Copier {
 
   SourceDatabase& database_;
   const std::uint32_t index_;
+  const std::span<const std::unique_ptr<SourceDatabase>> pinned_;
   const HoldPolicy& policy_;
   Outbox& outbox_;
   std::unique_ptr<XXH3_state_t, HashDeleter> hash_;
@@ -117,11 +129,12 @@ class Copier {
 
 }  // namespace
 
-DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy,
+DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
+                          std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy,
                           Outbox& outbox) {
   DatabaseEnd end;
   try {
-    end = Copier(database, index, policy, outbox).run();
+    end = Copier(database, index, pinned, policy, outbox).run();
     end.wal_bytes = database.wal_bytes();
     database.release();
   } catch (const SqliteError& error) {

@@ -1,12 +1,15 @@
 // Copies one pinned database, page by page in file order, into the outbox.
 #pragma once
 
+#include <memory>
+#include <span>
+
 #include "agent/outbox.h"
 #include "agent/source_database.h"
 
 namespace litepull {
 
-// How long a read transaction may wait for the network.
+// How long read transactions may wait for the network.
 struct HoldPolicy {
   std::uint64_t hold_max_us = 0;           // of a WAL database; a rollback-journal database never waits
   std::uint64_t wal_growth_max_bytes = 0;  // past this a WAL database does not wait either
@@ -15,9 +18,12 @@ struct HoldPolicy {
 // Reads all pages inside the read transaction and releases it as soon as they are out of the database: on the
 // wire, in memory or spooled. The pages are those that SQLite sees, WAL included, byte for byte
 // (sqlite_dbpage, https://sqlite.org/dbpage.html); the result's digest is of the file that they make.
+// `pinned` are all databases that are pinned still, `database` among them: while one is being copied the
+// others are held as well, and when any of them reaches its bound, nothing waits for the network any more.
 // Throws Error when a page cannot be read, or when a rollback-journal database would have to wait for the
 // network and there is no room to spool it; the database is released then, too.
-DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index, const HoldPolicy& policy,
+DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
+                          std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy,
                           Outbox& outbox);
 
 }  // namespace litepull

@@ -19,6 +19,7 @@ namespace litepull {
 namespace {
 
 constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxPathForSqlite = 480;  // its POSIX layer has room for 512 bytes, sidecars included
 constexpr std::size_t kMaxEntries = 200'000;
 
 struct DirectoryCloser {
@@ -46,7 +47,7 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
   };
   const std::string exclude = "name it in EXCLUDE if it is not to be backed up";
   if (!is_clean_utf8(name)) return refused("its name is not printable UTF-8", "rename it, or " + exclude);
-  if (name.size() > kMaxNameBytes) return refused("its path is too long", exclude);
+  if (name.size() > kMaxPathForSqlite) return refused("its path is too long for SQLite", exclude);
   if (S_ISLNK(status.st_mode)) return refused("it is a symbolic link, which is never followed", exclude);
   if (!S_ISREG(status.st_mode)) return refused("it is not a regular file", exclude);
   if (status.st_nlink != 1)
@@ -77,7 +78,7 @@ class Scan {
     const Directory directory(fdopendir(fd.get()));
     if (!directory) throw_errno("read the storage directory's " + printable(prefix));
     fd.release();  // closedir closes it
-    while (const dirent* entry = readdir(directory.get())) {
+    while (const dirent* entry = next_entry(directory.get(), prefix)) {
       const std::string base = entry->d_name;
       if (base == "." || base == "..") continue;
       if (++entries_ > kMaxEntries)
@@ -88,15 +89,25 @@ class Scan {
     }
   }
 
+  static const dirent* next_entry(DIR* directory, const std::string& prefix) {
+    errno = 0;
+    const dirent* entry = readdir(directory);
+    if (entry == nullptr && errno != 0) throw_errno("read the storage directory's " + printable(prefix));
+    return entry;
+  }
+
   void visit(int dir_fd, const std::string& base, const std::string& name, int depth) {
     struct stat status {};
-    if (fstatat(dir_fd, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;  // gone since readdir
+    if (fstatat(dir_fd, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return;  // gone since readdir
+      throw_errno("look at the storage directory's " + printable(name));
+    }
     if (S_ISDIR(status.st_mode)) {
-      if (descends_ && depth < kMaxDepth) enter(dir_fd, base, name, depth);
+      if (descends_) enter(dir_fd, base, name, depth);
       return;
     }
-    if (is_sidecar(name) || !any_matches(request_.databases, name) || any_matches(request_.exclude, name))
-      return;
+    if (is_sidecar(name) || any_matches(request_.exclude, name)) return;
+    if (!any_matches(request_.databases, name) && !hides_a_directory(dir_fd, base, status)) return;
     if (found_.size() >= kMaxDatabases)
       throw Error(ErrorKind::kRefused, "more than " + std::to_string(kMaxDatabases) + " databases match",
                   "split them over several configurations with DATABASES");
@@ -105,9 +116,19 @@ class Scan {
     found_.push_back(std::move(candidate));
   }
 
+  // A link to a directory is not followed; what a pattern would find behind it must not be missed in silence.
+  bool hides_a_directory(int dir_fd, const std::string& base, const struct stat& status) const {
+    struct stat target {};
+    return descends_ && S_ISLNK(status.st_mode) && fstatat(dir_fd, base.c_str(), &target, 0) == 0 &&
+           S_ISDIR(target.st_mode);
+  }
+
   // A directory that cannot be read hides databases only if some would match below it: that must not pass
   // in silence, so it is a failure of the run.
   void enter(int dir_fd, const std::string& base, const std::string& name, int depth) {
+    if (depth >= kMaxDepth)
+      throw Error(ErrorKind::kRefused, "the storage directory's " + printable(name) + " is too deep",
+                  "narrow DATABASES to the directories that hold databases");
     const int fd = openat(dir_fd, base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return;  // replaced meanwhile
     if (fd < 0) throw_errno("read the storage directory's " + printable(name));

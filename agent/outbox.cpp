@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/priority.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -82,6 +83,7 @@ void Outbox::flush() {
 
 void Outbox::run() {
   try {
+    yield_to_the_app();
     send_all();
   } catch (...) {
     fail(std::current_exception());

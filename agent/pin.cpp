@@ -13,40 +13,42 @@ namespace {
 using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
 constexpr useconds_t kLockPollUs = 300;
-// A writer that was kept waiting gets this long before the next try.
-constexpr useconds_t kBackOffUs = 10'000;
+constexpr useconds_t kFirstBackOffUs = 5'000;
 
-// The write locks that are held right now; given back when this goes out of scope.
+// The write locks that are held right now; given back when this goes out of scope, and the longest time that
+// one was held is then in `longest_us`, the time that any was, in `total_us`.
 class WriteLocks {
  public:
-  explicit WriteLocks(Databases& databases) : databases_(databases) {}
-  ~WriteLocks() { release(); }
+  WriteLocks(std::uint64_t& longest_us, std::uint64_t& total_us)
+      : longest_us_(longest_us), total_us_(total_us) {}
+  ~WriteLocks() {
+    if (held_.empty()) return;
+    for (SourceDatabase* database : held_) database->unlock();
+    const std::uint64_t held_us = monotonic_us() - since_us_;
+    longest_us_ = std::max(longest_us_, held_us);
+    total_us_ += held_us;
+  }
   WriteLocks(const WriteLocks&) = delete;
   WriteLocks& operator=(const WriteLocks&) = delete;
 
-  // True when all are held. Gives up when the first has been held for kMaxLockHoldUs, or at `deadline_us`.
-  bool acquire(std::uint64_t deadline_us) {
-    for (auto& database : databases_) {
-      while (!database->try_lock()) {
-        const std::uint64_t now = monotonic_us();
-        if (now >= deadline_us || (held_ > 0 && now - since_us_ >= kMaxLockHoldUs)) return false;
-        usleep(kLockPollUs);
-      }
-      if (held_++ == 0) since_us_ = monotonic_us();
+  // False when the lock was not had before the first one had been held for kMaxLockHoldUs or, for the first,
+  // at `deadline_us`: waiting for that one keeps nobody waiting.
+  bool acquire(SourceDatabase& database, std::uint64_t deadline_us) {
+    for (;;) {
+      const std::uint64_t now_us = monotonic_us();
+      if (now_us >= (held_.empty() ? deadline_us : since_us_ + kMaxLockHoldUs)) return false;
+      if (database.try_lock()) break;
+      usleep(kLockPollUs);
     }
+    if (held_.empty()) since_us_ = monotonic_us();
+    held_.push_back(&database);
     return true;
   }
 
-  // Returns how long the first lock was held.
-  std::uint64_t release() {
-    const std::uint64_t held_us = held_ > 0 ? monotonic_us() - since_us_ : 0;
-    while (held_ > 0) databases_[--held_]->unlock();
-    return held_us;
-  }
-
  private:
-  Databases& databases_;
-  std::size_t held_ = 0;
+  std::uint64_t& longest_us_;
+  std::uint64_t& total_us_;
+  std::vector<SourceDatabase*> held_;
   std::uint64_t since_us_ = 0;
 };
 
@@ -64,21 +66,41 @@ void pin_each(Databases& databases, std::vector<Unpinned>& unpinned) {
   databases = std::move(pinned);
 }
 
-bool pin_all(Databases& databases) {
-  for (auto& database : databases) database->pin();
+std::vector<SourceDatabase*> pointers(const Databases& databases) {
+  std::vector<SourceDatabase*> all;
+  for (const auto& database : databases) all.push_back(database.get());
+  return all;
+}
+
+// One try. The database whose lock was not had goes to the front of `order`: the next try waits for it while
+// it holds nothing else, so that one long write transaction does not keep all other databases' writers
+// waiting.
+bool lock_and_pin(std::vector<SourceDatabase*>& order, WriteLocks& locks, std::uint64_t deadline_us) {
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (locks.acquire(*order[i], deadline_us)) continue;
+    std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(i),
+                order.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    return false;
+  }
+  for (SourceDatabase* database : order) database->pin();
   return true;
 }
 
-// False when the locks were not had in time.
+// False when the locks were not had together in time, or writers have been held for long enough.
 bool pin_at_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
+  for (auto& database : databases) database->open_locker();
   const std::uint64_t deadline_us = monotonic_us() + std::uint64_t{1000} * barrier_ms;
-  do {
-    WriteLocks locks(databases);
-    const bool all = locks.acquire(deadline_us) && pin_all(databases);
-    result.set.lock_hold_us = std::max(result.set.lock_hold_us, locks.release());
-    if (all) return true;
-    usleep(kBackOffUs);
-  } while (monotonic_us() < deadline_us);
+  std::vector<SourceDatabase*> order = pointers(databases);
+  useconds_t back_off_us = kFirstBackOffUs;
+  std::uint64_t total_us = 0;
+  while (monotonic_us() < deadline_us && total_us < kMaxTotalHoldUs) {
+    {
+      WriteLocks locks(result.set.lock_hold_us, total_us);
+      if (lock_and_pin(order, locks, deadline_us)) return true;
+    }
+    usleep(back_off_us);
+    back_off_us *= 2;
+  }
   return false;
 }
 
@@ -105,6 +127,7 @@ PinResult pin_set(Databases& databases, std::uint32_t barrier_ms) {
   PinResult result;
   result.set.consistency = Consistency::kBarrier;  // one database is one point in time by itself
   const bool at_barrier = databases.size() < 2 || try_barrier(databases, barrier_ms, result);
+  for (auto& database : databases) database->close_locker();
   if (databases.size() < 2 || !at_barrier) pin_each(databases, result.unpinned);
   if (databases.empty()) result.set.consistency = Consistency::kNone;
   if (!at_barrier) {

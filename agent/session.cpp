@@ -1,13 +1,13 @@
 #include "agent/session.h"
 
-#include <poll.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -20,6 +20,7 @@
 #include "agent/outbox.h"
 #include "agent/owner.h"
 #include "agent/pin.h"
+#include "agent/priority.h"
 #include "agent/source_database.h"
 #include "common/error.h"
 #include "common/frame.h"
@@ -32,13 +33,6 @@ using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
 Problem problem_of(const Error& error) {
   return {error.kind(), error.message(), error.hint()};
-}
-
-// The app comes first: less processor time and disk time than it.
-void yield_to_the_app() {
-  setpriority(PRIO_PROCESS, 0, 10);
-  constexpr int kWhoProcess = 1, kBestEffort = 2, kLowest = 7;  // ioprio_set(2)
-  syscall(SYS_ioprio_set, kWhoProcess, 0, kBestEffort << 13 | kLowest);
 }
 
 Request read_request(FrameReader& reader) {
@@ -57,13 +51,34 @@ Hello make_hello() {
   return hello;
 }
 
+// ru_maxrss would be that of the process that started us, if that was larger (getrusage(2)).
+std::uint64_t peak_resident_bytes() {
+  const std::string status = read_file("/proc/self/status", 64 * 1024);
+  const std::size_t at = status.find("VmHWM:");
+  return at == std::string::npos ? 0 : std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
+}
+
 Done make_done() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  auto us = [](const timeval& t) {
-    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
+  auto us = [](const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
   };
-  return {us(usage.ru_utime) + us(usage.ru_stime), static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
+  return {us(usage.ru_utime) + us(usage.ru_stime), peak_resident_bytes()};
+}
+
+// Each WAL database takes five descriptors while the set is being pinned.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The working directory is the app's storage: no place for a core file.
+void forbid_core_files() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
 }
 
 Databases open_all(GuardVfs& guard, const std::vector<Candidate>& candidates,
@@ -124,8 +139,11 @@ void announce(Outbox& outbox, const Databases& databases, const std::vector<Unpi
 
 void copy_all(Outbox& outbox, Databases& databases, const HoldPolicy& policy) {
   for (std::uint32_t index = 0; index < databases.size(); ++index) {
+    // Rollback-journal databases come first; from the first that is none, nobody waits for this thread.
+    if (databases[index]->journal_mode() != JournalMode::kRollback) yield_to_the_app();
+    const auto pinned = std::span<const std::unique_ptr<SourceDatabase>>(databases).subspan(index);
     try {
-      outbox.send(MessageType::kEnd, encode(copy_database(*databases[index], index, policy, outbox)));
+      outbox.send(MessageType::kEnd, encode(copy_database(*databases[index], index, pinned, policy, outbox)));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kConnection) throw;
       outbox.send(MessageType::kFailed, encode(DatabaseFailed{index, problem_of(error)}));
@@ -163,29 +181,29 @@ void pull(const Request& request, Outbox& outbox) {
   outbox.flush();
 }
 
-// A word every few seconds while nothing else is said, so that the client knows a long step from a dead link.
-// Only into a pipe with room: the watching thread must never wait for the network.
-void say_alive(FrameWriter& writer, int out_fd) {
-  pollfd room{out_fd, POLLOUT, 0};
-  if (::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0) writer.try_write(MessageType::kAlive);
+int tell(Outbox& outbox, const Problem& problem) {
+  outbox.send(MessageType::kError, encode(problem));
+  outbox.flush();
+  return 1;
 }
 
+// Without a client, telling throws again, and there is nobody to tell.
 int pull_or_tell(const Request& request, Outbox& outbox) {
   try {
     pull(request, outbox);
     return 0;
   } catch (const Error& error) {
-    // Without a client this throws again, and there is nobody to tell.
-    outbox.send(MessageType::kError, encode(problem_of(error)));
-    outbox.flush();
-    return 1;
+    return tell(outbox, problem_of(error));
+  } catch (const std::exception& error) {
+    return tell(outbox, {ErrorKind::kFailed, error.what(), ""});
   }
 }
 
 }  // namespace
 
 int run_session(int in_fd, int out_fd) {
-  yield_to_the_app();
+  forbid_core_files();
+  allow_many_descriptors();
   const std::string greeting = std::string(kAgentGreeting) + "\n";
   write_all(out_fd, greeting.data(), greeting.size(), "the client's stream");
 
@@ -200,11 +218,12 @@ int run_session(int in_fd, int out_fd) {
   ClientWatch watch(source, reader);
   watch.start(
       [&] { outbox.fail(std::make_exception_ptr(Error(ErrorKind::kCancelled, "the client is gone"))); },
-      [&] { say_alive(writer, out_fd); });
+      // So that the client knows a long step from a dead link.
+      [&] { writer.try_write(MessageType::kAlive); });
   int status = 1;
   try {
     status = pull_or_tell(request, outbox);
-  } catch (const Error&) {
+  } catch (const std::exception&) {
   }
   // Not by returning: two other threads use what lives here, and one may be stuck in a write to a dead link.
   _exit(status);

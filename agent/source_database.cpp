@@ -27,11 +27,24 @@ Connection open_guarded(const std::string& path, int busy_timeout_ms) {
   sqlite3_busy_timeout(connection.get(), busy_timeout_ms);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer
-  // or a damaged one) is copied too: https://sqlite.org/pragma.html#pragma_writable_schema ignores its
-  // errors. What else that would allow, the guard refuses.
-  execute(connection.get(), "PRAGMA writable_schema=ON; PRAGMA cache_size=64");
+  // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer or
+  // a damaged one) is copied too: https://sqlite.org/pragma.html#pragma_writable_schema ignores its errors.
+  // Defensive mode after it, not before: it takes the right to write back, with which SQLite would also take
+  // a file that was cut short for a good one.
+  execute(connection.get(), "PRAGMA writable_schema=ON");
+  sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   return connection;
+}
+
+// Calls `work`; SQLite's errors leave as Error, in words for the database's user.
+template <typename Work>
+void explaining(const std::string& path, Work work) {
+  try {
+    work();
+  } catch (const SqliteError& error) {
+    const Problem problem = describe(error, path);
+    throw Error(problem.kind, problem.message, problem.hint);
+  }
 }
 
 }  // namespace
@@ -60,26 +73,32 @@ Problem describe(const SqliteError& error, const std::string& path) {
       return {ErrorKind::kRefused, "it cannot be opened (" + said + ")",
               "check that its owner may read and write it, its -wal and -shm files and its directory"};
     case SQLITE_FULL:
-      return {ErrorKind::kFailed, "the disk is full, and its shared-memory file could not be made",
+    case SQLITE_IOERR:
+      if (error.extended_code() != SQLITE_IOERR_SHMSIZE && code != SQLITE_FULL) break;
+      return {ErrorKind::kFailed,
+              "the disk is full, and the shared-memory file that reading it needs could not be made",
               "free some space on the server, or pull while the app runs"};
     default:
-      return {ErrorKind::kFailed, said, ""};
+      break;
   }
+  return {ErrorKind::kFailed, said, ""};
 }
 
 SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
     : guard_(&guard), name_(candidate.name), path_(candidate.path) {
   made_sidecars_ = !exists(path_ + "-wal") && !exists(path_ + "-shm");
   try {
-    probe();
-  } catch (const SqliteError& error) {
-    const Problem problem = describe(error, path_);
-    throw Error(problem.kind, problem.message, problem.hint);
+    explaining(path_, [&] { probe(); });
+  } catch (const Error&) {
+    close();
+    throw;
   }
   struct stat status {};
-  if (lstat(path_.c_str(), &status) != 0 || status.st_dev != candidate.device ||
-      status.st_ino != candidate.inode)
-    throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");
+  if (lstat(path_.c_str(), &status) == 0 && status.st_dev == candidate.device &&
+      status.st_ino == candidate.inode)
+    return;
+  close();
+  throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");
 }
 
 // Opening succeeds on files that cannot be read; the first statement tells
@@ -97,10 +116,13 @@ std::uint32_t SourceDatabase::pragma(const char* statement) {
 }
 
 SourceDatabase::~SourceDatabase() {
-  if (!reader_) return;
-  // An app that is not running leaves no sidecars; then none are left by us either. An app that started
-  // meanwhile keeps its own: SQLite removes the WAL only as its last user.
-  if (made_sidecars_ && journal_mode_ == JournalMode::kWal && wal_bytes() == 0) {
+  close();
+}
+
+// An app that is not running leaves no sidecars; then none are left by us either. An app that started
+// meanwhile keeps its own: SQLite removes the WAL only as its last user.
+void SourceDatabase::close() noexcept {
+  if (reader_ && made_sidecars_ && size_of(path_ + "-wal") == 0) {
     guard_->allow_wal_removal(path_);
     sqlite3_db_config(reader_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   }
@@ -108,12 +130,17 @@ SourceDatabase::~SourceDatabase() {
   reader_.reset();
 }
 
+void SourceDatabase::open_locker() {
+  explaining(path_, [&] { locker_ = open_guarded(path_, 0); });
+}
+
 bool SourceDatabase::try_lock() {
-  if (!locker_) locker_ = open_guarded(path_, 0);
+  check(locker_ != nullptr, "a lock was tried without its connection");
   const int result = sqlite3_exec(locker_.get(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
-  if (result != SQLITE_OK && result != SQLITE_BUSY)
+  if ((result & 0xFF) == SQLITE_BUSY) return false;
+  if (result != SQLITE_OK)
     throw Error(ErrorKind::kFailed, std::string("its write lock: ") + sqlite3_errmsg(locker_.get()));
-  return result == SQLITE_OK;
+  return true;
 }
 
 void SourceDatabase::unlock() noexcept {
@@ -122,20 +149,17 @@ void SourceDatabase::unlock() noexcept {
 }
 
 void SourceDatabase::pin() {
-  if (pinned_) execute(reader_.get(), "COMMIT");
   pinned_ = false;
-  try {
+  explaining(path_, [&] {
+    if (sqlite3_get_autocommit(reader_.get()) == 0) execute(reader_.get(), "ROLLBACK");
     execute(reader_.get(), "BEGIN");
     pragma("PRAGMA schema_version");  // the first read is what starts the transaction
-    pinned_ = true;
     pinned_since_us_ = monotonic_us();
     page_size_ = pragma("PRAGMA page_size");
     page_count_ = pragma("PRAGMA page_count");
-  } catch (const SqliteError& error) {
-    const Problem problem = describe(error, path_);
-    throw Error(problem.kind, problem.message, problem.hint);
-  }
+  });
   check(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ, "a pinned database is not being read");
+  pinned_ = true;
   wal_bytes_at_pin_ = wal_bytes();
 }
 

@@ -25,6 +25,10 @@ class SourceDatabase {
   const std::string& name() const { return name_; }
   JournalMode journal_mode() const { return journal_mode_; }
 
+  // The second connection, which try_lock needs. Opened before and closed after, so that neither happens
+  // while other databases' writers wait.
+  void open_locker();
+  void close_locker() { locker_.reset(); }
   // Tries to hold the write lock; nothing is ever written under it. False when another writer has it.
   [[nodiscard]] bool try_lock();
   void unlock() noexcept;
@@ -46,6 +50,7 @@ class SourceDatabase {
 
  private:
   void probe();
+  void close() noexcept;
   std::uint32_t pragma(const char* statement);
 
   GuardVfs* guard_;

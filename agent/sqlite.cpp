@@ -5,7 +5,8 @@ namespace {
 
 void require_ok(int code, sqlite3* connection) {
   if (code == SQLITE_OK) return;
-  throw SqliteError(code & 0xFF, connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code));
+  throw SqliteError(connection != nullptr ? sqlite3_extended_errcode(connection) : code,
+                    connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code));
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ namespace litepull {
 class SqliteError : public std::exception {
  public:
   SqliteError(int code, std::string message) : code_(code), message_(std::move(message)) {}
-  int code() const { return code_; }  // primary result code, https://sqlite.org/rescode.html
+  int code() const { return code_ & 0xFF; }  // https://sqlite.org/rescode.html
+  int extended_code() const { return code_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
  private:

@@ -39,7 +39,11 @@ std::string machine_of(const std::string& path, const std::string& content) {
 }  // namespace
 
 std::string own_program() {
+#ifdef __linux__
+  return "/proc/self/exe";  // also when the file was replaced or removed since we started
+#else
   return boost::dll::program_location().string();
+#endif
 }
 
 std::string find_agent(const std::string& override_path) {

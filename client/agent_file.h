@@ -19,7 +19,7 @@ std::string find_agent(const std::string& override_path);
 // Throws Error{kFailed} when `path` is no Linux program for a machine that is known.
 AgentFile read_agent(const std::string& path);
 
-// The path of the running program.
+// A path under which a child can run this very program.
 std::string own_program();
 
 }  // namespace litepull

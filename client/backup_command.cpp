@@ -38,14 +38,14 @@ void run_one(const std::string& file, const BackupCommand& command, const Cancel
 }
 
 nlohmann::ordered_json to_json(const Outcome& outcome) {
+  if (outcome.error) {
+    auto out = error_json(outcome.name, outcome.exit_code, *outcome.error);
+    out["snapshot"] = nullptr;
+    return out;
+  }
   nlohmann::ordered_json out;
   out["app"] = outcome.name;
   out["exit_code"] = outcome.exit_code;
-  if (outcome.error) {
-    out["snapshot"] = nullptr;
-    out["error"] = {{"message", outcome.error->message()}, {"hint", outcome.error->hint()}};
-    return out;
-  }
   const Manifest& manifest = outcome.result->manifest;
   out["snapshot"] = outcome.result->path;
   out["label"] = manifest.label;
@@ -110,8 +110,7 @@ void print(const std::vector<Outcome>& outcomes, const CommonOptions& options) {
   if (options.json) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const Outcome& outcome : outcomes) all.push_back(to_json(outcome));
-    const auto& shown = outcomes.size() == 1 ? all[0] : all;
-    fmt::print("{}\n", shown.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print_json(all);
     return;
   }
   if (options.quiet) return;

@@ -4,6 +4,11 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include <csignal>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -16,10 +21,10 @@ namespace {
 constexpr std::size_t kMaxProblems = 20;
 constexpr std::size_t kMaxTables = 10'000;
 
-// `path` as a URI that says: nobody writes this file. So SQLite needs no lock, no WAL and no journal, and
-// leaves nothing beside it (https://sqlite.org/uri.html#uriimmutable).
+// `path`, which is absolute, as a URI that says: nobody writes this file. So SQLite needs no lock, no WAL and
+// no journal, and leaves nothing beside it (https://sqlite.org/uri.html#uriimmutable).
 std::string immutable_uri(const std::string& path) {
-  std::string uri = "file:";
+  std::string uri = "file://";  // an empty authority, so that a path may begin with two slashes
   for (const char c : path) {
     const auto byte = static_cast<unsigned char>(c);
     if (std::isalnum(byte) != 0 || c == '/' || c == '-' || c == '_' || c == '.') {
@@ -80,6 +85,9 @@ void limit(int resource, rlim_t value) {
 }
 
 void limit_this_process(std::uint64_t size_bytes) {
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a client that is killed
+#endif
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_CPU, 120 + 120 * (size_bytes >> 30));
@@ -101,7 +109,10 @@ FileCheck check_file(const std::string& path, CheckDepth depth) {
       count_rows(database, result);
     }
   } catch (const SQLite::Exception& error) {
-    result.problems.emplace_back(error.what());
+    // Missing collations or functions of the app, memory and the like say nothing about the file.
+    const int code = error.getErrorCode() & 0xFF;
+    const bool damage = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    result.problems.push_back((damage ? "" : kNotChecked) + std::string(error.what()));
   }
   result.ok = result.problems.empty();
   return result;

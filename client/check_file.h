@@ -9,6 +9,9 @@
 
 namespace litepull {
 
+// How a problem begins that says nothing about the file, only that it could not be checked.
+inline constexpr const char* kNotChecked = "could not be checked: ";
+
 struct FileCheck {
   struct Table {
     std::string name;

@@ -1,71 +1,73 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "client/clock.h"
 #include "client/commands.h"
-#include "client/console.h"
+#include "client/each_config.h"
 #include "client/prune.h"
+#include "common/error.h"
 
 namespace litepull {
 namespace {
 
-nlohmann::ordered_json to_json(const std::string& app, const PruneResult& result, bool dry_run) {
+struct Cleanup {
+  PruneResult plan;
+  std::vector<std::string> removed;
+};
+
+nlohmann::ordered_json to_json(const std::string& app, const Cleanup& cleanup, bool dry_run) {
   nlohmann::ordered_json out;
   out["app"] = app;
+  out["exit_code"] = 0;
   out["dry_run"] = dry_run;
   out["decisions"] = nlohmann::ordered_json::array();
-  for (const Decision& decision : result.decisions)
+  for (const Decision& decision : cleanup.plan.decisions)
     out["decisions"].push_back(
         {{"name", decision.name}, {"keep", decision.keep}, {"reason", decision.reason}});
   out["left_alone"] = nlohmann::ordered_json::array();
-  for (const Stranger& stranger : result.strangers)
+  for (const Stranger& stranger : cleanup.plan.strangers)
     out["left_alone"].push_back({{"name", printable(stranger.name)}, {"reason", printable(stranger.reason)}});
-  out["removed"] = result.removed;
+  out["removed"] = cleanup.removed;
   return out;
 }
 
-void print(const std::string& app, const PruneResult& result, const CleanupCommand& command) {
-  if (command.common.quiet) return;
-  const char* removal = command.dry_run ? "would remove" : "removed";
-  const auto gone =
-      std::count_if(result.decisions.begin(), result.decisions.end(), [](const auto& d) { return !d.keep; });
+void print(const std::string& app, const PruneResult& plan, bool dry_run) {
+  const char* removal = dry_run ? "would remove" : "removed";
+  const auto gone = std::count_if(plan.decisions.begin(), plan.decisions.end(),
+                                  [](const auto& decision) { return !decision.keep; });
   fmt::print("{}: {} {}, kept {}\n", app, removal, gone,
-             static_cast<std::ptrdiff_t>(result.decisions.size()) - gone);
-  for (const Decision& decision : result.decisions)
+             static_cast<std::ptrdiff_t>(plan.decisions.size()) - gone);
+  for (const Decision& decision : plan.decisions)
     fmt::print("  {:12}  {:24}  {}\n", decision.keep ? "keep" : removal, decision.name, decision.reason);
-  for (const Stranger& stranger : result.strangers)
+  for (const Stranger& stranger : plan.strangers)
     fmt::print("  {:12}  {:24}  {}\n", "leave alone", printable(stranger.name), printable(stranger.reason));
 }
 
-PruneResult clean_up(const Config& config, bool dry_run) {
+Cleanup clean_up(const Config& config, bool dry_run) {
+  Cleanup cleanup;
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-  if (!store.exists()) return {};
+  if (!store.exists()) return cleanup;
+  const std::int64_t now_s = unix_ms_now() / 1000;
+  if (dry_run) {
+    cleanup.plan = plan_prune(store, config.retention_days, now_s);
+    return cleanup;
+  }
   const AppLock lock = store.lock();
-  if (!dry_run) store.sweep(lock);
-  return prune(store, lock, config.retention_days, static_cast<std::int64_t>(std::time(nullptr)), dry_run);
+  store.sweep(lock);
+  cleanup.plan = prune(store, lock, config.retention_days, now_s, cleanup.removed);
+  return cleanup;
 }
 
 }  // namespace
 
 int cleanup_command(const CleanupCommand& command) {
-  std::vector<int> codes;
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  for (const std::string& file : command.common.configs) {
-    const auto error = error_of([&] {
-      const Config config = load_config(file, command.common.environment);
-      const PruneResult result = clean_up(config, command.dry_run);
-      if (command.common.json)
-        all.push_back(to_json(config.app_name, result, command.dry_run));
-      else
-        print(config.app_name, result, command);
-    });
-    codes.push_back(error ? exit_code_of(error->kind()) : 0);
-    if (error) fmt::print(stderr, "litepull: error: {}: {}\n", printable(file), describe(*error));
-  }
-  if (command.common.json) fmt::print("{}\n", (codes.size() == 1 && all.size() == 1 ? all[0] : all).dump(2));
-  return *std::max_element(codes.begin(), codes.end());
+  return for_each_config(command.common, [&](const Config& config) {
+    const Cleanup cleanup = clean_up(config, command.dry_run);
+    if (!command.common.json && !command.common.quiet) print(config.app_name, cleanup.plan, command.dry_run);
+    return to_json(config.app_name, cleanup, command.dry_run);
+  });
 }
 
 }  // namespace litepull

@@ -1,9 +1,12 @@
 #include "client/console.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 namespace litepull {
@@ -26,7 +29,11 @@ class BoardSink : public spdlog::sinks::base_sink<std::mutex> {
 
 std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
   try {
-    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+    spdlog::file_event_handlers handlers;  // not for the children: one of them reads hostile files
+    handlers.after_open = [](const spdlog::filename_t&, std::FILE* file) {
+      ::fcntl(::fileno(file), F_SETFD, FD_CLOEXEC);
+    };
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, false, handlers);
     sink->set_pattern("%Y-%m-%dT%H:%M:%S%z %l %v");
     return sink;
   } catch (const spdlog::spdlog_ex& error) {
@@ -49,6 +56,19 @@ std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_fi
 
 std::string describe(const Error& error) {
   return error.hint().empty() ? error.message() : error.message() + "\n  " + error.hint();
+}
+
+nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error) {
+  nlohmann::ordered_json out;
+  out["app"] = app;
+  out["exit_code"] = exit_code;
+  out["error"] = {{"message", error.message()}, {"hint", error.hint()}};
+  return out;
+}
+
+void print_json(const nlohmann::ordered_json& entries) {
+  const nlohmann::ordered_json& shown = entries.size() == 1 ? entries[0] : entries;
+  fmt::print("{}\n", shown.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 }  // namespace litepull

@@ -5,6 +5,7 @@
 #include <spdlog/logger.h>
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "client/progress.h"
@@ -15,6 +16,12 @@ namespace litepull {
 // `board` must outlive the logger. With `log_file` not empty, appends to it; throws Error{kConfiguration}
 // when it cannot be opened.
 std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_file);
+
+// What `--json` shows of a configuration that failed; `app` is its name, or the file's.
+nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error);
+
+// Prints the one document of `--json`: the entry itself when there is one, else the list.
+void print_json(const nlohmann::ordered_json& entries);
 
 // "message" and, on a line of its own, the hint.
 std::string describe(const Error& error);

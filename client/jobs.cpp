@@ -14,10 +14,18 @@
 namespace litepull {
 namespace {
 
+// As nohup has it.
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 // Receives signals in a thread of its own while it lives.
 class SignalWatch {
  public:
-  explicit SignalWatch(Cancel& cancel) : cancel_(cancel), signals_(context_, SIGINT, SIGTERM, SIGHUP) {
+  explicit SignalWatch(Cancel& cancel) : cancel_(cancel), signals_(context_) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+      if (!is_ignored(signal)) signals_.add(signal);
     wait();
     thread_ = std::thread([this] { context_.run(); });
   }

@@ -1,5 +1,7 @@
 #include "client/link.h"
 
+#include <utility>
+
 #include "client/local_link.h"
 #include "client/ssh_link.h"
 
@@ -10,19 +12,20 @@ std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_p
   return open_ssh_link(config, agent_path, cancel);
 }
 
-std::string read_greeting(ByteSource& source) {
+std::string read_greeting(ByteSource& source, std::string& greeting) {
   static constexpr std::string_view kPrefix = "LITEPULL 1 ";
-  std::string line;
+  std::string noise, line;
   char byte = 0;
   for (std::size_t total = 0; total < kMaxGreetingNoiseBytes; ++total) {
     // Byte by byte: what follows the line is the first frame's.
-    if (source.read(&byte, 1) == 0) return {};
-    if (byte != '\n') {
-      line += byte;
-      continue;
+    if (source.read(&byte, 1) == 0) return noise + line;
+    line += byte;
+    if (byte != '\n') continue;
+    if (line.starts_with(kPrefix)) {
+      greeting = line.substr(kPrefix.size(), line.size() - kPrefix.size() - 1);
+      return noise;
     }
-    if (line.starts_with(kPrefix)) return line.substr(kPrefix.size());
-    line.clear();
+    noise += std::exchange(line, {});
   }
   throw Error(ErrorKind::kPeer, "the server says a lot, but nothing that an agent would say",
               "look at what the login shell's start-up files print when there is no terminal");

@@ -32,9 +32,9 @@ class Link : public ByteSource, public ByteSink {
 // the host cannot be reached, trusted or logged in to. All arguments must outlive the link.
 std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel);
 
-// Reads up to the agent's greeting line, past what a login script printed. Returns the word after
-// "LITEPULL 1 ": "agent", or what the remote command says in place of an agent; empty when the stream ended
-// without one. Throws Error{kPeer} when none comes within kMaxGreetingNoiseBytes.
-std::string read_greeting(ByteSource& source);
+// Reads up to the agent's greeting line and sets `greeting` to what follows "LITEPULL 1 ": "agent", or what
+// the remote command says in place of an agent; empty when the stream ended without one. Returns what came
+// before, from a login script say. Throws Error{kPeer} when no such line comes within kMaxGreetingNoiseBytes.
+std::string read_greeting(ByteSource& source, std::string& greeting);
 
 }  // namespace litepull

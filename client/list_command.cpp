@@ -1,18 +1,18 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "client/clock.h"
 #include "client/commands.h"
-#include "client/console.h"
+#include "client/each_config.h"
 #include "client/store.h"
+#include "common/error.h"
 
 namespace litepull {
 namespace {
 
 std::string age_of(std::int64_t unix_s) {
-  const std::int64_t age_s = static_cast<std::int64_t>(std::time(nullptr)) - unix_s;
+  const std::int64_t age_s = unix_ms_now() / 1000 - unix_s;
   if (age_s < 0) return "future";
   if (age_s < 3600) return fmt::format("{} min", age_s / 60);
   if (age_s < 2 * 86400) return fmt::format("{} h", age_s / 3600);
@@ -37,6 +37,7 @@ std::string state_of(const Snapshot& snapshot) {
 nlohmann::ordered_json to_json(const std::string& app, const Store& store, const Listing& listing) {
   nlohmann::ordered_json out;
   out["app"] = app;
+  out["exit_code"] = 0;
   out["directory"] = store.path();
   out["snapshots"] = nlohmann::ordered_json::array();
   for (const Snapshot& snapshot : listing.snapshots) {
@@ -76,25 +77,12 @@ void print(const std::string& app, const Store& store, const Listing& listing) {
 }  // namespace
 
 int list_command(const CommonOptions& options) {
-  int code = 0;
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  for (const std::string& file : options.configs) {
-    const auto error = error_of([&] {
-      const Config config = load_config(file, options.environment);
-      const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-      const Listing listing = store.list();
-      if (options.json)
-        all.push_back(to_json(config.app_name, store, listing));
-      else
-        print(config.app_name, store, listing);
-    });
-    if (!error) continue;
-    fmt::print(stderr, "litepull: error: {}: {}\n", printable(file), describe(*error));
-    code = std::max(code, exit_code_of(error->kind()));
-  }
-  if (options.json)
-    fmt::print("{}\n", (options.configs.size() == 1 && all.size() == 1 ? all[0] : all).dump(2));
-  return code;
+  return for_each_config(options, [&](const Config& config) {
+    const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
+    const Listing listing = store.list();
+    if (!options.json) print(config.app_name, store, listing);
+    return to_json(config.app_name, store, listing);
+  });
 }
 
 }  // namespace litepull

@@ -16,6 +16,7 @@ extern char** environ;
 namespace litepull {
 namespace {
 
+constexpr std::uint64_t kReapUs = 5'000'000;
 constexpr int kPipeBytes = 1 << 20;  // fewer turns between the two processes than with the usual 64 KiB
 
 class LocalLink : public Link {
@@ -34,8 +35,6 @@ class LocalLink : public Link {
   }
 
   ~LocalLink() override {
-    input_.reset();
-    output_.reset();
     reap();
   }
 
@@ -84,12 +83,18 @@ class LocalLink : public Link {
     if (code != 0) throw Error(ErrorKind::kFailed, "cannot start " + agent_path + ": " + std::strerror(code));
   }
 
-  // The agent ends by itself when its input ends; how it ended, in words, when that was not in order.
+  // The agent ends by itself when its input ends, within its own grace time; one that does not is killed. How
+  // it ended, in words, when that was not in order.
   std::string reap() {
     if (pid_ <= 0) return {};
     input_.reset();
+    output_.reset();
     int status = 0;
-    retry_eintr([&] { return ::waitpid(pid_, &status, 0); });
+    const std::uint64_t deadline_us = monotonic_us() + kReapUs;
+    while (retry_eintr([&] { return ::waitpid(pid_, &status, WNOHANG); }) == 0) {
+      if (monotonic_us() > deadline_us) ::kill(-pid_, SIGKILL);
+      ::usleep(2'000);
+    }
     pid_ = -1;
     if (WIFSIGNALED(status)) return "the agent was ended by signal " + std::to_string(WTERMSIG(status));
     return WEXITSTATUS(status) == 0 ? ""
@@ -108,7 +113,9 @@ class LocalLink : public Link {
 std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agent_path,
                                       const Cancel& cancel) {
   auto link = std::make_unique<LocalLink>(config, agent_path, cancel);
-  if (read_greeting(*link) != "agent")
+  std::string greeting;
+  read_greeting(*link, greeting);
+  if (greeting != "agent")
     throw Error(ErrorKind::kFailed, agent_path + " does not answer as an agent: " + link->remote_words(),
                 "build litepull again, so that both programs are of one build");
   return link;

@@ -1,11 +1,14 @@
 // litepull: consistent SQLite snapshots from a server into a local workspace. This file knows the command
 // line; client/commands.h knows what the commands do.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "client/check_file.h"
@@ -73,6 +76,10 @@ int check_file_main(char** argv) {
   return check_file_command(argv[2], depth, std::strtoull(argv[4], nullptr, 10));
 }
 
+bool wants_json(int argc, char** argv) {
+  return std::find(argv, argv + argc, std::string("--json")) != argv + argc;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Consistent SQLite snapshots from a server into a local workspace.", "litepull");
   app.set_version_flag("--version", "litepull " LITEPULL_VERSION);
@@ -90,7 +97,11 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsageError;
+    if (app.exit(error) == 0) return 0;
+    if (wants_json(argc, argv))
+      print_json(nlohmann::ordered_json::array(
+          {error_json("", kUsageError, Error(ErrorKind::kConfiguration, error.what()))}));
+    return kUsageError;
   }
   const Environment environment = read_environment();
   backup.common.environment = list.environment = cleanup.common.environment = environment;
@@ -104,12 +115,30 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace litepull
 
+// Descriptors 0, 1 and 2 that are closed would be given to the next files that are opened, and what is meant
+// for stderr would land in them.
+static void open_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::fcntl(fd, F_GETFD) == -1) ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+}
+
+// A result that could not be printed was not delivered.
+static int with_printed_output(int code) {
+  const bool printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!printed) std::fprintf(stderr, "litepull: error: the result could not be written to stdout\n");
+  return printed || code != 0 ? code : 1;
+}
+
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   umask(077);
   if (argc == 5 && std::string(argv[1]) == "check-file") return litepull::check_file_main(argv);
   int code = 1;
   const auto error = litepull::error_of([&] { code = litepull::run(argc, argv); });
-  if (!error) return code;
+  if (!error) return with_printed_output(code);
+  code = litepull::exit_code_of(error->kind());
   std::fprintf(stderr, "litepull: error: %s\n", litepull::describe(*error).c_str());
-  return litepull::exit_code_of(error->kind());
+  if (litepull::wants_json(argc, argv))
+    litepull::print_json(nlohmann::ordered_json::array({litepull::error_json("", code, *error)}));
+  return with_printed_output(code);
 }

@@ -1,6 +1,9 @@
 #include "client/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+
+#include <cstdio>
 
 #include <algorithm>
 
@@ -11,6 +14,27 @@ namespace litepull {
 namespace {
 
 constexpr std::uint64_t kRedrawUs = 100'000;
+
+struct TerminalSize {
+  std::size_t rows = 24;
+  std::size_t columns = 80;
+};
+
+TerminalSize terminal_size(std::FILE* out) {
+  winsize size{};
+  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_row < 2 || size.ws_col < 2) return {};
+  return {size.ws_row, size.ws_col};
+}
+
+// At most `columns` characters of `line`, which is UTF-8.
+std::string cut(const std::string& line, std::size_t columns) {
+  std::size_t at = 0;
+  for (std::size_t shown = 0; at < line.size(); ++at) {
+    const bool starts_character = (static_cast<unsigned char>(line[at]) & 0xC0) != 0x80;
+    if (starts_character && shown++ == columns) break;
+  }
+  return line.substr(0, at);
+}
 
 }  // namespace
 
@@ -32,39 +56,48 @@ std::string format_duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+// What a terminal does not take is not worth a run: the first failed write ends the live lines.
+void Board::print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), out_) != text.size()) live_ = false;
+}
+
 void Board::erase() {
   // Cursor up, then clear to the end of the screen (ECMA-48).
-  if (drawn_ > 0) fmt::print(out_, "\033[{}A\033[J", drawn_);
+  if (drawn_ > 0) print(fmt::format("\033[{}A\033[J", drawn_));
   drawn_ = 0;
 }
 
 void Board::draw() {
-  for (const auto& [key, line] : lines_) fmt::print(out_, "{}\n", line);
-  drawn_ = lines_.size();
-  std::fflush(out_);
+  const TerminalSize size = terminal_size(out_);
+  for (const auto& [key, line] : lines_) {
+    if (!live_ || drawn_ + 1 >= size.rows) break;
+    print(cut(line, size.columns - 1) + "\n");
+    ++drawn_;
+  }
+  if (std::fflush(out_) != 0) live_ = false;
 }
 
 void Board::say(const std::string& line) {
   const std::lock_guard lock(mutex_);
   erase();
-  fmt::print(out_, "{}\n", line);
+  print(line + "\n");
   draw();
 }
 
 void Board::set(const std::string& key, const std::string& line) {
-  if (!live_) return;
   const std::lock_guard lock(mutex_);
+  if (!live_) return;
   erase();
   lines_[key] = line;
   draw();
 }
 
 void Board::finish(const std::string& key, const std::string& line) {
-  if (!live_) return;
   const std::lock_guard lock(mutex_);
+  if (!live_) return;
   erase();
   lines_.erase(key);
-  if (!line.empty()) fmt::print(out_, "{}\n", line);
+  if (!line.empty()) print(line + "\n");
   draw();
 }
 
@@ -80,7 +113,7 @@ void Progress::begin(const std::string& database, std::uint64_t total_bytes) {
 void Progress::advance(std::uint64_t bytes) {
   done_bytes_ += bytes;
   const std::uint64_t now_us = monotonic_us();
-  if (!board_.live() || now_us - drawn_us_ < kRedrawUs) return;
+  if (now_us - drawn_us_ < kRedrawUs) return;
   drawn_us_ = now_us;
   board_.set(app_, line());
 }

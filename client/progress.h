@@ -15,24 +15,24 @@ std::string format_bytes(std::uint64_t bytes);
 // "4.2 s", "3:05", "1:02:03".
 std::string format_duration(double seconds);
 
-// The part of a terminal that changes. Any thread.
+// The part of a terminal that changes. Any thread; never throws for what becomes of the terminal.
 class Board {
  public:
   // Without `live` only say() prints. `out` must outlive this.
   Board(std::FILE* out, bool live) : out_(out), live_(live) {}
 
-  bool live() const { return live_; }
   void say(const std::string& line);  // a lasting line, above the changing ones
   void set(const std::string& key, const std::string& line);
   void finish(const std::string& key, const std::string& line);  // the line lasts from now on; empty: goes
 
  private:
+  void print(const std::string& text);
   void erase();
   void draw();
 
   std::FILE* const out_;
-  const bool live_;
   std::mutex mutex_;  // guards all below
+  bool live_;
   std::map<std::string, std::string> lines_;
   std::size_t drawn_ = 0;
 };

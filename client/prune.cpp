@@ -2,22 +2,35 @@
 
 #include <utility>
 
+#include "common/error.h"
+
 namespace litepull {
 
-PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s,
-                  bool dry_run) {
+PruneResult plan_prune(const Store& store, int retention_days, std::int64_t now_unix_s) {
   Listing listing = store.list();
   std::vector<SnapshotFacts> facts;
-  for (const Snapshot& snapshot : listing.snapshots)
-    facts.push_back({snapshot.name, snapshot.time, snapshot.verified,
-                     snapshot.manifest ? snapshot.manifest->label : "", false});
+  for (const Snapshot& snapshot : listing.snapshots) {
+    SnapshotFacts fact;
+    fact.name = snapshot.name;
+    fact.time = snapshot.time;
+    fact.verified = snapshot.verified;
+    fact.fully = snapshot.manifest && snapshot.manifest->verify == "full";
+    if (snapshot.manifest) fact.label = printable(snapshot.manifest->label);
+    facts.push_back(std::move(fact));
+  }
   PruneResult result;
   result.decisions = decide(facts, {retention_days}, now_unix_s);
   result.strangers = std::move(listing.strangers);
+  return result;
+}
+
+PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s,
+                  std::vector<std::string>& removed) {
+  PruneResult result = plan_prune(store, retention_days, now_unix_s);
   for (const Decision& decision : result.decisions) {
-    if (decision.keep || dry_run) continue;
+    if (decision.keep) continue;
     store.remove_snapshot(lock, decision.name);
-    result.removed.push_back(decision.name);
+    removed.push_back(decision.name);
   }
   return result;
 }

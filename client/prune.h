@@ -11,12 +11,14 @@
 namespace litepull {
 
 struct PruneResult {
-  std::vector<Decision> decisions;   // one for each snapshot, oldest first
-  std::vector<Stranger> strangers;   // what was not looked at, and why
-  std::vector<std::string> removed;  // names; with `dry_run` none
+  std::vector<Decision> decisions;  // one for each snapshot, oldest first
+  std::vector<Stranger> strangers;  // what was not looked at, and why
 };
 
+PruneResult plan_prune(const Store& store, int retention_days, std::int64_t now_unix_s);
+
+// Removes what the plan does not keep; `removed` gets the names as they go, also when a later one throws.
 PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s,
-                  bool dry_run);
+                  std::vector<std::string>& removed);
 
 }  // namespace litepull

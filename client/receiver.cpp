@@ -5,11 +5,12 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <chrono>
+#include <limits>
 #include <memory>
 #include <set>
 #include <utility>
 
+#include "client/clock.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -23,9 +24,12 @@ struct ContextDeleter {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
-std::int64_t unix_ms_now() {
-  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+// Whatever the other clock claims, without overflow.
+std::int64_t difference_ms(std::uint64_t theirs) {
+  const auto ours = static_cast<std::uint64_t>(unix_ms_now());
+  const std::uint64_t difference = ours > theirs ? ours - theirs : theirs - ours;
+  return static_cast<std::int64_t>(
+      std::min<std::uint64_t>(difference, std::numeric_limits<std::int64_t>::max()));
 }
 
 std::uint64_t size_of(const DatabaseInfo& info) {
@@ -120,6 +124,7 @@ class Receiver {
 
   Pull run() {
     pull_.hello = decode_hello(expect(MessageType::kHello));
+    pull_.clock_difference_ms = difference_ms(pull_.hello.clock_unix_ms);
     take_set();
     require_space();
     for (std::size_t i = 0; i < pull_.databases.size(); ++i)

@@ -33,17 +33,23 @@ std::string start_command(const std::string& build) {
 std::string upload_command(const std::string& build, std::size_t size) {
   const std::string bytes = std::to_string(size);
   const std::string need_kib = std::to_string(size / 1024 * 2 + 64);
+  // An agent in a directory that is passed over is one that does not start: it must not be tried again.
+  const std::string forget = "rm -f \"$d/agent-" + build + "\"; ";
   return for_any_shell(
       std::string("umask 077; ") + kEachDirectory +
-      // Ours and private, or made so now.
-      "mkdir -p \"$d\" 2>/dev/null; [ -O \"$d\" ] && chmod 700 \"$d\" 2>/dev/null || continue; "
+      // A real directory of our own, or made now; nobody else can replace one of ours, also in /tmp.
+      "mkdir -p \"${d%/*}\" 2>/dev/null; mkdir -m 700 \"$d\" 2>/dev/null; "
+      "[ -h \"$d\" ] && continue; [ -d \"$d\" ] && [ -O \"$d\" ] || continue; chmod 700 \"$d/.\" "
+      "2>/dev/null; "
       // Room, and programs may run there.
       "f=$(df -Pk \"$d\" | { read -r x; read -r x x x f x; echo \"$f\"; }); [ \"$f\" -ge " +
-      need_kib +
-      " ] 2>/dev/null || continue; "
+      need_kib + " ] 2>/dev/null || { " + forget +
+      "continue; }; "
       "p=\"$d/.probe-$$\"; printf \"exit 0\\n\" > \"$p\" && chmod 700 \"$p\" && \"$p\" 2>/dev/null; r=$?; rm "
       "-f \"$p\"; "
-      "[ $r -eq 0 ] || continue; "
+      "[ $r -eq 0 ] || { " +
+      forget +
+      "continue; }; "
       "t=\"$d/.new-$$\"; trap \"rm -f \\\"$t\\\"\" EXIT; trap \"exit 1\" HUP INT TERM; "
       "cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq " +
       bytes +

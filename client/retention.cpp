@@ -15,6 +15,7 @@ bool is_newer(const SnapshotFacts& one, const SnapshotFacts* other) {
 // Neither is ever a snapshot from the future; null when there is none.
 struct Newest {
   const SnapshotFacts* verified = nullptr;
+  const SnapshotFacts* fully_verified = nullptr;
   const SnapshotFacts* of_all = nullptr;
 };
 
@@ -23,8 +24,9 @@ Newest find_newest(std::span<const SnapshotFacts> snapshots, std::int64_t now_un
   for (const SnapshotFacts& snapshot : snapshots) {
     if (snapshot.time.unix_s > now_unix_s) continue;
     if (is_newer(snapshot, newest.of_all)) newest.of_all = &snapshot;
-    if (snapshot.verified == Verified::kOk && is_newer(snapshot, newest.verified))
-      newest.verified = &snapshot;
+    if (snapshot.verified != Verified::kOk) continue;
+    if (is_newer(snapshot, newest.verified)) newest.verified = &snapshot;
+    if (snapshot.fully && is_newer(snapshot, newest.fully_verified)) newest.fully_verified = &snapshot;
   }
   return newest;
 }
@@ -51,6 +53,7 @@ Decision decide_one(const SnapshotFacts& snapshot, const Newest& newest, const P
   if (snapshot.time.unix_s > now_unix_s) return keep("from the future by this machine's clock");
   if (snapshot.pinned) return keep(snapshot.label.empty() ? "pinned" : "pinned: " + snapshot.label);
   if (&snapshot == newest.verified) return keep("newest verified snapshot");
+  if (&snapshot == newest.fully_verified) return keep("newest fully verified snapshot");
   if (&snapshot == newest.of_all && newest.verified == nullptr)
     return keep("newest snapshot; none is verified");
   if (&snapshot == newest.of_all) return keep("newest snapshot");

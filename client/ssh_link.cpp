@@ -71,6 +71,12 @@ class SshLink : public Link {
     return printable(errors_);
   }
 
+  // After the end of the stream.
+  int exit_status() {
+    const std::lock_guard lock(mutex_);
+    return exit_status_;
+  }
+
   // Ends the pump and hands the connection on, for another command.
   std::unique_ptr<SshSession> take_session() {
     {
@@ -136,11 +142,9 @@ class SshLink : public Link {
       bool progress = send_some();
       if (has_room) {
         progress = receive_some() || progress;
-        if (!progress && ssh_channel_is_eof(channel_.get()) != 0) return end();
+        if (!progress && has_ended(channel_.get())) return end();
       }
-      if (ssh_is_connected(session_->get()) == 0)
-        throw Error(ErrorKind::kFailed, host_ + ": the connection was cut",
-                    "run this again; nothing was published");
+      if (ssh_is_connected(session_->get()) == 0) throw_cut();
       if (progress) continue;
       session_->wait(wake_.read.get(), kPumpWaitMs, has_room);
       char drained[256];
@@ -158,32 +162,45 @@ class SshLink : public Link {
     const Bytes part(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(size));
     lock.unlock();
     const int done = ssh_channel_write(channel_.get(), part.data(), static_cast<std::uint32_t>(part.size()));
-    if (done == SSH_ERROR) return false;  // the connection's state tells
+    if (done == SSH_ERROR) throw_cut();
     lock.lock();
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + done);
     return done > 0;
   }
 
   bool receive_some() {
-    Bytes chunk(kChunkBytes);
     std::size_t have = 0;
-    while (have < chunk.size()) {
-      const int got = ssh_channel_read_nonblocking(channel_.get(), chunk.data() + have,
-                                                   static_cast<std::uint32_t>(chunk.size() - have), 0);
+    while (have < buffer_.size()) {
+      const int got = ssh_channel_read_nonblocking(channel_.get(), buffer_.data() + have,
+                                                   static_cast<std::uint32_t>(buffer_.size() - have), 0);
+      if (got == SSH_ERROR) throw_cut();
       if (got <= 0) break;
       have += static_cast<std::size_t>(got);
     }
     const bool heard_errors = receive_errors();
     if (have == 0) return heard_errors;
-    chunk.resize(have);
     received_ += have;
+    hand_over(have);
+    return true;
+  }
+
+  // A full buffer is handed on as it is; what is less is copied, so that many small packets cannot hold many
+  // large buffers.
+  void hand_over(std::size_t have) {
+    const auto end = buffer_.begin() + static_cast<std::ptrdiff_t>(have);
+    Bytes chunk =
+        have == buffer_.size() ? std::exchange(buffer_, Bytes(kChunkBytes)) : Bytes(buffer_.begin(), end);
     {
       const std::lock_guard lock(mutex_);
       queued_bytes_ += have;
       incoming_.push_back(std::move(chunk));
     }
     changed_.notify_all();
-    return true;
+  }
+
+  [[noreturn]] void throw_cut() const {
+    throw Error(ErrorKind::kFailed, host_ + ": the connection was cut: " + session_->last_error(),
+                "run this again; nothing was published");
   }
 
   bool receive_errors() {
@@ -196,8 +213,10 @@ class SshLink : public Link {
   }
 
   void end() {
+    const int status = ssh_channel_get_exit_status(channel_.get());
     const std::lock_guard lock(mutex_);
     ended_ = true;
+    exit_status_ = status;
   }
 
   std::unique_ptr<SshSession> session_;  // the pump's, while it runs
@@ -207,7 +226,8 @@ class SshLink : public Link {
   const std::string host_;
   Pipe wake_;  // a byte in it ends the pump's wait
 
-  Bytes current_;  // the reader's
+  Bytes buffer_ = Bytes(kChunkBytes);  // the pump's
+  Bytes current_;                      // the reader's
   std::size_t current_at_ = 0;
 
   std::mutex mutex_;  // guards all below
@@ -216,6 +236,7 @@ class SshLink : public Link {
   std::size_t queued_bytes_ = 0;
   Bytes outgoing_;
   std::string errors_;
+  int exit_status_ = -1;  // -1: ended without one
   bool ended_ = false;
   bool stop_ = false;
   std::exception_ptr failure_;
@@ -248,13 +269,20 @@ std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& age
   for (bool uploaded = false;; uploaded = true) {
     Channel channel = session->execute(start_command(agent.build));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
-    const std::string greeting = read_greeting(*link);
+    std::string greeting;
+    const std::string noise = read_greeting(*link, greeting);
     if (greeting == "agent") return link;
-    // An agent that is there and does not start (a disk that failed in the middle of an upload) is replaced.
-    if (uploaded)
-      throw Error(ErrorKind::kFailed,
-                  config.server_host + ": the agent does not start: " + link->remote_words(),
-                  "log in there and try: sh -c 'echo hello'; then look at ~/.cache/litepull");
+    // An agent that is there and cannot be run (a disk that failed in the middle of an upload) is replaced,
+    // too.
+    const int status = link->exit_status();
+    const bool wanted = greeting.starts_with("upload ") || status == 126 || status == 127;
+    if (uploaded || !wanted)
+      throw Error(
+          ErrorKind::kFailed,
+          config.server_host + ": the agent does not start (status " + std::to_string(status) +
+              "): " + link->remote_words() + printable(noise.substr(0, 200)),
+          "the login must be able to run programs there: no ForceCommand, no nologin shell; try: ssh " +
+              config.server_user + "@" + config.server_host + " echo hello");
     if (greeting.starts_with("upload ")) require_fit(agent, greeting.substr(7), config.server_host);
     session = link->take_session();
     upload(*session, agent, config);

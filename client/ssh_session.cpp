@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <stdexcept>
+#include <fstream>
+#include <sstream>
 
 namespace litepull {
 namespace {
@@ -52,15 +54,32 @@ std::string escape_percent(const std::string& path) {
   return out;
 }
 
+// Does the file have a line "@revoked HOSTS TYPE KEY" with this key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)?
+bool revokes(const std::string& path, const std::string& base64) {
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string marker, hosts, type, key;
+    if (words >> marker >> hosts >> type >> key && marker == "@revoked" && key == base64) return true;
+  }
+  return false;
+}
+
 // A socket that is being connected without blocking, or errno in `error`.
 Fd start_connect(const addrinfo& address, int& error) {
+#ifdef __linux__
+  // In one step: another job may be starting a child right now.
+  Fd socket(
+      ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
+#else
   Fd socket(::socket(address.ai_family, address.ai_socktype, address.ai_protocol));
+  ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
+  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
+#endif
   if (!socket) {
     error = errno;
     return {};
   }
-  ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
-  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
   error = ::connect(socket.get(), address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
   return error == 0 || error == EINPROGRESS ? std::move(socket) : Fd();
 }
@@ -73,6 +92,11 @@ int socket_error(int fd) {
 
 }  // namespace
 
+bool has_ended(ssh_channel channel) {
+  if (ssh_channel_is_eof(channel) == 0 && ssh_channel_is_closed(channel) == 0) return false;
+  return ssh_channel_get_exit_status(channel) != -1 || ssh_channel_is_closed(channel) != 0;
+}
+
 void SshSession::SessionCloser::operator()(ssh_session session) const {
   ssh_silent_disconnect(session);  // the socket is closed with it; nothing waits for the other end
   ssh_free(session);
@@ -81,8 +105,8 @@ void SshSession::SessionCloser::operator()(ssh_session session) const {
 SshSession::SshSession(const Config& config, const Cancel& cancel)
     : config_(config), cancel_(cancel), session_(ssh_new()) {
   check(session_ != nullptr, "no memory for an SSH session");
-  deadline_us_ = monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config.connect_timeout_s);
   connect_tcp();
+  restart_deadline();
   set_options();
   exchange_keys();
   check_host_key();
@@ -112,23 +136,36 @@ void SshSession::connect_tcp() {
     fail(std::string("its address cannot be found: ") + gai_strerror(code),
          "check SERVER_HOST and this machine's network");
   const std::unique_ptr<addrinfo, AddressDeleter> addresses(raw);
-  int error = 0;
-  for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) {
-    socket_ = start_connect(*address, error);
-    while (socket_ && error == EINPROGRESS) {
-      cancel_.throw_if_requested();
-      pollfd waiting{socket_.get(), POLLOUT, 0};
-      if (::poll(&waiting, 1, kCancelPollMs) > 0) error = socket_error(socket_.get());
-      if (error == EINPROGRESS && monotonic_us() > deadline_us_) error = ETIMEDOUT;
-    }
-    if (error == 0) break;
-    socket_.reset();
-  }
+  int count = 0, error = 0;
+  for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) ++count;
+  // Each address has its share of the time: one that is dead must not use up that of one that works.
+  const std::uint64_t share_us = connect_timeout_us() / static_cast<unsigned>(std::max(count, 1));
+  for (const addrinfo* address = raw; address != nullptr && !socket_; address = address->ai_next)
+    socket_ = connect_to(*address, monotonic_us() + share_us, error);
   if (!socket_)
     fail(std::string("cannot connect: ") + std::strerror(error),
          "check SERVER_HOST, SERVER_PORT, the server's firewall, and that sshd runs there");
   const int on = 1;
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Fd SshSession::connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const {
+  Fd socket = start_connect(address, error);
+  while (socket && error == EINPROGRESS) {
+    cancel_.throw_if_requested();
+    pollfd waiting{socket.get(), POLLOUT, 0};
+    if (::poll(&waiting, 1, kCancelPollMs) > 0) error = socket_error(socket.get());
+    if (error == EINPROGRESS && monotonic_us() > deadline_us) error = ETIMEDOUT;
+  }
+  return error == 0 ? std::move(socket) : Fd();
+}
+
+std::uint64_t SshSession::connect_timeout_us() const {
+  return std::uint64_t{1'000'000} * static_cast<unsigned>(config_.connect_timeout_s);
+}
+
+void SshSession::restart_deadline() {
+  deadline_us_ = monotonic_us() + connect_timeout_us();
 }
 
 void SshSession::set_options() {
@@ -156,11 +193,12 @@ void SshSession::set_options() {
 }
 
 void SshSession::wait(int wake_fd, int timeout_ms, bool readable) const {
-  const int flags = ssh_get_poll_flags(session_.get());
-  short events = readable ? POLLIN : 0;
-  if ((flags & SSH_WRITE_PENDING) != 0) events = static_cast<short>(events | POLLOUT);
-  pollfd waiting[2] = {{ssh_get_fd(session_.get()), events, 0}, {wake_fd, POLLIN, 0}};
-  ::poll(waiting, wake_fd >= 0 ? 2 : 1, timeout_ms);
+  // What is not to be read now would end every wait at once, and so would a peer that hung up.
+  const int socket = readable ? ssh_get_fd(session_.get()) : -1;
+  const bool pending = (ssh_get_poll_flags(session_.get()) & SSH_WRITE_PENDING) != 0;
+  const short events = pending ? POLLIN | POLLOUT : POLLIN;
+  pollfd waiting[2] = {{socket, events, 0}, {wake_fd, POLLIN, 0}};
+  ::poll(waiting, 2, timeout_ms);
 }
 
 int SshSession::until_done(const char* doing, int again, const std::function<int()>& step) {
@@ -184,6 +222,21 @@ void SshSession::exchange_keys() {
                                                    config_.server_user + "@" + config_.server_host);
 }
 
+// libssh passes over lines with a marker. A revoked key is refused for whatever host the line names.
+bool SshSession::is_revoked() const {
+  ssh_key raw = nullptr;
+  if (ssh_get_server_publickey(session_.get(), &raw) != SSH_OK) fail("it shows no host key", "");
+  const Key key(raw);
+  char* text = nullptr;
+  if (ssh_pki_export_pubkey_base64(key.get(), &text) != SSH_OK) fail("its host key cannot be read", "");
+  const std::string base64 = text;
+  ssh_string_free_char(text);
+  if (config_.ssh_known_hosts) return revokes(*config_.ssh_known_hosts, base64);
+  const char* home = std::getenv("HOME");
+  return (home != nullptr && revokes(std::string(home) + "/.ssh/known_hosts", base64)) ||
+         revokes("/etc/ssh/ssh_known_hosts", base64);
+}
+
 void SshSession::check_host_key() {
   const std::string file = config_.ssh_known_hosts.value_or("~/.ssh/known_hosts");
   const std::string port = std::to_string(config_.server_port);
@@ -194,6 +247,9 @@ void SshSession::check_host_key() {
       "then: ssh-keyscan -p " +
       port + " " + config_.server_host + " >> " + file;
   const std::string shown = fingerprint(session_.get());
+  if (is_revoked())
+    fail("its host key (" + shown + ") is marked @revoked in " + file,
+         "the key must not be used any more: find out why, and give the server a new one");
   switch (ssh_session_is_known_server(session_.get())) {
     case SSH_KNOWN_HOSTS_OK:
       return;
@@ -206,7 +262,9 @@ void SshSession::check_host_key() {
       fail("it shows a host key of another type (" + shown + ") than the one that " + file + " knows", trust);
     case SSH_KNOWN_HOSTS_NOT_FOUND:
     case SSH_KNOWN_HOSTS_UNKNOWN:
-      fail("its host key is not known (" + shown + ")", trust);
+      fail("its host key is not known (" + shown + "): " + file + " has no line for " + entry +
+               " that can be read",
+           trust);
     case SSH_KNOWN_HOSTS_ERROR:
       break;
   }
@@ -262,18 +320,19 @@ Channel SshSession::execute(const std::string& command) {
 }
 
 CommandResult SshSession::run(const std::string& command, const std::string& input) {
-  deadline_us_ = monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.connect_timeout_s);
+  restart_deadline();
   const Channel channel = execute(command);
   CommandResult result;
   std::size_t sent = 0;
-  bool ended_input = false;
+  bool ended_input = false, broken = false;
   auto drain = [&](int is_stderr, std::string& into) {
     char buffer[4096];
     const int got = ssh_channel_read_nonblocking(channel.get(), buffer, sizeof buffer, is_stderr);
+    broken = broken || got == SSH_ERROR;
     if (got > 0 && into.size() < kMaxCommandOutputBytes) into.append(buffer, static_cast<std::size_t>(got));
     return got > 0;
   };
-  while (!ssh_channel_is_closed(channel.get())) {
+  while (!has_ended(channel.get())) {
     cancel_.throw_if_requested();
     bool progress = drain(0, result.output);
     progress = drain(1, result.errors) || progress;

@@ -4,6 +4,8 @@
 
 #include <libssh/libssh.h>
 
+#include <netdb.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,6 +20,10 @@ struct ChannelCloser {
   void operator()(ssh_channel channel) const { ssh_channel_free(channel); }
 };
 using Channel = std::unique_ptr<ssh_channel_struct, ChannelCloser>;
+
+// True once all that a command said has been read and its end is known: its exit status, or the channel's
+// close. Never waits. After the end of the data libssh reads no further packets by itself.
+bool has_ended(ssh_channel channel);
 
 // What a remote command printed and how it ended.
 struct CommandResult {
@@ -43,7 +49,7 @@ class SshSession {
   ssh_session get() const { return session_.get(); }
   std::string last_error() const;  // libssh's words, safe to print
   // Waits until the connection can be read (or written, when libssh has bytes to send), `wake_fd` (-1: none)
-  // can be read, or `timeout_ms` are over. `readable` false leaves incoming data where it is.
+  // can be read, or `timeout_ms` are over. Without `readable` the connection is not looked at.
   void wait(int wake_fd, int timeout_ms, bool readable = true) const;
 
  private:
@@ -53,8 +59,12 @@ class SshSession {
 
   void set_options();
   void connect_tcp();
+  Fd connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const;
+  std::uint64_t connect_timeout_us() const;
+  void restart_deadline();
   void exchange_keys();
   void check_host_key();
+  bool is_revoked() const;
   void authenticate();
   bool authenticate_with_file();
   bool authenticate_with_agent_or_defaults();

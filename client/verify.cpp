@@ -20,9 +20,9 @@ namespace {
 
 constexpr std::size_t kMaxOutputBytes = 8 << 20;
 
-FileCheck failed(std::string problem) {
+FileCheck not_checked(const std::string& why) {
   FileCheck check;
-  check.problems.push_back(std::move(problem));
+  check.problems.push_back(kNotChecked + why);
   return check;
 }
 
@@ -35,6 +35,7 @@ class CheckChild {
     const char* argv[] = {program.c_str(), "check-file", path.c_str(), how.c_str(), size.c_str(), nullptr};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, pipe.write.get(), 1);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
@@ -82,7 +83,7 @@ class CheckChild {
 
 FileCheck parse(const std::string& text) {
   const nlohmann::json in = nlohmann::json::parse(text, nullptr, false);
-  if (!in.is_object()) return failed("the check printed no result");
+  if (!in.is_object()) return not_checked("the check printed no result");
   FileCheck check;
   check.ok = in.value("ok", false);
   check.problems = in.value("problems", std::vector<std::string>{});
@@ -107,11 +108,12 @@ FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::ui
   const std::uint64_t deadline_us = monotonic_us() + (600 + 300 * (size_bytes >> 30)) * 1'000'000;
   CheckChild child(path, depth, size_bytes);
   const std::optional<std::string> output = child.read_all(deadline_us, cancel);
-  if (!output) return failed("the check took too long, or said too much");
+  if (!output) return not_checked("the check took too long, or said too much");
   const int status = child.wait();
-  if (WIFSIGNALED(status)) return failed("the check was ended by signal " + std::to_string(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return not_checked("the check was ended by signal " + std::to_string(WTERMSIG(status)));
   if (WEXITSTATUS(status) != 0)
-    return failed("the check ended with status " + std::to_string(WEXITSTATUS(status)));
+    return not_checked("the check ended with status " + std::to_string(WEXITSTATUS(status)));
   return parse(*output);
 }
 

@@ -1,5 +1,7 @@
 #include "common/frame.h"
 
+#include <poll.h>
+
 #include <algorithm>
 
 #include "common/error.h"
@@ -16,6 +18,12 @@ void FdSink::write(ByteView head, ByteView body) {
     return iovec{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};  // writev(2) does not write to it
   };
   writev_all(fd_, {part(head), part(body)}, shown_);
+}
+
+// A pipe that is ready has room for PIPE_BUF bytes at least (pipe(7)).
+bool FdSink::ready() {
+  pollfd room{fd_, POLLOUT, 0};
+  return ::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0;
 }
 
 std::size_t FrameReader::read_fully(void* buffer, std::size_t size) {
@@ -51,7 +59,7 @@ void FrameWriter::write(MessageType type, ByteView head, ByteView payload) {
 
 bool FrameWriter::try_write(MessageType type) {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock()) return false;
+  if (!lock.owns_lock() || !sink_.ready()) return false;
   write_locked(type, {}, {});
   return true;
 }

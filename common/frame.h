@@ -22,6 +22,8 @@ class ByteSink {
   virtual ~ByteSink() = default;
   // Takes all of `head`, then all of `body`, or throws.
   virtual void write(ByteView head, ByteView body) = 0;
+  // Would a few bytes be taken without waiting?
+  virtual bool ready() { return true; }
 };
 
 // Borrowed descriptors: they must outlive these.
@@ -39,6 +41,7 @@ class FdSink : public ByteSink {
  public:
   FdSink(int fd, std::string shown) : fd_(fd), shown_(std::move(shown)) {}
   void write(ByteView head, ByteView body) override;
+  bool ready() override;
 
  private:
   int fd_;
@@ -71,7 +74,8 @@ class FrameWriter {
 
   // The body is `head` followed by `payload`.
   void write(MessageType type, ByteView head = {}, ByteView payload = {});
-  // The same, unless another thread is writing a frame right now: false, and nothing is written.
+  // The same, but never waits: false, and nothing written, when another thread is writing a frame right now
+  // or the stream is full.
   bool try_write(MessageType type);
 
  private:

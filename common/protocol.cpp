@@ -115,7 +115,7 @@ Request decode_request(ByteView body) {
   request.memory_bytes = in.u64();
   request.compression_level = static_cast<std::int8_t>(in.u8());
   in.end();
-  require_peer(request.silence_ms >= 1'000, "the silence allowed is too short");
+  require_peer(request.silence_ms >= 1'000 && request.silence_ms <= 600'000, "a silence out of range");
   return request;
 }
 

@@ -32,7 +32,8 @@ class AgentTest : public ::testing::Test {
   ~AgentTest() override { EXPECT_EQ(::chdir("/"), 0); }
 
   Connection app(const std::string& name, const std::string& sql) {
-    Connection connection = open_connection(storage_ / name, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    Connection connection =
+        open_connection(storage_ / name, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
     execute(connection.get(), sql.c_str());
     return connection;
   }
@@ -82,15 +83,15 @@ struct Copied {
   DatabaseEnd end;
 };
 
-Copied copy(SourceDatabase& database, useconds_t delay_us = 0, std::uint64_t memory_bytes = 8 << 20,
-            const HoldPolicy& policy = {60'000'000, 1ULL << 30}) {
+Copied copy(const std::unique_ptr<SourceDatabase>& database, useconds_t delay_us = 0,
+            std::uint64_t memory_bytes = 8 << 20, const HoldPolicy& policy = {60'000'000, 1ULL << 30}) {
   Collector collector;
   collector.delay_us = delay_us;
   FrameWriter writer(collector);
   Copied copied;
   {
     Outbox outbox(writer, memory_bytes, 1);
-    copied.end = copy_database(database, 0, policy, outbox);
+    copied.end = copy_database(*database, 0, {&database, 1}, policy, outbox);
     outbox.flush();
   }
   copied.file = std::move(collector.file);
@@ -99,18 +100,21 @@ Copied copy(SourceDatabase& database, useconds_t delay_us = 0, std::uint64_t mem
 
 constexpr const char* kSomeRows =
     "CREATE TABLE t (a INTEGER PRIMARY KEY, b); CREATE INDEX i ON t (b);"
-    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t (b) SELECT hex(randomblob(40)) FROM n;"
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t (b) "
+    "SELECT hex(randomblob(40)) FROM n;"
     "DELETE FROM t WHERE a % 3 = 0;";
 
 TEST_F(AgentTest, TheCopyIsTheCheckpointedFileByteForByteForEveryPageSizeAndVacuumMode) {
   for (const int page_size : {512, 1024, 4096, 65536}) {
     for (const int vacuum : {0, 1, 2}) {
       const std::string name = std::to_string(page_size) + "-" + std::to_string(vacuum) + ".sqlite3";
-      const Connection writer = app(name, "PRAGMA page_size=" + std::to_string(page_size) + "; PRAGMA auto_vacuum=" +
-                                              std::to_string(vacuum) + "; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;" + kSomeRows);
+      const Connection writer =
+          app(name, "PRAGMA page_size=" + std::to_string(page_size) +
+                        "; PRAGMA auto_vacuum=" + std::to_string(vacuum) +
+                        "; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;" + kSomeRows);
       const auto database = open(name);
       database->pin();
-      const Copied copied = copy(*database);
+      const Copied copied = copy(database);
       execute(writer.get(), "PRAGMA wal_checkpoint(FULL)");
       EXPECT_EQ(copied.file, test::file_bytes(storage_ / name)) << name;
       EXPECT_EQ(copied.end.digest, digest_of(copied.file)) << name;
@@ -119,18 +123,21 @@ TEST_F(AgentTest, TheCopyIsTheCheckpointedFileByteForByteForEveryPageSizeAndVacu
 }
 
 TEST_F(AgentTest, APinnedCopyHoldsNothingThatWasCommittedLater) {
-  const Connection writer = app("a.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows + "PRAGMA wal_checkpoint(TRUNCATE)");
+  const Connection writer = app(
+      "a.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows + "PRAGMA wal_checkpoint(TRUNCATE)");
   const std::string before = test::file_bytes(storage_ / "a.sqlite3");
   const auto database = open("a.sqlite3");
   database->pin();
-  execute(writer.get(), "INSERT INTO t (b) VALUES ('later'); DELETE FROM t WHERE a < 500; PRAGMA wal_checkpoint(PASSIVE)");
-  EXPECT_EQ(copy(*database).file, before);
+  execute(writer.get(),
+          "INSERT INTO t (b) VALUES ('later'); DELETE FROM t WHERE a < 500; PRAGMA wal_checkpoint(PASSIVE)");
+  EXPECT_EQ(copy(database).file, before);
 }
 
 TEST_F(AgentTest, NothingCanBeWrittenThroughTheGuard) {
   app("a.sqlite3", kSomeRows);
   const std::string before = test::file_bytes(storage_ / "a.sqlite3");
-  for (const char* sql : {"UPDATE t SET b = 1", "PRAGMA journal_mode=WAL", "VACUUM", "DROP TABLE t", "PRAGMA user_version=7"}) {
+  for (const char* sql :
+       {"UPDATE t SET b = 1", "PRAGMA journal_mode=WAL", "VACUUM", "DROP TABLE t", "PRAGMA user_version=7"}) {
     const Connection guarded = open_connection("./a.sqlite3", SQLITE_OPEN_READWRITE, GuardVfs::kName);
     try {
       execute(guarded.get(), sql);
@@ -142,13 +149,14 @@ TEST_F(AgentTest, NothingCanBeWrittenThroughTheGuard) {
 }
 
 TEST_F(AgentTest, AWalIsNeverCheckpointedOrRemovedThroughTheGuard) {
-  const Connection writer = app("a.sqlite3", std::string("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;") + kSomeRows);
+  const Connection writer =
+      app("a.sqlite3", std::string("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;") + kSomeRows);
   const std::string before = test::file_bytes(storage_ / "a.sqlite3");
   const std::string wal_before = test::file_bytes(storage_ / "a.sqlite3-wal");
   {
     const auto database = open("a.sqlite3");
     database->pin();
-    EXPECT_GT(copy(*database).file.size(), before.size());
+    EXPECT_GT(copy(database).file.size(), before.size());
   }
   EXPECT_EQ(test::file_bytes(storage_ / "a.sqlite3"), before);
   EXPECT_EQ(test::file_bytes(storage_ / "a.sqlite3-wal"), wal_before);
@@ -161,12 +169,13 @@ TEST_F(AgentTest, SidecarsThatOnlyTheAgentNeededAreGoneAfterwards) {
     const auto database = open("a.sqlite3");
     database->pin();
     EXPECT_EQ(::access("a.sqlite3-shm", F_OK), 0);
-    (void)copy(*database);
+    (void)copy(database);
   }
   EXPECT_EQ(test::listing(storage_.path()), before);
 }
 
-std::vector<std::unique_ptr<SourceDatabase>> two(std::unique_ptr<SourceDatabase> a, std::unique_ptr<SourceDatabase> b) {
+std::vector<std::unique_ptr<SourceDatabase>> two(std::unique_ptr<SourceDatabase> a,
+                                                 std::unique_ptr<SourceDatabase> b) {
   std::vector<std::unique_ptr<SourceDatabase>> both;
   both.push_back(std::move(a));
   both.push_back(std::move(b));
@@ -187,7 +196,8 @@ TEST_F(AgentTest, TwoIdleDatabasesArePinnedAtABarrier) {
 
 TEST_F(AgentTest, AWriterThatKeepsItsLockCostsTheBarrierAndNotTheRun) {
   const Connection a = app("a.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows);
-  const Connection b = app("b.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows + "BEGIN IMMEDIATE");
+  const Connection b =
+      app("b.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows + "BEGIN IMMEDIATE");
   auto databases = two(open("a.sqlite3"), open("b.sqlite3"));
   const PinResult result = pin_set(databases, 200);
   EXPECT_EQ(result.set.consistency, Consistency::kPinned);
@@ -197,24 +207,26 @@ TEST_F(AgentTest, AWriterThatKeepsItsLockCostsTheBarrierAndNotTheRun) {
 }
 
 TEST_F(AgentTest, ARollbackDatabaseIsReleasedBeforeASlowReaderHasItsPages) {
-  const Connection writer = app("a.sqlite3", std::string(kSomeRows) + "INSERT INTO t (b) SELECT randomblob(3000) FROM t");
+  const Connection writer =
+      app("a.sqlite3", std::string(kSomeRows) + "INSERT INTO t (b) SELECT randomblob(3000) FROM t");
   const std::string before = test::file_bytes(storage_ / "a.sqlite3");
   const auto database = open("a.sqlite3");
   database->pin();
-  const Copied copied = copy(*database, 50'000, 512 * 1024);  // twenty frames a second, room for two
+  const Copied copied = copy(database, 50'000, 512 * 1024);  // twenty frames a second, room for two
   EXPECT_EQ(copied.file, before);
   EXPECT_GT(copied.end.spooled_bytes, copied.file.size() / 2);
   EXPECT_LT(copied.end.hold_us, 50'000 * (copied.file.size() / (256 * 1024)) / 2);
 }
 
 TEST_F(AgentTest, AWalDatabaseWaitsForTheNetworkOnlyUpToItsBounds) {
-  const Connection writer = app("a.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows + "INSERT INTO t (b) SELECT randomblob(3000) FROM t");
+  const Connection writer = app("a.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows +
+                                                 "INSERT INTO t (b) SELECT randomblob(3000) FROM t");
   const auto waiting = open("a.sqlite3");
   waiting->pin();
-  EXPECT_EQ(copy(*waiting, 10'000, 512 * 1024).end.spooled_bytes, 0U);
+  EXPECT_EQ(copy(waiting, 10'000, 512 * 1024).end.spooled_bytes, 0U);
   const auto bounded = open("a.sqlite3");
   bounded->pin();
-  EXPECT_GT(copy(*bounded, 10'000, 512 * 1024, {20'000, 1ULL << 30}).end.spooled_bytes, 0U);
+  EXPECT_GT(copy(bounded, 10'000, 512 * 1024, {20'000, 1ULL << 30}).end.spooled_bytes, 0U);
 }
 
 TEST_F(AgentTest, ADatabaseCutShortIsRefused) {
@@ -224,20 +236,25 @@ TEST_F(AgentTest, ADatabaseCutShortIsRefused) {
 }
 
 TEST_F(AgentTest, ASchemaThatThisSqliteCannotReadIsCopiedAllTheSame) {
-  app("a.sqlite3", std::string(kSomeRows) + "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE of the future' WHERE name = 't'");
+  app("a.sqlite3", std::string(kSomeRows) +
+                       "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE of the "
+                       "future' WHERE name = 't'");
   const auto database = open("a.sqlite3");
   database->pin();
-  EXPECT_EQ(copy(*database).file, test::file_bytes(storage_ / "a.sqlite3"));
+  EXPECT_EQ(copy(database).file, test::file_bytes(storage_ / "a.sqlite3"));
 }
 
-// SQLite leaves out the page at 1 GiB, on whose bytes its locks lie (https://sqlite.org/fileformat2.html#the_lock_byte_page).
+// SQLite leaves out the page at 1 GiB, on whose bytes its locks lie
+// (https://sqlite.org/fileformat2.html#the_lock_byte_page).
 TEST_F(AgentTest, ADatabasePastTheLockBytePageIsWholeAndAtItsPlace) {
-  app("a.sqlite3", "PRAGMA page_size=65536; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE t (b);"
-                   "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 17) INSERT INTO t SELECT zeroblob(64 << 20) FROM n;"
-                   "CREATE TABLE last (a); INSERT INTO last VALUES ('after the lock-byte page')");
+  app("a.sqlite3",
+      "PRAGMA page_size=65536; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE t (b);"
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 17) INSERT INTO t SELECT "
+      "zeroblob(64 << 20) FROM n;"
+      "CREATE TABLE last (a); INSERT INTO last VALUES ('after the lock-byte page')");
   const auto database = open("a.sqlite3");
   database->pin();
-  const Copied copied = copy(*database);
+  const Copied copied = copy(database);
   ASSERT_GT(copied.file.size(), std::size_t{1} << 30);
   EXPECT_TRUE(copied.file == test::file_bytes(storage_ / "a.sqlite3"));
 }
