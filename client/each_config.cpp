@@ -9,7 +9,8 @@
 
 namespace litepull {
 
-int for_each_config(const CommonOptions& options, const std::function<nlohmann::ordered_json(const Config&)>& job) {
+int for_each_config(const CommonOptions& options,
+                    const std::function<nlohmann::ordered_json(const Config&)>& job) {
   std::vector<int> codes;
   nlohmann::ordered_json entries = nlohmann::ordered_json::array();
   for (const std::string& file : options.configs) {

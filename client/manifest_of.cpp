@@ -74,20 +74,24 @@ std::string consistency_text(Consistency consistency) {
 }
 
 bool has(const Manifest& manifest, const std::string& name) {
-  return std::any_of(manifest.databases.begin(), manifest.databases.end(), [&](const auto& database) { return database.name == name; });
+  return std::any_of(manifest.databases.begin(), manifest.databases.end(),
+                     [&](const auto& database) { return database.name == name; });
 }
 
 void sort_by_name(Manifest& manifest) {
-  std::sort(manifest.databases.begin(), manifest.databases.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(manifest.databases.begin(), manifest.databases.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
-void add_missing_one(Manifest& manifest, const Config& config, const std::string& name, const std::string& why) {
+void add_missing_one(Manifest& manifest, const Config& config, const std::string& name,
+                     const std::string& why) {
   if (has(manifest, name) || glob_matches_any(config.exclude, name)) return;
   Manifest::Database entry;
   entry.name = name;
   entry.verified = Verified::kFailed;
-  entry.error = Manifest::Failure{"failed", "it is not on the server, and " + why,
-                                  "check REMOTE_BACKUP_DIR and its volume; if it is gone on purpose, name it in EXCLUDE"};
+  entry.error = Manifest::Failure{
+      "failed", "it is not on the server, and " + why,
+      "check REMOTE_BACKUP_DIR and its volume; if it is gone on purpose, name it in EXCLUDE"};
   manifest.databases.push_back(std::move(entry));
 }
 
@@ -113,7 +117,8 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
 
 void add_missing(Manifest& manifest, const Config& config, const Manifest* earlier) {
   for (const std::string& glob : config.databases)
-    if (glob.find_first_of("*?[") == std::string::npos) add_missing_one(manifest, config, glob, "DATABASES names it");
+    if (glob.find_first_of("*?[") == std::string::npos)
+      add_missing_one(manifest, config, glob, "DATABASES names it");
   if (earlier != nullptr)
     for (const Manifest::Database& database : earlier->databases)
       if (glob_matches_any(config.databases, database.name))

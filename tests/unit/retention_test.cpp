@@ -266,5 +266,16 @@ TEST(Retention, AHundredThousandRandomHistoriesAgreeWithTheModel) {
   EXPECT_GT(kept, 50'000);
 }
 
+TEST(RetentionTest, TheNewestFullyVerifiedStaysBesideOneThatWasOnlyQuicklyChecked) {
+  const std::int64_t now = 1'800'000'000;
+  const SnapshotFacts old{"old", {now - 90 * 86'400, 0}, Verified::kOk, "", false, true};
+  const SnapshotFacts full{"full", {now - 60 * 86'400, 0}, Verified::kOk, "", false, true};
+  const SnapshotFacts quick{"quick", {now - 30 * 86'400, 0}, Verified::kOk, "", false, false};
+  const std::vector<Decision> decisions = decide(std::vector{old, full, quick}, {7}, now);
+  EXPECT_FALSE(decisions[0].keep);
+  EXPECT_TRUE(decisions[1].keep);
+  EXPECT_TRUE(decisions[2].keep);
+}
+
 }  // namespace
 }  // namespace litepull
