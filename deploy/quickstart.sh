@@ -31,13 +31,14 @@ WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000
 INSERT INTO orders (customer, total_cents) SELECT 'customer ' || (i % 5000), i % 9900 FROM n;
 SQL
 
-# One process that inserts and updates, a transaction a statement, until it is stopped.
-(
+# Inserts and updates, a transaction a statement, until it is stopped; what feeds it ends with it.
+statements() {
   while :; do
-    echo "INSERT INTO orders (customer, total_cents) VALUES ('new', abs(random()) % 9900);"
-    echo "UPDATE orders SET total_cents = total_cents + 1 WHERE id = abs(random()) % 200000;"
-  done | sqlite3 -cmd '.timeout 10000' "$database"
-) &
+    echo "INSERT INTO orders (customer, total_cents) VALUES ('new', abs(random()) % 9900);" &&
+      echo "UPDATE orders SET total_cents = total_cents + 1 WHERE id = abs(random()) % 200000;" || return
+  done 2>/dev/null
+}
+sqlite3 -cmd '.timeout 10000' "$database" < <(statements) &
 writer=$!
 
 cat >"$demo/demo.env" <<ENV
