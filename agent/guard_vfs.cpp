@@ -1,5 +1,9 @@
 #include "agent/guard_vfs.h"
 
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstdint>
 #include <cstdio>
 
 #include "common/error.h"
@@ -12,6 +16,13 @@ int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) {
 }
 int refuse_truncate(sqlite3_file*, sqlite3_int64) {
   return SQLITE_READONLY;
+}
+
+// On a full disk SQLite would make the WAL, fail to make the shared memory, and leave both behind.
+bool has_room_for_sidecars() {
+  constexpr std::uint64_t kSidecarBytes = 128 * 1024;
+  struct statvfs disk {};
+  return ::statvfs(".", &disk) != 0 || std::uint64_t{disk.f_bavail} * disk.f_frsize >= kSidecarBytes;
 }
 
 }  // namespace
@@ -42,6 +53,8 @@ GuardVfs::~GuardVfs() {
 int GuardVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   auto* self = static_cast<GuardVfs*>(vfs->pAppData);
   if ((flags & SQLITE_OPEN_MAIN_JOURNAL) != 0) flags &= ~SQLITE_OPEN_CREATE;
+  if ((flags & SQLITE_OPEN_WAL) != 0 && ::access(name, F_OK) != 0 && !has_room_for_sidecars())
+    return SQLITE_FULL;
   const int result = self->real_->xOpen(self->real_, name, file, flags, out_flags);
   if (result == SQLITE_OK) file->pMethods = self->guarded(file->pMethods);
   return result;

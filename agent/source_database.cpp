@@ -2,14 +2,26 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-// A rollback-mode writer keeps readers out while it commits; this is how long one is waited for.
-constexpr int kBusyTimeoutMs = 5'000;
+// A rollback-mode writer keeps readers out while it commits; this is about how long one is waited for, in
+// short steps of varying length: sqlite3_busy_timeout's grow to 100 ms, with which a writer that commits
+// without pause is met in the act each time.
+constexpr int kBusyTries = 6'000;
+constexpr useconds_t kBusyStepUs = 300;
+
+int wait_a_moment(void*, int tries) {
+  if (tries >= kBusyTries) return 0;
+  usleep(kBusyStepUs + kBusyStepUs / 2 * static_cast<useconds_t>(tries % 7));
+  return 1;
+}
+
+enum class Busy { kWait, kFailAtOnce };
 
 bool exists(const std::string& path) {
   struct stat status {};
@@ -21,10 +33,10 @@ std::uint64_t size_of(const std::string& path) {
   return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-Connection open_guarded(const std::string& path, int busy_timeout_ms) {
+Connection open_guarded(const std::string& path, Busy busy) {
   Connection connection =
       open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, GuardVfs::kName);
-  sqlite3_busy_timeout(connection.get(), busy_timeout_ms);
+  if (busy == Busy::kWait) sqlite3_busy_handler(connection.get(), wait_a_moment, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer or
@@ -104,7 +116,7 @@ SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
 // Opening succeeds on files that cannot be read; the first statement tells
 // (https://sqlite.org/c3ref/open.html).
 void SourceDatabase::probe() {
-  reader_ = open_guarded(path_, kBusyTimeoutMs);
+  reader_ = open_guarded(path_, Busy::kWait);
   pragma("PRAGMA schema_version");
   Statement mode(reader_.get(), "PRAGMA journal_mode");
   journal_mode_ = mode.step() && mode.text() == "wal" ? JournalMode::kWal : JournalMode::kRollback;
@@ -131,7 +143,7 @@ void SourceDatabase::close() noexcept {
 }
 
 void SourceDatabase::open_locker() {
-  explaining(path_, [&] { locker_ = open_guarded(path_, 0); });
+  explaining(path_, [&] { locker_ = open_guarded(path_, Busy::kFailAtOnce); });
 }
 
 bool SourceDatabase::try_lock() {

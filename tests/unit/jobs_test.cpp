@@ -33,7 +33,8 @@ TEST(JobsTest, ASignalAsksTheJobsToStop) {
   Cancel cancel;
   run_jobs(1, 1, cancel, [&](std::size_t) {
     ::kill(::getpid(), SIGTERM);
-    for (int i = 0; i < 500 && !cancel.requested(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 500 && !cancel.requested(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
   });
   EXPECT_TRUE(cancel.requested());
 }

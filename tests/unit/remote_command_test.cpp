@@ -68,13 +68,15 @@ TEST_P(RemoteCommandTest, ACacheThatIsALinkIsNotUsed) {
   ASSERT_EQ(::mkdir((home_ / ".cache").c_str(), 0700), 0);
   ASSERT_EQ(::symlink(elsewhere.path().c_str(), (home_ / ".cache/litepull").c_str()), 0);
   test::write_file(elsewhere / ("agent-" + kBuild), kAgent, 0700);
-  EXPECT_TRUE(run(start_command(kBuild)).out.starts_with("LITEPULL 1 upload ")) << "an agent behind a link was run";
+  EXPECT_TRUE(run(start_command(kBuild)).out.starts_with("LITEPULL 1 upload "))
+      << "an agent behind a link was run";
 }
 
 // Those of them that this machine has; /bin/sh is everywhere.
 std::vector<std::string> shells() {
   std::vector<std::string> found;
-  for (const char* shell : {"/bin/sh", "/bin/dash", "/bin/bash", "/usr/bin/zsh", "/usr/bin/fish", "/bin/tcsh"})
+  for (const char* shell :
+       {"/bin/sh", "/bin/dash", "/bin/bash", "/usr/bin/zsh", "/usr/bin/fish", "/bin/tcsh"})
     if (::access(shell, X_OK) == 0) found.emplace_back(shell);
   return found;
 }

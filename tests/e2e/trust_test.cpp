@@ -1,0 +1,192 @@
+// Whom the client trusts, before it says who it is: over a real sshd, every way in which a host cannot be
+// reached, trusted or logged in to is exit code 3 with the remedy, and nothing has reached the server.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/e2e/pull_fixture.h"
+#include "tests/support/loopback.h"
+
+namespace litepull::test {
+namespace {
+namespace fs = std::filesystem;
+
+// The word that sshd's log has for the beginning of every authentication, at this level.
+constexpr const char* kAuthentication = "userauth-request";
+constexpr const char* kLogLevel = "LogLevel DEBUG1";
+
+SshdOptions with_keys(std::vector<std::string> types) {
+  SshdOptions options;
+  options.host_key_types = std::move(types);
+  options.extra_lines = {kLogLevel};
+  return options;
+}
+
+class Trust : public testing::Test {
+ protected:
+  explicit Trust(const SshdOptions& options = with_keys({"ed25519"})) : app_(Over::kSsh, options) {
+    app_.set("CONNECT_TIMEOUT", "5");
+    writer_.emplace(app_.start_bank("main.sqlite3", "wal", {"--rate", "20"}));
+  }
+
+  bool authentication_was_tried() {
+    // The log is whole once the processes that write it are gone.
+    EXPECT_TRUE(eventually([&] { return app_.sshd().session_pids().empty(); }));
+    const std::string log = app_.sshd().log();
+    return log.find(kAuthentication) != std::string::npos || log.find("Accepted") != std::string::npos ||
+           log.find("Failed") != std::string::npos;
+  }
+
+  // Exit code 3, all of `words` in what the user reads, and not one byte of the agent on the server.
+  BackupRun expect_refusal(const std::vector<std::string>& words) {
+    const BackupRun run = app_.backup();
+    EXPECT_EQ(run.exit_code(), 3) << run.words();
+    for (const std::string& word : words)
+      EXPECT_NE(run.process.err.find(word), std::string::npos) << "for want of: " << word << "\n"
+                                                               << run.words();
+    EXPECT_TRUE(fs::is_empty(app_.sshd().remote_cache())) << run.words();
+    EXPECT_TRUE(app_.snapshots().empty());
+    EXPECT_EQ(app_.strangers(), std::vector<std::string>{".lock"});
+    EXPECT_EQ(run.json["exit_code"], 3);
+    EXPECT_FALSE(run.json["error"]["hint"].get<std::string>().empty());
+    return run;
+  }
+
+  // Also: the server has not even been told who wants to log in.
+  void expect_distrust(const std::vector<std::string>& words) {
+    const BackupRun run = expect_refusal(words);
+    EXPECT_FALSE(authentication_was_tried()) << app_.sshd().log();
+    EXPECT_LT(run.process.duration, Milliseconds(5'000));
+  }
+
+  std::string entry() { return "[127.0.0.1]:" + std::to_string(app_.sshd().port()); }
+  std::string fingerprint(const std::string& line) const {
+    write_file(app_.scratch("key"), line.substr(line.find(' ') + 1));
+    const std::string shown = run({"ssh-keygen", "-lf", app_.scratch("key")}).out;  // BITS SHA256:... comment
+    const std::size_t from = shown.find("SHA256:");
+    return shown.substr(from, shown.find(' ', from) - from);
+  }
+
+  PullFixture app_;
+  std::optional<Child> writer_;
+};
+
+// What the tests below look for is there when a login is allowed.
+TEST_F(Trust, AKnownHostIsLoggedInToAndGetsTheAgent) {
+  const BackupRun run = app_.backup();
+  ASSERT_EQ(run.exit_code(), 0) << run.words();
+  EXPECT_TRUE(authentication_was_tried()) << app_.sshd().log();
+  EXPECT_FALSE(fs::is_empty(app_.sshd().remote_cache()));
+}
+
+TEST_F(Trust, AnUnknownHostIsRefusedWithItsFingerprintAndTheCommandThatTrustsIt) {
+  write_file(app_.sshd().known_hosts_path(), "");
+  expect_distrust({"is not known", fingerprint(app_.sshd().known_hosts_line()), "ssh-keyscan -p ",
+                   app_.sshd().known_hosts_path()});
+}
+
+TEST_F(Trust, AHostThatIsKnownAtAnotherPortOnlyIsUnknown) {
+  write_file(app_.sshd().known_hosts_path(), app_.sshd().known_hosts_line("ed25519", 2));
+  expect_distrust({"is not known"});
+}
+
+TEST_F(Trust, TheRemedyForAnUnknownHostWorks) {
+  write_file(app_.sshd().known_hosts_path(), "");
+  const BackupRun refused = app_.backup();
+  ASSERT_EQ(refused.exit_code(), 3);
+  const std::string hint = refused.json["error"]["hint"];
+  const std::string command = hint.substr(hint.find("ssh-keyscan"));
+  ASSERT_TRUE(run({"sh", "-c", command}).ok()) << command;
+  EXPECT_EQ(app_.backup().exit_code(), 0);
+}
+
+TEST_F(Trust, AChangedHostKeyIsRefusedWithAWarning) {
+  app_.sshd().replace_host_keys();
+  expect_distrust({"CHANGED", fingerprint(app_.sshd().known_hosts_line()),
+                   "ssh-keygen -f " + app_.sshd().known_hosts_path() + " -R '" + entry() + "'"});
+}
+
+TEST_F(Trust, TheRemedyForAChangedHostKeyWorks) {
+  app_.sshd().replace_host_keys();
+  const BackupRun refused = app_.backup();
+  ASSERT_EQ(refused.exit_code(), 3);
+  const std::string hint = refused.json["error"]["hint"];
+  const std::size_t from = hint.find("ssh-keygen");
+  const std::string command = hint.substr(from, hint.find(", and trust", from) - from);
+  ASSERT_TRUE(run({"sh", "-c", command}).ok()) << command;
+  expect_distrust({"is not known"});
+}
+
+TEST_F(Trust, ARevokedHostKeyIsRefused) {
+  const std::string line = app_.sshd().known_hosts_line();
+  write_file(app_.sshd().known_hosts_path(), line + "@revoked " + line);
+  expect_distrust({"revoked"});
+}
+
+class TrustOfTwoKeys : public Trust {
+ protected:
+  TrustOfTwoKeys() : Trust(with_keys({"ed25519", "ecdsa"})) {}
+};
+
+class TrustOfAnotherType : public Trust {
+ protected:
+  TrustOfAnotherType() : Trust(with_keys({"ecdsa"})) {}
+};
+
+TEST_F(TrustOfAnotherType, AHostKeyOfAnotherTypeThanTheKnownOneIsRefused) {
+  // The server's name with a key of a type that it does not have.
+  const std::string key = read_file(app_.sshd().other_key_path() + ".pub");
+  write_file(app_.sshd().known_hosts_path(), entry() + " " + key);
+  expect_distrust({"another type", fingerprint(app_.sshd().known_hosts_line("ecdsa")), "ssh-keyscan"});
+}
+
+TEST_F(TrustOfTwoKeys, OneKnownKeyOfSeveralIsEnough) {
+  write_file(app_.sshd().known_hosts_path(), app_.sshd().known_hosts_line("ecdsa"));
+  const BackupRun run = app_.backup();
+  EXPECT_EQ(run.exit_code(), 0) << run.words();
+}
+
+TEST_F(Trust, ARefusedUserKeyIsNamed) {
+  app_.set("SSH_KEY", app_.sshd().other_key_path());
+  expect_refusal({"login as " + app_.sshd().user() + " failed", app_.sshd().other_key_path(), "refused",
+                  "authorized_keys"});
+}
+
+TEST_F(Trust, AnUnknownUserIsRefused) {
+  app_.set("SERVER_USER", "nobody-here");
+  expect_refusal({"login as nobody-here failed", "SERVER_USER"});
+}
+
+TEST_F(Trust, AKeyBehindAPassphraseFailsInsteadOfAsking) {
+  const std::string key = app_.scratch("locked_key");
+  fs::copy_file(app_.sshd().key_path(), key);
+  fs::permissions(key, fs::perms(0600));
+  ASSERT_TRUE(run({"ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key}).ok());
+  app_.set("SSH_KEY", key);
+  app_.set_environment("SSH_AUTH_SOCK", "");
+  expect_refusal({"passphrase", key});
+}
+
+TEST_F(Trust, AnUnreachableHostIsSaidToBe) {
+  const ClosedPort closed;
+  app_.reach_through(closed.port());
+  const BackupRun run = expect_refusal({"cannot connect", "SERVER_PORT"});
+  EXPECT_LT(run.process.duration, Milliseconds(3'000));
+}
+
+TEST_F(Trust, AHostWithoutAnAddressIsSaidToBe) {
+  app_.set("SERVER_HOST", "no-such-host.invalid");
+  expect_refusal({"no-such-host.invalid", "SERVER_HOST"});
+}
+
+TEST_F(Trust, ASilentHostIsGivenUpAfterTheConnectTimeout) {
+  const SilentServer silent;
+  app_.reach_through(silent.port());
+  app_.set("CONNECT_TIMEOUT", "1");
+  const BackupRun run = expect_refusal({"has not answered within 1 s", "CONNECT_TIMEOUT"});
+  EXPECT_GE(run.process.duration, Milliseconds(900));
+  EXPECT_LT(run.process.duration, Milliseconds(4'000));
+}
+
+}  // namespace
+}  // namespace litepull::test
