@@ -50,10 +50,10 @@ std::string upload_command(const std::string& build, std::size_t size) {
       "[ $r -eq 0 ] || { " +
       forget +
       "continue; }; "
-      "t=\"$d/.new-$$\"; trap \"rm -f \\\"$t\\\"\" EXIT; trap \"exit 1\" HUP INT TERM; "
+      "t=\"$d/.new-$$\"; trap \"rm -f \\\"$t\\\"\" EXIT; trap \"exit 1\" HUP INT TERM PIPE; "
       "cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq " +
       bytes +
-      " ] || { echo \"the upload to $d was cut short\" >&2; exit 1; }; "
+      " ] || { rm -f \"$t\"; echo \"the upload to $d was cut short\" >&2; exit 1; }; "
       "chmod 700 \"$t\" && mv -f \"$t\" \"$d/agent-" +
       build +
       "\" || exit 1; "
