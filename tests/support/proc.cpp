@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
@@ -13,7 +14,9 @@ namespace {
 // Empty when the process has gone, or is not ours to look at.
 std::string content(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();  // a process that ends meanwhile sets a bit; an iterator would throw
+  return text.str();
 }
 
 bool is_number(const std::string& text) {
