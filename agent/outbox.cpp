@@ -9,6 +9,7 @@
 
 #include "agent/priority.h"
 #include "common/error.h"
+#include "common/posix.h"
 
 namespace litepull {
 void Outbox::ContextDeleter::operator()(ZSTD_CCtx* context) const {
@@ -126,17 +127,24 @@ void Outbox::send_item(Item& item) {
   batch.head.raw_xxh3 = XXH3_64bits(batch.raw.data(), batch.raw.size());
   const ByteView compressed = compress(batch.raw);
   batch.head.codec = compressed.empty() ? Codec::kRaw : Codec::kZstd;
-  writer_.write(MessageType::kPages, encode(batch.head),
-                compressed.empty() ? ByteView(batch.raw) : compressed);
+  const ByteView payload = compressed.empty() ? ByteView(batch.raw) : compressed;
+  const std::uint64_t start_us = monotonic_us();
+  writer_.write(MessageType::kPages, encode(batch.head), payload);
+  choice_.written(payload.size(), monotonic_us() - start_us);
 }
 
 // Each batch is a zstd frame of its own, so that a receiver never needs more memory than one batch. The
-// result is valid until the next call, and empty when compressing does not save anything.
+// result is valid until the next call, and empty when compressing does not save anything or does not pay.
 ByteView Outbox::compress(ByteView raw) {
-  if (compression_level_ == 0) return {};
-  const std::size_t size = ZSTD_compressCCtx(context_.get(), compressed_.data(), raw.size() - 1, raw.data(),
-                                             raw.size(), compression_level_);
-  return ZSTD_isError(size) ? ByteView{} : ByteView(compressed_.data(), size);
+  const bool automatic = compression_level_ == kAutoLevel;
+  if (compression_level_ == 0 || (automatic && !choice_.compress_next())) return {};
+  const int level = automatic ? kAutoZstdLevel : compression_level_;
+  const std::uint64_t start_us = monotonic_us();
+  const std::size_t size =
+      ZSTD_compressCCtx(context_.get(), compressed_.data(), raw.size() - 1, raw.data(), raw.size(), level);
+  const bool saves = ZSTD_isError(size) == 0;
+  choice_.compressed(raw.size(), saves ? size : raw.size(), monotonic_us() - start_us);
+  return saves ? ByteView(compressed_.data(), size) : ByteView{};
 }
 
 }  // namespace litepull

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/codec_choice.h"
 #include "agent/spool.h"
 #include "common/frame.h"
 #include "common/protocol.h"
@@ -67,6 +68,7 @@ class Outbox {
   FrameWriter& writer_;
   const std::uint64_t memory_bytes_;
   const int compression_level_;
+  CodecChoice choice_;                                  // the sender's
   std::unique_ptr<ZSTD_CCtx, ContextDeleter> context_;  // the sender's
   Bytes compressed_;                                    // the sender's
   Spool spool_;  // written by the reader; read by the sender at offsets it was handed

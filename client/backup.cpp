@@ -18,7 +18,6 @@
 namespace litepull {
 namespace {
 
-constexpr int kDefaultLevel = 1;
 constexpr std::int64_t kMaxClockDifferenceMs = 24LL * 3600 * 1000;
 
 Request request_of(const Config& config) {
@@ -29,7 +28,8 @@ Request request_of(const Config& config) {
   request.barrier_ms = static_cast<std::uint32_t>(config.barrier_ms);
   request.hold_max_ms = static_cast<std::uint32_t>(config.hold_max_s) * 1000;
   request.wal_growth_max_bytes = static_cast<std::uint64_t>(config.wal_growth_max_mb) << 20;
-  request.compression_level = static_cast<std::int8_t>(config.compression_level.value_or(kDefaultLevel));
+  if (config.compression_level)
+    request.compression_level = static_cast<std::int8_t>(*config.compression_level);
   return request;
 }
 

@@ -32,6 +32,10 @@ inline constexpr std::uint32_t kMinPageSize = 512;  // https://sqlite.org/filefo
 inline constexpr std::uint32_t kMaxPageSize = 65536;
 inline constexpr std::uint32_t kMaxPageCount = 4294967294;  // https://sqlite.org/limits.html#max_page_count
 
+// A compression level that means: kAutoZstdLevel or none, whichever is faster on this link at the moment.
+inline constexpr std::int8_t kAutoLevel = 127;
+inline constexpr int kAutoZstdLevel = 1;
+
 // Client's silence after which the agent ends itself, and how often the client therefore speaks.
 inline constexpr std::uint32_t kDefaultSilenceMs = 30'000;
 inline constexpr std::uint32_t kPingIntervalMs = 5'000;
@@ -65,8 +69,8 @@ struct Request {
   std::uint32_t barrier_ms = 2'000;     // how long the agent tries to have all write locks together
   std::uint32_t hold_max_ms = 600'000;  // longest time that a read transaction waits for the network
   std::uint64_t wal_growth_max_bytes = 256ULL << 20;
-  std::uint64_t memory_bytes = 8ULL << 20;  // pages that wait for the network in the agent's memory
-  std::int8_t compression_level = 1;        // zstd's; 0 sends pages as they are
+  std::uint64_t memory_bytes = 8ULL << 20;     // pages that wait for the network in the agent's memory
+  std::int8_t compression_level = kAutoLevel;  // zstd's; 0 sends pages as they are
 };
 
 struct Hello {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <vector>
@@ -73,11 +72,13 @@ std::string fingerprint(const std::string& directory) {
 }
 
 std::string names_and_owners(const std::string& directory) {
-  static const std::regex kSize(" size [0-9]+");
   std::istringstream in(listing(directory));
   std::string kept;
-  for (std::string line; std::getline(in, line);)
-    if (line.find("-journal ") == std::string::npos) kept += std::regex_replace(line, kSize, "") + "\n";
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("-journal ") != std::string::npos) continue;
+    const std::size_t size = line.find(" size "), after = line.find(" links ", size);
+    kept += line.erase(size, after - size) + "\n";
+  }
   return kept;
 }
 
