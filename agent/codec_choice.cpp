@@ -5,9 +5,9 @@
 namespace litepull {
 namespace {
 
-constexpr double kNewest = 0.25;            // weight of the newest value
-constexpr std::uint64_t kProbeEvery = 32;   // batches
-constexpr std::uint64_t kFirstProbes = 4;   // before there is anything to compare
+constexpr double kNewest = 0.25;           // weight of the newest value
+constexpr std::uint64_t kProbeEvery = 32;  // batches
+constexpr std::uint64_t kFirstProbes = 4;  // before there is anything to compare
 
 }  // namespace
 

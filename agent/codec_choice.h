@@ -1,5 +1,5 @@
-// Whether compressing pays on this link, from what both steps cost just now. One thread compresses and writes in
-// turn, so the cheaper way is the one with the smaller sum.
+// Whether compressing pays on this link, from what both steps cost just now. One thread compresses and writes
+// in turn, so the cheaper way is the one with the smaller sum.
 #pragma once
 
 #include <cstddef>

@@ -47,7 +47,9 @@ Pulled pull_into(const Staging& staging, const Config& config, const std::string
   const Pinger pinger(writer);
   FrameReader reader(*link);
   Pulled pulled;
-  pulled.pull = receive(reader, staging, progress);
+  // Signs of life are not progress; ten times the idle timeout is time for a slow disk to open its databases.
+  const std::uint64_t patience_us = std::uint64_t{10'000'000} * static_cast<unsigned>(config.idle_timeout_s);
+  pulled.pull = receive(reader, staging, progress, patience_us);
   pulled.wire = {link->received_bytes(), link->sent_bytes()};
   return pulled;
 }

@@ -42,8 +42,12 @@ void add_backup(CLI::App& app, BackupCommand& backup) {
   add_common(*command, backup.common);
   static const std::map<std::string, VerifyMode> kModes{
       {"full", VerifyMode::kFull}, {"quick", VerifyMode::kQuick}, {"none", VerifyMode::kNone}};
-  command->add_option("--verify", backup.options.verify, "full (default), quick or none")
-      ->transform(CLI::CheckedTransformer(kModes))
+  command
+      ->add_option_function<std::string>(
+          "--verify", [&backup](const std::string& mode) { backup.options.verify = kModes.at(mode); },
+          "full (default), quick or none")
+      ->check(
+          [](const std::string& mode) { return kModes.contains(mode) ? "" : "must be full, quick or none"; })
       ->type_name("MODE");
   command->add_option("--label", backup.options.label, "A word for the snapshot, e.g. before-deploy")
       ->check([](const std::string& label) {

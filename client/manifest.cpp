@@ -413,8 +413,8 @@ bool is_database_name(std::string_view name) {
   for (const std::string_view part : parts)
     if (part.empty() || part == "." || part == "..") return false;
   // Case does not count: on macOS it usually does not to the file system.
-  const std::string lower = lower_case(name);
-  if (lower == kManifestName || lower == kNewManifestName) return false;
+  const std::string lower = lower_case(name), first = lower_case(parts.front());
+  if (first == kManifestName || first == kNewManifestName) return false;
   return !ends_with_any(lower, {"-wal", "-shm", "-journal"});
 }
 

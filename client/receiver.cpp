@@ -119,8 +119,8 @@ class Intake {
 
 class Receiver {
  public:
-  Receiver(FrameReader& reader, const Staging& staging, Progress& progress)
-      : reader_(reader), staging_(staging), progress_(progress) {}
+  Receiver(FrameReader& reader, const Staging& staging, Progress& progress, std::uint64_t patience_us)
+      : reader_(reader), staging_(staging), progress_(progress), patience_us_(patience_us) {}
 
   Pull run() {
     pull_.hello = decode_hello(expect(MessageType::kHello));
@@ -136,7 +136,11 @@ class Receiver {
  private:
   // The next message that says something; the agent's error is thrown here.
   Frame& next() {
+    const std::uint64_t since_us = monotonic_us();
     do {
+      if (monotonic_us() - since_us > patience_us_)
+        throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
+                    "look at the load and the disks of the server, then run this again");
       if (!reader_.next(frame_))
         throw Error(ErrorKind::kFailed, "the agent's stream ended before everything was sent",
                     "run this again; nothing was published");
@@ -216,14 +220,15 @@ class Receiver {
   FrameReader& reader_;
   const Staging& staging_;
   Progress& progress_;
+  const std::uint64_t patience_us_;
   Frame frame_;
   Pull pull_;
 };
 
 }  // namespace
 
-Pull receive(FrameReader& reader, const Staging& staging, Progress& progress) {
-  return Receiver(reader, staging, progress).run();
+Pull receive(FrameReader& reader, const Staging& staging, Progress& progress, std::uint64_t patience_us) {
+  return Receiver(reader, staging, progress, patience_us).run();
 }
 
 }  // namespace litepull

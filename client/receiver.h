@@ -32,7 +32,7 @@ struct Pull {
 
 // Reads the agent's stream up to its Done message. Each database without a problem is then a whole file in
 // `staging`, on disk. Throws Error: kPeer for a broken protocol, the agent's own error, or what the link or
-// the disk throw.
-Pull receive(FrameReader& reader, const Staging& staging, Progress& progress);
+// the disk throw; kFailed also when the agent says nothing but that it is alive for `patience_us`.
+Pull receive(FrameReader& reader, const Staging& staging, Progress& progress, std::uint64_t patience_us);
 
 }  // namespace litepull

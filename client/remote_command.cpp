@@ -59,7 +59,7 @@ std::string upload_command(const std::string& build, std::size_t size) {
       "\" || exit 1; "
       // Builds that nobody has uploaded for a month, and what a killed upload has left.
       "find \"$d\" -name \"agent-*\" -mtime +30 -exec rm -f {} + 2>/dev/null; "
-      "find \"$d\" -name \".new-*\" -mtime +0 -exec rm -f {} + 2>/dev/null; "
+      "find \"$d\" -name \".new-*\" -mmin +60 -exec rm -f {} + 2>/dev/null; "
       "echo stored; exit 0; done; "
       "echo \"no directory of ${XDG_CACHE_HOME:-$HOME/.cache}, /var/tmp, /tmp, /dev/shm has room and can run "
       "programs\" >&2; exit 1");

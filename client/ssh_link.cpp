@@ -162,8 +162,13 @@ class SshLink : public Link {
     const Bytes part(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(size));
     lock.unlock();
     const int done = ssh_channel_write(channel_.get(), part.data(), static_cast<std::uint32_t>(part.size()));
-    if (done == SSH_ERROR) throw_cut();
     lock.lock();
+    if (done == SSH_ERROR) {
+      // The agent may have ended, and what it said before is still to be read; a broken connection shows
+      // there.
+      outgoing_.clear();
+      return false;
+    }
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + done);
     return done > 0;
   }

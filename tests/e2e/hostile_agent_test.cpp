@@ -106,7 +106,7 @@ const std::vector<Expectation> kRefused{
 };
 
 // Scripts with tests of their own below.
-const std::set<std::string> kOthers{"honest", "one-database-failed"};
+const std::set<std::string> kOthers{"honest", "one-database-failed", "alive-for-ever"};
 
 std::string hex(const std::string& text) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -219,6 +219,13 @@ TEST_F(HostileAgent, EveryBrokenStreamEndsTheRunWithNothingPublished) {
     EXPECT_LT(run.process.duration, Milliseconds(10'000));
     EXPECT_EQ(surroundings(), before);
   }
+}
+
+TEST_F(HostileAgent, SignsOfLifeAreNotProgress) {
+  app_.set("IDLE_TIMEOUT", "1");
+  const BackupRun run = play("alive-for-ever");
+  expect_nothing_done(run, "has got nowhere for too long");
+  EXPECT_LT(run.process.duration, Milliseconds(20'000));
 }
 
 TEST_F(HostileAgent, NamesThatLeadElsewhereAreRefused) {

@@ -340,6 +340,10 @@ void add_frame_scripts(std::map<std::string, Script>& all) {
       opened([](Peer& peer) { peer.header(0, static_cast<std::uint8_t>(MessageType::kAlive), 1); });
   all["alive-with-a-body"] =
       opened([](Peer& peer) { peer.header(1, static_cast<std::uint8_t>(MessageType::kAlive)); });
+  all["alive-for-ever"] = greeted([](Peer& peer) {
+    peer.hello();
+    for (;; usleep(100'000)) peer.send(MessageType::kAlive, {});
+  });
   all["no-hello"] = greeted([](Peer& peer) { peer.announce(peer.info()); });
   all["hello-twice"] = greeted([](Peer& peer) {
     peer.hello();

@@ -292,6 +292,7 @@ TEST(Manifest, DatabaseNamesStayInsideTheirSnapshot) {
                            "\x1B[2J",
                            "bad\xE9",
                            "manifest.json",
+                           "manifest.json/x.sqlite3",
                            "Manifest.JSON",
                            ".manifest.json.new",
                            "x.sqlite3-wal",
