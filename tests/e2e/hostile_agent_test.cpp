@@ -17,7 +17,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Milliseconds kTimeout{30'000};
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr long kMaxMemoryKib = 2048 * 1024;  // most of it the sanitizer's
+#else
 constexpr long kMaxMemoryKib = 256 * 1024;
+#endif
 
 struct Expectation {
   std::string script;
