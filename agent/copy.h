@@ -1,4 +1,10 @@
 // Copies one pinned database, page by page in file order, into the outbox.
+//
+// Pages are read with sqlite_dbpage, not with sqlite3_backup into a destination that passes them on. Both see
+// the same pages through the same pager. Measured on 0.64 GB, 157,000 pages: 0.126 s against 0.138 s, 0.6 MB
+// against 2.3 MB of SQLite's memory; and a backup's destination gets page 1 last and with counters of its
+// own, so that neither a digest in file order nor a copy that is byte for byte the source's would be
+// possible.
 #pragma once
 
 #include <memory>
