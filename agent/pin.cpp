@@ -129,11 +129,11 @@ PinResult pin_set(Databases& databases, std::uint32_t barrier_ms) {
   const bool at_barrier = databases.size() < 2 || try_barrier(databases, barrier_ms, result);
   for (auto& database : databases) database->close_locker();
   if (databases.size() < 2 || !at_barrier) pin_each(databases, result.unpinned);
-  if (databases.empty()) result.set.consistency = Consistency::kNone;
   if (!at_barrier) {
     result.set.consistency = Consistency::kPinned;
     result.set.skew_us = skew_us(databases);
   }
+  if (databases.empty()) result.set.consistency = Consistency::kNone;
   return result;
 }
 
