@@ -14,9 +14,13 @@ namespace {
 
 constexpr int kTickMs = 1'000;
 
-void read_until_gone(FrameReader& reader) {
+void read_until_gone(FrameReader& reader, const std::function<void(const Hashes&)>& take_hashes) {
   Frame frame;
-  while (reader.next(frame)) require_peer(frame.type == MessageType::kPing, "a message out of turn");
+  while (reader.next(frame)) {
+    require_peer(frame.type == MessageType::kPing || frame.type == MessageType::kHashes,
+                 "a message out of turn");
+    if (frame.type == MessageType::kHashes) take_hashes(decode_hashes(frame.body));
+  }
 }
 
 }  // namespace
@@ -34,15 +38,15 @@ std::size_t DeadlineSource::read(void* buffer, std::size_t size) {
   }
 }
 
-void ClientWatch::start(std::function<void()> gone, std::function<void()> tick) {
-  source_.on_tick(std::move(tick));
-  std::thread([this, gone = std::move(gone)] {
+void ClientWatch::start(Handlers handlers) {
+  source_.on_tick(handlers.tick);
+  std::thread([this, handlers = std::move(handlers)] {
     try {
-      read_until_gone(reader_);
+      read_until_gone(reader_, handlers.hashes);
     } catch (const Error&) {
       // Silence, a broken stream and nonsense mean the same: there is no client any more.
     }
-    gone();
+    handlers.gone();
     usleep(1000 * kGraceMs);
     _exit(1);
   }).detach();

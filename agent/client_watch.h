@@ -27,15 +27,19 @@ class DeadlineSource : public ByteSource {
 };
 
 // Reads the client's messages from now on, in a thread of its own. Once the client is silent for too long,
-// ends its stream or breaks the protocol, `gone` is called and the process ends itself kGraceMs later, in
-// which time the databases can be closed in order.
+// ends its stream or breaks the protocol, the process ends itself within kGraceMs, in which time the
+// databases can be closed in order.
 class ClientWatch {
  public:
   // Both must live until the process ends.
   ClientWatch(DeadlineSource& source, FrameReader& reader) : source_(source), reader_(reader) {}
 
-  // `tick` as in DeadlineSource::on_tick.
-  void start(std::function<void()> gone, std::function<void()> tick);
+  struct Handlers {
+    std::function<void(const Hashes&)> hashes;  // may throw Error{kPeer}
+    std::function<void()> gone;                 // the grace time begins
+    std::function<void()> tick;                 // as in DeadlineSource::on_tick
+  };
+  void start(Handlers handlers);
 
   static constexpr int kGraceMs = 3'000;
 

@@ -6,13 +6,14 @@
 #include <memory>
 #include <utility>
 
+#include "agent/guard_vfs.h"
 #include "common/error.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-constexpr std::size_t kBatchBytes = 256 * 1024;
+constexpr std::size_t kBlockBytes = kMaxBatchBytes;
 constexpr int kWaitMs = 100;  // between looks at the hold policy
 
 struct HashDeleter {
@@ -31,13 +32,14 @@ class Copier {
         hash_(XXH3_createState()) {
     check(hash_ != nullptr, "no memory for a hash");
     XXH3_128bits_reset(hash_.get());
-    start_batch();
+    start_block();
   }
 
   DatabaseEnd run() {
+    const ReadAhead ahead(database_.reader());
     Statement pages(database_.reader(), "SELECT data FROM sqlite_dbpage('main')");
     while (pages.step()) add(pages.blob());
-    if (!batch_.raw.empty()) ship();
+    if (!block_.raw.empty()) ship();
     if (next_page_ - 1 != database_.page_count())
       throw Error(ErrorKind::kCorrupt, "it has fewer pages than its header says");
     return end();
@@ -46,29 +48,26 @@ class Copier {
  private:
   void add(ByteView page) {
     check(page.size() == database_.page_size(), "a page of another size");
-    batch_.raw.insert(batch_.raw.end(), page.begin(), page.end());
+    block_.raw.insert(block_.raw.end(), page.begin(), page.end());
     ++next_page_;
-    if (batch_.raw.size() + page.size() > kBatchBytes) ship();
+    if (block_.raw.size() + page.size() > kBlockBytes) ship();
   }
 
-  void start_batch() {
-    batch_ = PageBatch{};
-    batch_.raw.reserve(kBatchBytes);
-    batch_.head.database = index_;
-    batch_.head.runs = {{next_page_, 0}};
+  void start_block() {
+    block_ = PageBlock{index_, next_page_, database_.page_size(), 0, {}};
+    block_.raw.reserve(kBlockBytes);
   }
 
   void ship() {
-    XXH3_128bits_update(hash_.get(), batch_.raw.data(), batch_.raw.size());
-    batch_.head.raw_bytes = static_cast<std::uint32_t>(batch_.raw.size());
-    batch_.head.runs[0].count = next_page_ - batch_.head.runs[0].first;
-    while (!outbox_.push(batch_, may_wait() ? kWaitMs : 0)) {
+    XXH3_128bits_update(hash_.get(), block_.raw.data(), block_.raw.size());
+    block_.bytes = block_.raw.size();
+    while (!outbox_.push(block_, may_wait() ? kWaitMs : 0)) {
       if (may_wait() || !spool_has_room()) continue;
-      spooled_bytes_ += batch_.raw.size();
-      outbox_.push_spooled(std::move(batch_));
+      spooled_bytes_ += block_.bytes;
+      outbox_.push_spooled(std::move(block_));
       break;
     }
-    start_batch();
+    start_block();
   }
 
   bool may_wait() const {
@@ -90,7 +89,7 @@ class Copier {
     if (spool_reserved_) return true;
     const std::uint64_t left =
         std::uint64_t{database_.page_size()} * (database_.page_count() - next_page_ + 1);
-    spool_reserved_ = outbox_.reserve_spool(left + batch_.raw.size());
+    spool_reserved_ = outbox_.reserve_spool(left + block_.raw.size());
     if (!spool_reserved_ && database_.journal_mode() == JournalMode::kRollback)
       throw Error(
           ErrorKind::kRefused,
@@ -106,7 +105,6 @@ class Copier {
     DatabaseEnd end;
     end.database = index_;
     end.page_count = database_.page_count();
-    end.pages_sent = end.page_count;
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash_.get()));
     std::copy(std::begin(canonical.digest), std::end(canonical.digest), end.digest.begin());
@@ -120,7 +118,7 @@ class Copier {
   const HoldPolicy& policy_;
   Outbox& outbox_;
   std::unique_ptr<XXH3_state_t, HashDeleter> hash_;
-  PageBatch batch_;
+  PageBlock block_;
   std::uint32_t next_page_ = 1;  // the next to be read
   bool spool_reserved_ = false;
   bool no_spool_ = false;  // the server has no room for one

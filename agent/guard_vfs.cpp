@@ -3,8 +3,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cstdint>
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
+#include <new>
 
 #include "common/error.h"
 
@@ -25,11 +28,54 @@ bool has_room_for_sidecars() {
   return ::statvfs(".", &disk) != 0 || std::uint64_t{disk.f_bavail} * disk.f_frsize >= kSidecarBytes;
 }
 
+// Where the extension of an open file begins.
+std::size_t extension_offset() {
+  constexpr std::size_t kAlign = alignof(std::max_align_t);
+  return (static_cast<std::size_t>(sqlite3_vfs_find(nullptr)->szOsFile) + kAlign - 1) / kAlign * kAlign;
+}
+
 }  // namespace
+
+ReadAhead::ReadAhead(sqlite3* connection) : buffer_(kBytes) {
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file_);
+  if (file_ != nullptr) GuardVfs::extension(file_).ahead = this;
+}
+
+ReadAhead::~ReadAhead() {
+  if (file_ != nullptr) GuardVfs::extension(file_).ahead = nullptr;
+}
+
+bool ReadAhead::read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
+  if (offset < begin_ || offset + size > begin_ + filled_) {
+    // A jump is a page of the WAL that is passed over; far jumps and the end of the file are SQLite's.
+    if (offset < begin_ || size > kBytes) return false;
+    filled_ = 0;
+    begin_ = offset;
+    sqlite3_int64 file_size = 0;
+    if (file->pMethods->xFileSize(file, &file_size) != SQLITE_OK || offset + size > file_size) return false;
+    const int wanted = static_cast<int>(std::min<sqlite3_int64>(kBytes, file_size - offset));
+    if (GuardVfs::extension(file).read(file, buffer_.data(), wanted, offset) != SQLITE_OK) return false;
+    filled_ = wanted;
+  }
+  std::memcpy(out, buffer_.data() + (offset - begin_), static_cast<std::size_t>(size));
+  return true;
+}
+
+GuardVfs::Extension& GuardVfs::extension(sqlite3_file* file) {
+  return *std::launder(
+      reinterpret_cast<Extension*>(reinterpret_cast<std::uint8_t*>(file) + extension_offset()));
+}
+
+int GuardVfs::read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
+  const Extension& own = extension(file);
+  if (own.ahead != nullptr && own.ahead->read(file, out, size, offset)) return SQLITE_OK;
+  return own.read(file, out, size, offset);
+}
 
 GuardVfs::GuardVfs() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
   vfs_.zName = kName;
   vfs_.pNext = nullptr;
+  vfs_.szOsFile = static_cast<int>(extension_offset() + sizeof(Extension));
   vfs_.pAppData = this;
   vfs_.xOpen = open;
   vfs_.xDelete = remove;
@@ -40,6 +86,7 @@ GuardVfs::GuardVfs() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
 const sqlite3_io_methods* GuardVfs::guarded(const sqlite3_io_methods* real) {
   auto [found, added] = methods_.try_emplace(real, *real);
   if (added) {
+    found->second.xRead = read;
     found->second.xWrite = refuse_write;
     found->second.xTruncate = refuse_truncate;
   }
@@ -56,7 +103,10 @@ int GuardVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int f
   if ((flags & SQLITE_OPEN_WAL) != 0 && ::access(name, F_OK) != 0 && !has_room_for_sidecars())
     return SQLITE_FULL;
   const int result = self->real_->xOpen(self->real_, name, file, flags, out_flags);
-  if (result == SQLITE_OK) file->pMethods = self->guarded(file->pMethods);
+  if (result == SQLITE_OK) {
+    new (&extension(file)) Extension{file->pMethods->xRead, nullptr};
+    file->pMethods = self->guarded(file->pMethods);
+  }
   return result;
 }
 

@@ -7,13 +7,41 @@
 
 #include <sqlite3.h>
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace litepull {
 
 // Registered while it lives; outlives every connection opened through it. One thread.
+// Reads a database file ahead, while one connection goes through it from its first page to its last inside a
+// read transaction: a system call for every kBytes in place of one for every page. What was read ahead stays
+// right, since a transaction's pages in the file change neither in WAL mode (a checkpoint stops where a
+// reader is) nor with a rollback journal (a reader keeps writers out).
+class ReadAhead {
+ public:
+  // `connection` must have been opened through a GuardVfs and outlive this; no other transaction may begin on
+  // it meanwhile.
+  explicit ReadAhead(sqlite3* connection);
+  ~ReadAhead();
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  static constexpr int kBytes = 256 * 1024;
+
+ private:
+  friend class GuardVfs;
+  // False when it is not in what was read ahead and does not follow on it.
+  bool read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
+
+  sqlite3_file* file_ = nullptr;
+  std::vector<std::uint8_t> buffer_;
+  sqlite3_int64 begin_ = 0;  // of the buffer, in the file
+  int filled_ = 0;
+};
+
 class GuardVfs {
  public:
   GuardVfs();
@@ -28,6 +56,16 @@ class GuardVfs {
   void allow_wal_removal(const std::string& database_path) { removable_.insert(database_path + "-wal"); }
 
  private:
+  friend class ReadAhead;
+
+  // What we keep behind SQLite's own part of an open file.
+  struct Extension {
+    int (*read)(sqlite3_file*, void*, int, sqlite3_int64) = nullptr;  // SQLite's own
+    ReadAhead* ahead = nullptr;
+  };
+  static Extension& extension(sqlite3_file* file);
+  static int read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
+
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags);
   // The name as it is: SQLite's own would resolve it through directories that we may no longer cross.
   static int full_path(sqlite3_vfs* vfs, const char* name, int size, char* out);

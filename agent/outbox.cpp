@@ -1,30 +1,29 @@
 #include "agent/outbox.h"
 
-#include <xxhash.h>
-#include <zstd.h>
-
 #include <chrono>
-#include <memory>
 #include <utility>
 
 #include "agent/priority.h"
-#include "common/error.h"
-#include "common/posix.h"
 
 namespace litepull {
-void Outbox::ContextDeleter::operator()(ZSTD_CCtx* context) const {
-  ZSTD_freeCCtx(context);
+namespace {
+
+// Of the pages that an item keeps in memory.
+std::uint64_t bytes_of(const PageBlock& block) {
+  return block.raw.size();
+}
+template <typename Other>
+std::uint64_t bytes_of(const Other&) {
+  return 0;
 }
 
-Outbox::Outbox(FrameWriter& writer, std::uint64_t memory_bytes, int compression_level)
+}  // namespace
+
+Outbox::Outbox(FrameWriter& writer, HashFeed& hashes, std::uint64_t memory_bytes, int compression_level)
     : writer_(writer),
+      sender_(writer, hashes, compression_level),
       memory_bytes_(memory_bytes),
-      compression_level_(compression_level),
-      context_(ZSTD_createCCtx()),
-      compressed_(kMaxBatchBytes),
-      sender_([this] { run(); }) {
-  check(context_ != nullptr, "no memory for compression");
-}
+      thread_([this] { run(); }) {}
 
 Outbox::~Outbox() {
   {
@@ -32,48 +31,47 @@ Outbox::~Outbox() {
     closed_ = true;
   }
   changed_.notify_all();
-  sender_.join();
+  thread_.join();
 }
 
 void Outbox::push_item(Item item) {
   {
     const std::lock_guard lock(mutex_);
     if (failure_) std::rethrow_exception(failure_);
-    queued_bytes_ += item.batch.raw.size();
+    queued_bytes_ += std::visit([](const auto& one) { return bytes_of(one); }, item);
     queue_.push_back(std::move(item));
   }
   changed_.notify_all();
 }
 
 void Outbox::send(MessageType type, Bytes body) {
-  Item item;
-  item.type = type;
-  item.body = std::move(body);
-  push_item(std::move(item));
+  push_item(Message{type, std::move(body)});
 }
 
-bool Outbox::push(PageBatch& batch, int wait_ms) {
+void Outbox::send_end(const DatabaseEnd& end) {
+  push_item(end);
+}
+
+void Outbox::send_failed(const DatabaseFailed& failed) {
+  push_item(failed);
+}
+
+bool Outbox::push(PageBlock& block, int wait_ms) {
   {
     std::unique_lock lock(mutex_);
     const bool room = changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] {
-      return failure_ || queued_bytes_ + batch.raw.size() <= memory_bytes_ || queue_.empty();
+      return failure_ || queued_bytes_ + block.raw.size() <= memory_bytes_ || queue_.empty();
     });
     if (!room) return false;
   }
-  Item item;
-  item.type = MessageType::kPages;
-  item.batch = std::move(batch);
-  push_item(std::move(item));
+  push_item(std::move(block));
   return true;
 }
 
-void Outbox::push_spooled(PageBatch batch) {
-  Item item;
-  item.type = MessageType::kPages;
-  item.spooled = true;
-  item.spool_offset = spool_.append(batch.raw);
-  item.batch.head = std::move(batch.head);
-  push_item(std::move(item));
+void Outbox::push_spooled(PageBlock block) {
+  const std::uint64_t offset = spool_.append(block.raw);
+  block.raw = {};
+  push_item(Spooled{std::move(block), offset});
 }
 
 void Outbox::flush() {
@@ -106,7 +104,7 @@ void Outbox::send_all() {
     if (closed_) return;
     Item item = std::move(queue_.front());
     queue_.pop_front();
-    queued_bytes_ -= item.batch.raw.size();
+    queued_bytes_ -= std::visit([](const auto& one) { return bytes_of(one); }, item);
     sending_ = true;
     lock.unlock();
     changed_.notify_all();
@@ -118,33 +116,18 @@ void Outbox::send_all() {
 }
 
 void Outbox::send_item(Item& item) {
-  if (item.type != MessageType::kPages) return writer_.write(item.type, item.body);
-  PageBatch& batch = item.batch;
-  if (item.spooled) {
-    batch.raw.resize(batch.head.raw_bytes);
-    spool_.read(item.spool_offset, batch.raw.data(), batch.raw.size());
-  }
-  batch.head.raw_xxh3 = XXH3_64bits(batch.raw.data(), batch.raw.size());
-  const ByteView compressed = compress(batch.raw);
-  batch.head.codec = compressed.empty() ? Codec::kRaw : Codec::kZstd;
-  const ByteView payload = compressed.empty() ? ByteView(batch.raw) : compressed;
-  const std::uint64_t start_us = monotonic_us();
-  writer_.write(MessageType::kPages, encode(batch.head), payload);
-  choice_.written(payload.size(), monotonic_us() - start_us);
+  if (const auto* message = std::get_if<Message>(&item)) writer_.write(message->type, message->body);
+  if (const auto* block = std::get_if<PageBlock>(&item)) sender_.add(*block);
+  if (auto* spooled = std::get_if<Spooled>(&item)) send_spooled(*spooled);
+  if (const auto* end = std::get_if<DatabaseEnd>(&item)) sender_.end(*end);
+  if (const auto* failed = std::get_if<DatabaseFailed>(&item)) sender_.fail(*failed);
 }
 
-// Each batch is a zstd frame of its own, so that a receiver never needs more memory than one batch. The
-// result is valid until the next call, and empty when compressing does not save anything or does not pay.
-ByteView Outbox::compress(ByteView raw) {
-  const bool automatic = compression_level_ == kAutoLevel;
-  if (compression_level_ == 0 || (automatic && !choice_.compress_next())) return {};
-  const int level = automatic ? kAutoZstdLevel : compression_level_;
-  const std::uint64_t start_us = monotonic_us();
-  const std::size_t size =
-      ZSTD_compressCCtx(context_.get(), compressed_.data(), raw.size() - 1, raw.data(), raw.size(), level);
-  const bool saves = ZSTD_isError(size) == 0;
-  choice_.compressed(raw.size(), saves ? size : raw.size(), monotonic_us() - start_us);
-  return saves ? ByteView(compressed_.data(), size) : ByteView{};
+void Outbox::send_spooled(Spooled& spooled) {
+  PageBlock& block = spooled.block;
+  block.raw.resize(block.bytes);
+  spool_.read(spooled.offset, block.raw.data(), block.raw.size());
+  sender_.add(block);
 }
 
 }  // namespace litepull

@@ -1,5 +1,6 @@
 #include "agent/session.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "agent/copy.h"
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
+#include "agent/hash_feed.h"
 #include "agent/outbox.h"
 #include "agent/owner.h"
 #include "agent/pin.h"
@@ -75,6 +77,12 @@ void allow_many_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Fewer turns between this process and sshd than with the usual 64 KiB; no matter where it is no pipe.
+void widen_pipe(int fd) {
+  constexpr int kPipeBytes = 1 << 20;  // what anybody may ask for (pipe(7))
+  fcntl(fd, F_SETPIPE_SZ, kPipeBytes);
+}
+
 // The working directory is the app's storage: no place for a core file.
 void forbid_core_files() {
   const rlimit none{0, 0};
@@ -109,7 +117,16 @@ void sort_for_copying(Databases& databases) {
   });
 }
 
-DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database) {
+// Pages of the client's copy of this database, when it can be compared page by page.
+HashFeed::Expected expected_of(const SourceDatabase& database, const std::vector<Base>& bases) {
+  const auto base = std::find_if(bases.begin(), bases.end(), [&](const Base& known) {
+    return known.name == database.name() && known.page_size == database.page_size();
+  });
+  if (base == bases.end()) return {};
+  return {std::min(base->pages, database.page_count()), base->seed};
+}
+
+DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database, std::uint32_t base_pages) {
   DatabaseInfo info;
   info.index = index;
   info.name = database.name();
@@ -117,14 +134,20 @@ DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database) {
   info.page_count = database.page_count();
   info.journal_mode = database.journal_mode();
   info.wal_bytes = database.wal_bytes_at_pin();
+  info.base_pages = base_pages;
   return info;
 }
 
-void announce(Outbox& outbox, const Databases& databases, const std::vector<Unpinned>& left_out,
-              SetInfo set) {
+void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, const std::vector<Base>& bases,
+              const std::vector<Unpinned>& left_out, SetInfo set) {
+  std::vector<HashFeed::Expected> expected;
+  for (const auto& database : databases) expected.push_back(expected_of(*database, bases));
+  hashes.expect(expected);
   std::uint32_t index = 0;
-  for (const auto& database : databases)
-    outbox.send(MessageType::kDatabase, encode(info_of(index++, *database)));
+  for (const auto& database : databases) {
+    outbox.send(MessageType::kDatabase, encode(info_of(index, *database, expected[index].pages)));
+    ++index;
+  }
   for (const auto& [name, problem] : left_out) {
     DatabaseInfo info;
     info.index = index++;
@@ -143,10 +166,10 @@ void copy_all(Outbox& outbox, Databases& databases, const HoldPolicy& policy) {
     if (databases[index]->journal_mode() != JournalMode::kRollback) yield_to_the_app();
     const auto pinned = std::span<const std::unique_ptr<SourceDatabase>>(databases).subspan(index);
     try {
-      outbox.send(MessageType::kEnd, encode(copy_database(*databases[index], index, pinned, policy, outbox)));
+      outbox.send_end(copy_database(*databases[index], index, pinned, policy, outbox));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kConnection) throw;
-      outbox.send(MessageType::kFailed, encode(DatabaseFailed{index, problem_of(error)}));
+      outbox.send_failed({index, problem_of(error)});
     }
     databases[index].reset();  // closes it: its locks and files are the app's alone again
   }
@@ -162,7 +185,7 @@ void refuse_empty(Databases& databases, std::vector<Unpinned>& left_out) {
   });
 }
 
-void pull(const Request& request, Outbox& outbox) {
+void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
   enter_directory(request.directory);
   std::vector<Candidate> candidates = discover(request);
   become_owner(candidates);
@@ -175,7 +198,7 @@ void pull(const Request& request, Outbox& outbox) {
   left_out.insert(left_out.end(), pinned.unpinned.begin(), pinned.unpinned.end());
   refuse_empty(databases, left_out);
   sort_for_copying(databases);
-  announce(outbox, databases, left_out, pinned.set);
+  announce(outbox, hashes, databases, request.bases, left_out, pinned.set);
   copy_all(outbox, databases, {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes});
   outbox.send(MessageType::kDone, encode(make_done()));
   outbox.flush();
@@ -188,9 +211,9 @@ int tell(Outbox& outbox, const Problem& problem) {
 }
 
 // Without a client, telling throws again, and there is nobody to tell.
-int pull_or_tell(const Request& request, Outbox& outbox) {
+int pull_or_tell(const Request& request, HashFeed& hashes, Outbox& outbox) {
   try {
-    pull(request, outbox);
+    pull(request, hashes, outbox);
     return 0;
   } catch (const Error& error) {
     return tell(outbox, problem_of(error));
@@ -204,6 +227,7 @@ int pull_or_tell(const Request& request, Outbox& outbox) {
 int run_session(int in_fd, int out_fd) {
   forbid_core_files();
   allow_many_descriptors();
+  widen_pipe(out_fd);
   const std::string greeting = std::string(kAgentGreeting) + "\n";
   write_all(out_fd, greeting.data(), greeting.size(), "the client's stream");
 
@@ -214,15 +238,22 @@ int run_session(int in_fd, int out_fd) {
 
   FdSink sink(out_fd, "the client's stream");
   FrameWriter writer(sink);
-  Outbox outbox(writer, request.memory_bytes, request.compression_level);
+  HashFeed hashes;
+  Outbox outbox(writer, hashes, request.memory_bytes, request.compression_level);
   ClientWatch watch(source, reader);
-  watch.start(
-      [&] { outbox.fail(std::make_exception_ptr(Error(ErrorKind::kCancelled, "the client is gone"))); },
-      // So that the client knows a long step from a dead link.
-      [&] { writer.try_write(MessageType::kAlive); });
+  watch.start({.hashes = [&](const Hashes& sent) { hashes.add(sent); },
+               .gone =
+                   [&] {
+                     const auto gone =
+                         std::make_exception_ptr(Error(ErrorKind::kCancelled, "the client is gone"));
+                     hashes.fail(gone);
+                     outbox.fail(gone);
+                   },
+               // So that the client knows a long step from a dead link.
+               .tick = [&] { writer.try_write(MessageType::kAlive); }});
   int status = 1;
   try {
-    status = pull_or_tell(request, outbox);
+    status = pull_or_tell(request, hashes, outbox);
   } catch (const std::exception&) {
   }
   // Not by returning: two other threads use what lives here, and one may be stuck in a write to a dead link.

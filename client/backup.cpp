@@ -1,12 +1,17 @@
 #include "client/backup.h"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "client/clock.h"
 #include "client/console.h"
+#include "client/draft.h"
 #include "client/link.h"
 #include "client/manifest_of.h"
 #include "client/pinger.h"
@@ -20,7 +25,7 @@ namespace {
 
 constexpr std::int64_t kMaxClockDifferenceMs = 24LL * 3600 * 1000;
 
-Request request_of(const Config& config) {
+Request request_of(const Config& config, const Drafts& drafts) {
   Request request;
   request.directory = config.remote_backup_dir;
   request.databases = config.databases;
@@ -30,6 +35,7 @@ Request request_of(const Config& config) {
   request.wal_growth_max_bytes = static_cast<std::uint64_t>(config.wal_growth_max_mb) << 20;
   if (config.compression_level)
     request.compression_level = static_cast<std::int8_t>(*config.compression_level);
+  request.bases = drafts.offers();
   return request;
 }
 
@@ -38,20 +44,78 @@ struct Pulled {
   Manifest::Wire wire;
 };
 
-Pulled pull_into(const Staging& staging, const Config& config, const std::string& agent_path,
+Pulled pull_into(const Staging& staging, Drafts& drafts, const Config& config, const std::string& agent_path,
                  const Cancel& cancel, Progress& progress) {
   progress.step("connecting");
-  const std::unique_ptr<Link> link = open_link(config, agent_path, cancel);
+  const std::unique_ptr<Link> link = open_link(config, agent_path, cancel, [&] {
+    if (drafts.has_room()) drafts.start_cloning();
+  });
   FrameWriter writer(*link);
-  writer.write(MessageType::kRequest, encode(request_of(config)));
+  writer.write(MessageType::kRequest, encode(request_of(config, drafts)));
   const Pinger pinger(writer);
   FrameReader reader(*link);
   Pulled pulled;
   // Signs of life are not progress; ten times the idle timeout is time for a slow disk to open its databases.
   const std::uint64_t patience_us = std::uint64_t{10'000'000} * static_cast<unsigned>(config.idle_timeout_s);
-  pulled.pull = receive(reader, staging, progress, patience_us);
+  pulled.pull = receive(reader, writer, staging, drafts, progress, patience_us);
   pulled.wire = {link->received_bytes(), link->sent_bytes()};
   return pulled;
+}
+
+// Whether the next run is to go on with what an interrupted one has. Not when the disk is full because of it,
+// and not when the other end is not to be trusted.
+bool worth_keeping(const Staging& staging, ErrorKind kind) {
+  constexpr std::uint64_t kEnough = 1 << 20, kRoomLeft = 64 << 20;
+  struct statvfs disk {};
+  return kind != ErrorKind::kPeer && fstatvfs(staging.fd(), &disk) == 0 &&
+         std::uint64_t{disk.f_bavail} * disk.f_frsize >= kRoomLeft && staging.bytes() >= kEnough;
+}
+
+Pulled pull_or_keep(Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
+                    const Store& store, Caching caching, const Config& config, const std::string& agent_path,
+                    const Cancel& cancel, Progress& progress) {
+  Drafts drafts(store, staging, newest, distrusted, caching);
+  try {
+    return pull_into(staging, drafts, config, agent_path, cancel, progress);
+  } catch (const Error& error) {
+    if (worth_keeping(staging, error.kind())) staging.keep();
+    throw;
+  }
+}
+
+// Databases whose base led to a file that is not the server's.
+std::set<std::string> misfits(const Pull& pull, const std::string& app, spdlog::logger& log) {
+  std::set<std::string> names;
+  for (const PulledDatabase& database : pull.databases) {
+    if (database.misfit.empty()) continue;
+    log.warn("{}: {}: {}\n  it is now pulled whole; check the earlier snapshots with litepull verify", app,
+             printable(database.info.name), printable(database.misfit));
+    names.insert(database.info.name);
+  }
+  return names;
+}
+
+// Pulls what differs from what is at hand. When that went wrong, all databases are pulled once more, so that
+// they are of one moment: those that it went wrong for without a base, and when that is not enough, all.
+Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const Store& store,
+                const AppLock& lock, const Config& config, const BackupOptions& options, const Cancel& cancel,
+                Progress& progress, spdlog::logger& log) {
+  // What is checked is read right after.
+  const Caching caching = options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
+  std::set<std::string> distrusted;
+  Manifest::Wire wire;
+  for (int attempt = 1;; ++attempt) {
+    Pulled pulled = pull_or_keep(*staging, attempt < 3 ? newest : nullptr, distrusted, store, caching, config,
+                                 options.agent_path, cancel, progress);
+    wire.received_bytes += pulled.wire.received_bytes;
+    wire.sent_bytes += pulled.wire.sent_bytes;
+    pulled.wire = wire;
+    const std::set<std::string> wrong = misfits(pulled.pull, config.app_name, log);
+    if (wrong.empty()) return pulled;
+    distrusted.insert(wrong.begin(), wrong.end());
+    staging.reset();
+    staging.emplace(store.create_staging(lock));
+  }
 }
 
 void require_one(const Pull& pull) {
@@ -86,6 +150,12 @@ const Manifest* newest_verified(const Listing& listing) {
       std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(),
                    [](const Snapshot& snapshot) { return snapshot.verified == Verified::kOk; });
   return found == listing.snapshots.rend() ? nullptr : &*found->manifest;
+}
+
+const Snapshot* newest_with_manifest(const Listing& listing) {
+  const auto found = std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(),
+                                  [](const Snapshot& snapshot) { return !snapshot.old_script(); });
+  return found == listing.snapshots.rend() ? nullptr : &*found;
 }
 
 // Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
@@ -165,16 +235,18 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   const std::uint64_t started_us = monotonic_us();
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
   const AppLock lock = store.lock();
-  for (const std::string& left : store.sweep(lock).left) log.warn("{}: {}", config.app_name, printable(left));
+  std::optional<Staging> staging(options.full ? store.create_staging(lock) : store.resume_staging(lock));
+  for (const std::string& left : store.sweep(lock, &*staging).left)
+    log.warn("{}: {}", config.app_name, printable(left));
+  const Listing earlier = store.list();
 
-  Staging staging = store.create_staging(lock);
-  const Pulled pulled = pull_into(staging, config, options.agent_path, cancel, progress);
+  const Pulled pulled = pull_set(staging, options.full ? nullptr : newest_with_manifest(earlier), store, lock,
+                                 config, options, cancel, progress, log);
   require_one(pulled.pull);
   cancel.throw_if_requested();
 
   BackupResult result;
   result.manifest = manifest_of(config, pulled.pull);
-  const Listing earlier = store.list();
   add_missing(result.manifest, config, newest_verified(earlier));
   result.manifest.label = options.label;
   result.manifest.verify = verify_text(options.verify);
@@ -183,7 +255,7 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   result.manifest.finished_at = rfc3339_utc(unix_ms_now());
   result.manifest.duration_s = seconds_since(started_us);
   result.path =
-      store.path_of(publish(store, lock, std::move(staging), pulled.pull.pinned_unix_ms, result.manifest));
+      store.path_of(publish(store, lock, std::move(*staging), pulled.pull.pinned_unix_ms, result.manifest));
   log.info("{}: published {}", config.app_name, result.path);
 
   // From here on there is a snapshot, and an error must not say that there is none.

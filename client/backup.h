@@ -20,6 +20,7 @@ struct BackupOptions {
   VerifyMode verify = VerifyMode::kFull;
   std::string label;  // as is_label accepts it; may be empty
   std::string agent_path;
+  bool full = false;  // every page, whatever is at hand
 };
 
 // Printable, at most 64 bytes.

@@ -55,6 +55,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   out["lock_hold_ms"] = manifest.lock_hold_ms;
   out["verified"] = verified_text(manifest.verified);
   out["wire"] = {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}};
+  out["agent"] = {{"cpu_s", manifest.agent.cpu_s}, {"peak_rss_bytes", manifest.agent.peak_rss_bytes}};
   out["databases"] = nlohmann::ordered_json::array();
   for (const Manifest::Database& database : manifest.databases)
     out["databases"].push_back(database_json(database));

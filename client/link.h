@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -28,9 +29,11 @@ class Link : public ByteSource, public ByteSink {
   std::atomic<std::uint64_t> sent_{0};
 };
 
-// Starts the agent as `config` says and returns once its greeting was read. Throws Error{kConnection} when
-// the host cannot be reached, trusted or logged in to. All arguments must outlive the link.
-std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel);
+// Starts the agent as `config` says and returns once its greeting was read; calls `on_login` once the server
+// is known to be there. Throws Error{kConnection} when the host cannot be reached, trusted or logged in to.
+// The other arguments must outlive the link.
+std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
+                                const std::function<void()>& on_login);
 
 // Reads up to the agent's greeting line and sets `greeting` to what follows "LITEPULL 1 ": "agent", or what
 // the remote command says in place of an agent; empty when the stream ended without one. Returns what came

@@ -49,6 +49,7 @@ void add_backup(CLI::App& app, BackupCommand& backup) {
       ->check(
           [](const std::string& mode) { return kModes.contains(mode) ? "" : "must be full, quick or none"; })
       ->type_name("MODE");
+  command->add_flag("--full", backup.options.full, "Pull every page, also those that are at hand");
   command->add_option("--label", backup.options.label, "A word for the snapshot, e.g. before-deploy")
       ->check([](const std::string& label) {
         return is_label(label) ? "" : "must be printable and at most 64 bytes";

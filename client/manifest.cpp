@@ -130,6 +130,8 @@ std::string dump(const Manifest& manifest) {
       {"skew_ms", rounded(manifest.skew_ms)},
       {"lock_hold_ms", rounded(manifest.lock_hold_ms)},
       {"wire", {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}}},
+      {"agent",
+       {{"cpu_s", rounded(manifest.agent.cpu_s)}, {"peak_rss_bytes", manifest.agent.peak_rss_bytes}}},
       {"verify", text_json(manifest.verify)},
       {"verified", verified_text(manifest.verified)},
       {"verified_at", text_or_null(manifest.verified_at)},
@@ -233,6 +235,14 @@ Manifest::Server read_server(const Json& json, const std::string& shown) {
   return server;
 }
 
+Manifest::Agent read_agent_figures(const Json& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::Agent agent;
+  fields.get("cpu_s", agent.cpu_s);
+  fields.get("peak_rss_bytes", agent.peak_rss_bytes);
+  return agent;
+}
+
 Manifest::Wire read_wire(const Json& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Wire wire;
@@ -263,6 +273,8 @@ void read_copy_figures(const Fields& fields, Manifest::Database& database) {
   fields.get("page_size", database.page_size);
   fields.get("pages", database.pages);
   fields.get("changed_pages", database.changed_pages);
+  fields.get("base", database.base);
+  fields.get("shared_bytes", database.shared_bytes);
   fields.get("journal_mode", database.journal_mode);
   fields.get("hold_s", database.hold_s);
   fields.get("spooled_bytes", database.spooled_bytes);
@@ -310,6 +322,7 @@ void read_run(const Fields& fields, Manifest& manifest) {
   fields.get("lock_hold_ms", manifest.lock_hold_ms);
   if (const Json* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
   if (const Json* wire = fields.find("wire")) manifest.wire = read_wire(*wire, fields.shown());
+  if (const Json* agent = fields.find("agent")) manifest.agent = read_agent_figures(*agent, fields.shown());
 }
 
 void require_format(const Fields& fields) {
@@ -414,7 +427,7 @@ bool is_database_name(std::string_view name) {
     if (part.empty() || part == "." || part == "..") return false;
   // Case does not count: on macOS it usually does not to the file system.
   const std::string lower = lower_case(name), first = lower_case(parts.front());
-  if (first == kManifestName || first == kNewManifestName) return false;
+  if (first == kManifestName || first == kNewManifestName || first == kHashesName) return false;
   return !ends_with_any(lower, {"-wal", "-shm", "-journal"});
 }
 
@@ -424,6 +437,8 @@ nlohmann::ordered_json database_json(const Manifest::Database& database) {
           {"page_size", database.page_size},
           {"pages", database.pages},
           {"changed_pages", database.changed_pages},
+          {"base", text_or_null(database.base)},
+          {"shared_bytes", database.shared_bytes},
           {"journal_mode", text_json(database.journal_mode)},
           {"hold_s", rounded(database.hold_s)},
           {"spooled_bytes", database.spooled_bytes},

@@ -17,6 +17,7 @@ namespace litepull {
 inline constexpr int kManifestFormat = 1;
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
 inline constexpr const char* kManifestName = "manifest.json";
+inline constexpr const char* kHashesName = ".hashes";  // the directory beside it, see client/hash_file.h
 
 // What the checks found. kPending: published, the result is not recorded yet.
 enum class Verified { kOk, kFailed, kSkipped, kPending };
@@ -41,6 +42,14 @@ struct Manifest {
     bool operator==(const Wire&) const = default;
   };
 
+  // What the pull cost the server.
+  struct Agent {
+    double cpu_s = 0;
+    std::uint64_t peak_rss_bytes = 0;
+
+    bool operator==(const Agent&) const = default;
+  };
+
   struct Table {
     std::string name;
     std::int64_t rows = 0;
@@ -63,6 +72,8 @@ struct Manifest {
     std::uint32_t page_size = 0;
     std::uint32_t pages = 0;
     std::uint32_t changed_pages = 0;  // that crossed the wire
+    std::string base;                 // the snapshot that the other pages came from; may be empty
+    std::uint64_t shared_bytes = 0;   // on disk shared with that snapshot's file
     std::string journal_mode;
     double hold_s = 0;  // how long its read transaction lasted
     std::uint64_t spooled_bytes = 0;
@@ -91,6 +102,7 @@ struct Manifest {
   double skew_ms = 0;
   double lock_hold_ms = 0;  // how long writers were held at the barrier
   Wire wire;
+  Agent agent;
   double duration_s = 0;
   std::string verify = "full";             // what was asked for: "full", "quick" or "none"
   Verified verified = Verified::kPending;  // the whole snapshot
@@ -107,8 +119,8 @@ Verified verified_together(const std::vector<Manifest::Database>& databases);
 std::string rfc3339_utc(std::int64_t unix_ms);
 
 // True when `name` may be a database's path inside a snapshot: relative, at most 16 components and none of
-// them empty, "." or "..", clean UTF-8, not the manifest's own name, and not one that SQLite would take for
-// another database's journal.
+// them empty, "." or "..", clean UTF-8, not a name that is ours in a snapshot, and not one that SQLite would
+// take for another database's journal.
 bool is_database_name(std::string_view name);
 
 // Never throws for what the strings hold: invalid UTF-8 becomes U+FFFD. Problems and tables past their caps

@@ -52,6 +52,8 @@ Manifest::Database database_entry(const PulledDatabase& pulled) {
   entry.page_size = pulled.info.page_size;
   entry.pages = pulled.info.page_count;
   entry.changed_pages = pulled.end.pages_sent;
+  entry.base = pulled.base;
+  entry.shared_bytes = pulled.shared_bytes;
   entry.journal_mode = pulled.info.journal_mode == JournalMode::kWal ? "wal" : "rollback";
   entry.hold_s = rounded(static_cast<double>(pulled.end.hold_us) / 1e6);
   entry.spooled_bytes = pulled.end.spooled_bytes;
@@ -109,6 +111,7 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
   manifest.skew_ms = static_cast<double>(pull.set.skew_us) / 1e3;
   manifest.lock_hold_ms = static_cast<double>(pull.set.lock_hold_us) / 1e3;
   manifest.pinned_at = rfc3339_utc(pull.pinned_unix_ms);
+  manifest.agent = {static_cast<double>(pull.done.cpu_us) / 1e6, pull.done.max_rss_bytes};
   for (const PulledDatabase& database : pull.databases)
     manifest.databases.push_back(database_entry(database));
   sort_by_name(manifest);

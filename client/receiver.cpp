@@ -1,25 +1,26 @@
 #include "client/receiver.h"
 
 #include <sys/statvfs.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <random>
 #include <set>
 #include <utility>
 
 #include "client/clock.h"
+#include "client/file_digest.h"
+#include "client/hash_sender.h"
 #include "common/error.h"
+#include "common/page_hash.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-struct HashDeleter {
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
 struct ContextDeleter {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
@@ -53,47 +54,91 @@ Error remote_error(const Problem& problem) {
                printable(problem.hint));
 }
 
-// One database on its way into its file.
+// One database on its way into its draft: pages from the wire and from the base, in order, each once.
 class Intake {
  public:
-  Intake(const DatabaseInfo& info, const Staging& staging)
-      : info_(info),
-        shown_(staging.path() + "/" + info.name),
-        file_(staging.create_file(info.name)),
-        hash_(XXH3_createState()),
-        context_(ZSTD_createDCtx()) {
-    check(hash_ != nullptr && context_ != nullptr, "no memory to receive a database");
-    XXH3_128bits_reset(hash_.get());
+  Intake(const DatabaseInfo& info, const Staging& staging, Draft& draft)
+      : info_(info), draft_(draft), context_(ZSTD_createDCtx()) {
+    check(context_ != nullptr, "no memory to receive a database");
+    draft_.begin(info.base_pages > 0);
+    if (info.base_pages > 0) base_ = draft_.read_base();
+    const std::uint64_t seed = info.base_pages > 0 ? draft_.offered().seed : new_seed();
+    seed_ = seed;
+    hashes_.emplace(staging.create_hash_file(info.name), draft_.shown() + " (page hashes)",
+                    HashFileHead{info.page_size, info.page_count, seed});
   }
 
+  // All return how many bytes of the database they settled.
   std::uint64_t take(const PagesHead& head, ByteView payload) {
     std::uint64_t pages = 0;
     for (const PageRun& run : head.runs) pages += run.count;
     require_peer(pages * info_.page_size == head.raw_bytes, "pages of another size");
-    require_peer(head.runs.front().first == next_page_ && head.runs.size() == 1, "pages out of order");
-    require_peer(next_page_ + pages - 1 <= info_.page_count, "pages past the end of the database");
-    const ByteView raw = unpack(head, payload);
-    require_peer(XXH3_64bits(raw.data(), raw.size()) == head.raw_xxh3,
-                 "pages that do not fit their checksum");
-    XXH3_128bits_update(hash_.get(), raw.data(), raw.size());
-    pwrite_all(file_.get(), raw.data(), raw.size(), std::uint64_t{info_.page_size} * (next_page_ - 1),
-               shown_);
-    next_page_ += static_cast<std::uint32_t>(pages);
-    return raw.size();
+    ByteView raw = unpack(head, payload);
+    const std::uint32_t before = next_page_;
+    for (const PageRun& run : head.runs) {
+      take_from_base(run.first);
+      require_peer(run.first == next_page_, "pages out of order");
+      require_peer(std::uint64_t{run.first} + run.count - 1 <= info_.page_count,
+                   "pages past the end of the database");
+      const std::size_t size = std::size_t{run.count} * info_.page_size;
+      take_run(run.count, raw.first(size));
+      raw = raw.subspan(size);
+    }
+    return bytes(next_page_ - before);
   }
 
-  void finish(const DatabaseEnd& end) {
-    require_peer(next_page_ - 1 == info_.page_count && end.page_count == info_.page_count,
-                 "an end before all pages were sent");
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash_.get()));
-    require_peer(std::equal(end.digest.begin(), end.digest.end(), std::begin(canonical.digest)),
-                 "a database that does not fit its checksum");
-    fsync_fd(file_.get(), shown_);
-    close_written(std::move(file_), shown_);
+  std::uint64_t compared(std::uint32_t pages) {
+    const std::uint32_t before = next_page_;
+    require_peer(pages <= info_.base_pages && pages >= next_page_ - 1, "a comparison out of order");
+    take_from_base(pages + 1);
+    return bytes(next_page_ - before);
+  }
+
+  // False when the file is not what the server has although the protocol was kept: the base is to blame.
+  [[nodiscard]] bool finish(const DatabaseEnd& end) {
+    require_peer(end.page_count == info_.page_count, "an end with another number of pages");
+    take_from_base(info_.page_count + 1);
+    require_peer(next_page_ - 1 == info_.page_count, "an end before all pages were sent");
+    if (digest_.result() != end.digest) {
+      require_peer(info_.base_pages > 0, "a database that does not fit its checksum");
+      return false;
+    }
+    hashes_->finish();
+    draft_.finish(bytes(info_.page_count));
+    return true;
   }
 
  private:
+  static std::uint64_t new_seed() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+  }
+
+  std::uint64_t bytes(std::uint32_t pages) const { return std::uint64_t{info_.page_size} * pages; }
+
+  // Pages before `end` that were not sent are the base's, as far as it was compared.
+  void take_from_base(std::uint32_t end) {
+    const std::uint32_t at_once = kBaseBytes / info_.page_size;
+    while (next_page_ < end && next_page_ <= info_.base_pages) {
+      const std::uint32_t count = std::min({at_once, end - next_page_, info_.base_pages - next_page_ + 1});
+      raw_base_.resize(bytes(count));
+      base_->read(bytes(next_page_ - 1), raw_base_.data(), raw_base_.size());
+      base_->hash_of(next_page_, raw_base_, kept_);
+      for (const std::uint32_t hash : kept_) hashes_->add(hash);
+      digest_.add(raw_base_);
+      next_page_ += count;
+      draft_.passed(bytes(next_page_ - 1));
+    }
+  }
+
+  void take_run(std::uint32_t count, ByteView raw) {
+    for (std::uint32_t i = 0; i < count; ++i)
+      hashes_->add(page_hash(raw.subspan(bytes(i), info_.page_size), seed_));
+    digest_.add(raw);
+    draft_.write(bytes(next_page_ - 1), raw);
+    next_page_ += count;
+  }
+
   ByteView unpack(const PagesHead& head, ByteView payload) {
     if (head.codec == Codec::kRaw) {
       require_peer(payload.size() == head.raw_bytes, "a payload that is not as long as its pages");
@@ -108,25 +153,41 @@ class Intake {
     return raw_;
   }
 
+  static constexpr std::uint32_t kBaseBytes = 1 << 20;  // read of the base at once
+
   const DatabaseInfo& info_;
-  const std::string shown_;
-  Fd file_;
-  std::unique_ptr<XXH3_state_t, HashDeleter> hash_;
+  Draft& draft_;
   std::unique_ptr<ZSTD_DCtx, ContextDeleter> context_;
+  std::optional<BaseReader> base_;
+  std::optional<HashFileWriter> hashes_;
+  std::uint64_t seed_ = 0;
+  StreamingDigest digest_;
   Bytes raw_;
+  Bytes raw_base_;
+  std::vector<std::uint32_t> kept_;
   std::uint32_t next_page_ = 1;
 };
 
 class Receiver {
  public:
-  Receiver(FrameReader& reader, const Staging& staging, Progress& progress, std::uint64_t patience_us)
-      : reader_(reader), staging_(staging), progress_(progress), patience_us_(patience_us) {}
+  Receiver(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
+           Progress& progress, std::uint64_t patience_us)
+      : reader_(reader),
+        writer_(writer),
+        staging_(staging),
+        drafts_(drafts),
+        progress_(progress),
+        patience_us_(patience_us) {}
 
   Pull run() {
     pull_.hello = decode_hello(expect(MessageType::kHello));
     pull_.clock_difference_ms = difference_ms(pull_.hello.clock_unix_ms);
     take_set();
+    drop_other_drafts();
     require_space();
+    drafts_.start_cloning();
+    HashSender hashes(writer_, drafts_, infos());
+    hashes_ = &hashes;
     for (std::size_t i = 0; i < pull_.databases.size(); ++i)
       if (!pull_.databases[i].problem) take_database(i);
     pull_.done = decode_done(expect(MessageType::kDone));
@@ -176,10 +237,33 @@ class Receiver {
     require_peer(pull_.set.databases == pull_.databases.size(), "another number of databases than announced");
   }
 
+  // What the server does not have (any more) is not to be published either.
+  void drop_other_drafts() {
+    std::set<std::string> names;
+    for (const PulledDatabase& database : pull_.databases)
+      if (!database.problem) names.insert(database.info.name);
+    drafts_.keep_only(names);
+  }
+
+  std::vector<DatabaseInfo> infos() const {
+    std::vector<DatabaseInfo> infos;
+    for (const PulledDatabase& database : pull_.databases) {
+      infos.push_back(database.info);
+      if (database.problem || infos.back().base_pages == 0) continue;
+      const Base& offered = drafts_.of(database.info.name).offered();
+      require_peer(database.info.base_pages <= offered.pages && database.info.page_size == offered.page_size,
+                   "page hashes wanted that were not offered");
+    }
+    return infos;
+  }
+
   void require_space() {
     std::uint64_t needed = 0;
-    for (const PulledDatabase& database : pull_.databases)
-      if (!database.problem) needed += size_of(database.info);
+    for (const PulledDatabase& database : pull_.databases) {
+      if (database.problem) continue;
+      const std::uint64_t staged = drafts_.of(database.info.name).staged_bytes();
+      needed += size_of(database.info) - std::min(staged, size_of(database.info));
+    }
     struct statvfs disk {};
     if (fstatvfs(staging_.fd(), &disk) != 0) throw_errno("look at the disk of " + staging_.path());
     const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
@@ -193,42 +277,92 @@ class Receiver {
 
   void take_database(std::size_t index) {
     PulledDatabase& database = pull_.databases[index];
-    Intake intake(database.info, staging_);
+    Draft& draft = drafts_.of(database.info.name);
     progress_.begin(database.info.name, size_of(database.info));
-    while (next().type == MessageType::kPages) {
-      ByteView payload;
-      const PagesHead head = decode_pages(frame_.body, payload);
-      require_peer(head.database == index, "pages of another database");
-      progress_.advance(intake.take(head, payload));
+    try {
+      take_pages(index, draft);
+    } catch (const BaseError& error) {
+      database.misfit = error.message();
+      skip_pages(index);
     }
-    if (frame_.type == MessageType::kFailed) return take_failure(index);
+    hashes_->ended(static_cast<std::uint32_t>(index));
+    if (database.problem || !database.misfit.empty()) {
+      draft.abandon();
+      staging_.discard_file(database.info.name);
+    }
+    progress_.finish();
+  }
+
+  void take_pages(std::size_t index, Draft& draft) {
+    PulledDatabase& database = pull_.databases[index];
+    Intake intake(database.info, staging_, draft);
+    while (true) {
+      next();
+      if (frame_.type == MessageType::kPages) {
+        ByteView payload;
+        const PagesHead head = decode_pages(frame_.body, payload);
+        require_peer(head.database == index, "pages of another database");
+        progress_.advance(intake.take(head, payload));
+      } else if (frame_.type == MessageType::kCompared) {
+        const Compared compared = decode_compared(frame_.body);
+        require_peer(compared.database == index, "a comparison of another database");
+        hashes_->compared(compared.database, compared.pages);
+        progress_.advance(intake.compared(compared.pages));
+      } else {
+        break;
+      }
+    }
+    if (!take_last(index)) return;
+    const std::string snapshot = draft.snapshot();
+    if (!intake.finish(database.end)) {
+      database.misfit = drafts_.explain(draft);
+    } else if (database.info.base_pages > 0) {
+      database.base = snapshot;
+      database.shared_bytes = draft.shared_bytes();
+    }
+  }
+
+  // False when the database failed on the server.
+  bool take_last(std::size_t index) {
+    PulledDatabase& database = pull_.databases[index];
+    if (frame_.type == MessageType::kFailed) {
+      const DatabaseFailed failed = decode_failed(frame_.body);
+      require_peer(failed.database == index, "the failure of another database");
+      database.problem = failed.problem;
+      return false;
+    }
     require_peer(frame_.type == MessageType::kEnd, "a message out of turn");
     database.end = decode_end(frame_.body);
     require_peer(database.end.database == index, "the end of another database");
-    intake.finish(database.end);
-    progress_.finish();
+    return true;
   }
 
-  void take_failure(std::size_t index) {
-    const DatabaseFailed failed = decode_failed(frame_.body);
-    require_peer(failed.database == index, "the failure of another database");
-    pull_.databases[index].problem = failed.problem;
-    staging_.discard_file(pull_.databases[index].info.name);
-    progress_.finish();
+  // Of a database that is to be pulled once more; the others are still wanted.
+  void skip_pages(std::size_t index) {
+    while (frame_.type == MessageType::kPages || frame_.type == MessageType::kCompared) {
+      if (frame_.type == MessageType::kCompared)
+        hashes_->compared(static_cast<std::uint32_t>(index), decode_compared(frame_.body).pages);
+      next();
+    }
+    take_last(index);
   }
 
   FrameReader& reader_;
+  FrameWriter& writer_;
   const Staging& staging_;
+  Drafts& drafts_;
   Progress& progress_;
   const std::uint64_t patience_us_;
   Frame frame_;
   Pull pull_;
+  HashSender* hashes_ = nullptr;  // while databases are received
 };
 
 }  // namespace
 
-Pull receive(FrameReader& reader, const Staging& staging, Progress& progress, std::uint64_t patience_us) {
-  return Receiver(reader, staging, progress, patience_us).run();
+Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
+             Progress& progress, std::uint64_t patience_us) {
+  return Receiver(reader, writer, staging, drafts, progress, patience_us).run();
 }
 
 }  // namespace litepull

@@ -1,4 +1,4 @@
-// Takes what an agent sends into the staging directory. Trusts nothing: every message is held against the
+// Takes what an agent sends into drafts. Trusts nothing: every message is held against the
 // protocol, every page against its database, every file against the digest of both ends.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/draft.h"
 #include "client/progress.h"
 #include "client/store.h"
 #include "common/frame.h"
@@ -18,6 +19,9 @@ struct PulledDatabase {
   DatabaseInfo info;
   DatabaseEnd end;                 // when there is no problem
   std::optional<Problem> problem;  // then no file of it is staged
+  std::string base;                // the snapshot whose pages it shares; may be empty
+  std::uint64_t shared_bytes = 0;  // on disk, with that snapshot's file
+  std::string misfit;              // why its base led to a wrong file; empty when it did not
 };
 
 struct Pull {
@@ -30,9 +34,11 @@ struct Pull {
   Done done;
 };
 
-// Reads the agent's stream up to its Done message. Each database without a problem is then a whole file in
-// `staging`, on disk. Throws Error: kPeer for a broken protocol, the agent's own error, or what the link or
-// the disk throw; kFailed also when the agent says nothing but that it is alive for `patience_us`.
-Pull receive(FrameReader& reader, const Staging& staging, Progress& progress, std::uint64_t patience_us);
+// Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database
+// without a problem or a misfit is then a whole file, on disk; drafts of other databases are gone. Throws
+// Error: kPeer for a broken protocol, the agent's own error, or what the link or the disk throw; kFailed also
+// when the agent says nothing but that it is alive for `patience_us`.
+Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
+             Progress& progress, std::uint64_t patience_us);
 
 }  // namespace litepull

@@ -19,7 +19,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kChunkBytes = 256 * 1024;
-constexpr std::size_t kMaxQueuedBytes = 8 * kChunkBytes;  // then the server is made to wait
+constexpr std::size_t kMaxQueuedBytes = 64 * kChunkBytes;  // then the server is made to wait
 constexpr std::size_t kMaxErrorBytes = 16 * 1024;
 constexpr int kPumpWaitMs = 1'000;
 
@@ -173,7 +173,10 @@ class SshLink : public Link {
     return done > 0;
   }
 
+  // stderr first: reading takes packets of either stream off the connection, and what came for stdout then
+  // would wait unseen.
   bool receive_some() {
+    const bool heard_errors = receive_errors();
     std::size_t have = 0;
     while (have < buffer_.size()) {
       const int got = ssh_channel_read_nonblocking(channel_.get(), buffer_.data() + have,
@@ -182,7 +185,6 @@ class SshLink : public Link {
       if (got <= 0) break;
       have += static_cast<std::size_t>(got);
     }
-    const bool heard_errors = receive_errors();
     if (have == 0) return heard_errors;
     received_ += have;
     hand_over(have);
@@ -267,10 +269,11 @@ void upload(SshSession& session, const AgentFile& agent, const Config& config) {
 
 }  // namespace
 
-std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path,
-                                    const Cancel& cancel) {
+std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
+                                    const std::function<void()>& on_login) {
   const AgentFile agent = read_agent(agent_path);
   auto session = std::make_unique<SshSession>(config, cancel);
+  on_login();
   for (bool uploaded = false;; uploaded = true) {
     Channel channel = session->execute(start_command(agent.build));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);

@@ -1,6 +1,7 @@
 // The agent at the far end of an SSH channel, uploaded first where the server does not have this build.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -8,7 +9,7 @@
 
 namespace litepull {
 
-std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path,
-                                    const Cancel& cancel);
+std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
+                                    const std::function<void()>& on_login);
 
 }  // namespace litepull

@@ -133,16 +133,23 @@ void remove_below(int dir_fd, const std::string& name, dev_t device, const std::
 
 // --- files below a snapshot ------------------------------------------------------------------------------
 
+std::string hash_file_of(const std::string& name) {
+  return std::string(kHashesName) + "/" + name;
+}
+
 struct Place {
   Fd dir;
   std::string leaf;
 };
 
-// Walks to the directory that holds `name`, through real directories only.
-Place find_place(int top_fd, const std::string& name, bool make, const std::string& shown) {
+void require_database_name(const std::string& name) {
   if (!is_database_name(name))
     throw Error(ErrorKind::kRefused, printable(name) + " is not a name a snapshot can hold",
                 "leave it out with EXCLUDE");
+}
+
+// Walks to the directory that holds `name`, through real directories only.
+Place find_place(int top_fd, const std::string& name, bool make, const std::string& shown) {
   Fd dir = open_at(top_fd, ".", kDirFlags, 0, shown);
   std::size_t from = 0;
   for (std::size_t slash; (slash = name.find('/', from)) != std::string::npos; from = slash + 1) {
@@ -153,6 +160,15 @@ Place find_place(int top_fd, const std::string& name, bool make, const std::stri
   return {std::move(dir), name.substr(from)};
 }
 
+Fd open_regular(int top_fd, const std::string& name, const std::string& shown) {
+  const std::string path = shown + "/" + name;
+  const Place place = find_place(top_fd, name, false, shown);
+  Fd fd = open_at(place.dir.get(), place.leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path);
+  if (!S_ISREG(look_at(fd.get(), path).st_mode))
+    throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
+  return fd;
+}
+
 // --- what is in a snapshot -------------------------------------------------------------------------------
 
 void add_sizes(int dir_fd, dev_t device, const std::string& shown, Snapshot& snapshot) {
@@ -161,6 +177,7 @@ void add_sizes(int dir_fd, dev_t device, const std::string& shown, Snapshot& sna
     const auto info = look_at_entry(dir_fd, name, path);
     if (!info || info->st_dev != device) continue;
     snapshot.disk_bytes += static_cast<std::uint64_t>(info->st_blocks) * 512;
+    if (name == kHashesName) continue;
     if (is_file_type(*info, S_IFREG)) snapshot.size_bytes += static_cast<std::uint64_t>(info->st_size);
     if (is_file_type(*info, S_IFDIR))
       add_sizes(open_at(dir_fd, name, kDirFlags, 0, path).get(), device, path, snapshot);
@@ -198,6 +215,25 @@ std::string why_not_ours(const Manifest& manifest, const std::string& app, const
 std::size_t count_databases(const Manifest& manifest) {
   return static_cast<std::size_t>(std::count_if(manifest.databases.begin(), manifest.databases.end(),
                                                 [](const auto& database) { return !database.error; }));
+}
+
+// Removes what is no database of ours from an interrupted run's directory and collects the names of those
+// that are: single links only, for what is written into them must show up nowhere else.
+void keep_databases(int dir_fd, const std::string& below, dev_t device, const std::string& shown,
+                    std::vector<std::string>& found) {
+  for (const std::string& leaf : names_in(dir_fd, shown)) {
+    const std::string name = below + leaf, path = shown + "/" + leaf;
+    const auto info = look_at_entry(dir_fd, leaf, path);
+    if (!info) continue;
+    if (is_file_type(*info, S_IFDIR) && info->st_dev == device && name != kHashesName) {
+      keep_databases(open_at(dir_fd, leaf, kDirFlags, 0, path).get(), name + "/", device, path, found);
+    } else if (is_file_type(*info, S_IFREG) && info->st_nlink == 1 && info->st_uid == ::geteuid() &&
+               is_database_name(name)) {
+      found.push_back(name);
+    } else {
+      remove_below(dir_fd, leaf, device, path);
+    }
+  }
 }
 
 // --- names, renames and the lock -------------------------------------------------------------------------
@@ -258,7 +294,7 @@ AppLock::~AppLock() {
 // --- Staging ---------------------------------------------------------------------------------------------
 
 Staging::~Staging() {
-  if (!dir_) return;
+  if (!dir_ || kept_) return;
   try {
     store_->remove_tree(name_);
   } catch (const std::exception&) {
@@ -266,16 +302,40 @@ Staging::~Staging() {
   }
 }
 
-Fd Staging::create_file(const std::string& name) const {
+std::uint64_t Staging::bytes() const {
+  Snapshot all;
+  add_sizes(fd(), look_at(fd(), path_).st_dev, path_, all);
+  return all.size_bytes;
+}
+
+Fd Staging::open_file(const std::string& name) const {
+  require_database_name(name);
+  const std::string path = path_ + "/" + name;
   const Place place = find_place(fd(), name, true, path_);
+  Fd fd = open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, path);
+  const struct stat info = look_at(fd.get(), path);
+  if (!is_file_type(info, S_IFREG) || info.st_nlink != 1)
+    throw Error(ErrorKind::kRefused, path + " is not a file of ours", "remove that directory");
+  return fd;
+}
+
+Fd Staging::create_hash_file(const std::string& name) const {
+  require_database_name(name);
+  const std::string path = hash_file_of(name);
+  const Place place = find_place(fd(), path, true, path_);
   return open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode,
-                 path_ + "/" + name);
+                 path_ + "/" + path);
 }
 
 void Staging::discard_file(const std::string& name) const {
-  const Place place = find_place(fd(), name, false, path_);
-  unlink_entry(place.dir.get(), place.leaf, 0, path_ + "/" + name);
-  std::string dir = name;
+  require_database_name(name);
+  discard(name);
+  discard(hash_file_of(name));
+}
+
+void Staging::discard(const std::string& path) const {
+  unlink_entry(fd(), path, 0, path_ + "/" + path);
+  std::string dir = path;
   for (std::size_t slash; (slash = dir.rfind('/')) != std::string::npos;) {
     dir.resize(slash);
     if (::unlinkat(fd(), dir.c_str(), AT_REMOVEDIR) != 0) return;  // another database is in it
@@ -385,6 +445,28 @@ Staging Store::create_staging(const AppLock&) const {
   return Staging(*this, name, path_of(name), open_snapshot(name));
 }
 
+Staging Store::resume_staging(const AppLock& lock) const {
+  std::string newest;
+  time_t newest_time = 0;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    const auto entry = look_at_entry(dir_.get(), name, path_of(name));
+    if (!name.starts_with(kPartialPrefix) || !entry || !is_file_type(*entry, S_IFDIR)) continue;
+    if (entry->st_dev != device_ || entry->st_uid != ::geteuid() || entry->st_mtime < newest_time) continue;
+    newest = name;
+    newest_time = entry->st_mtime;
+  }
+  if (newest.empty()) return create_staging(lock);
+  try {
+    Staging staging(*this, newest, path_of(newest), open_snapshot(newest));
+    staging.kept_ = true;
+    keep_databases(staging.fd(), "", device_, staging.path(), staging.leftovers_);
+    staging.kept_ = false;
+    return staging;
+  } catch (const Error&) {
+    return create_staging(lock);  // the sweep will say what is wrong with that one
+  }
+}
+
 bool Store::is_there(const std::string& name) const {
   return look_at_entry(dir_.get(), name, path_of(name)).has_value();
 }
@@ -427,10 +509,11 @@ void Store::rename_dir(const std::string& from, const std::string& to) const {
   if (::renameat(dir_.get(), from.c_str(), dir_.get(), to.c_str()) != 0) throw_errno(action);
 }
 
-Sweep Store::sweep(const AppLock&) const {
+Sweep Store::sweep(const AppLock&, const Staging* spared) const {
   Sweep sweep;
   for (const std::string& name : names_in(dir_.get(), path_)) {
     if (!name.starts_with(kPartialPrefix) && !name.starts_with(kTrashPrefix)) continue;
+    if (spared != nullptr && name == spared->name_) continue;
     const auto entry = look_at_entry(dir_.get(), name, path_of(name));
     if (!entry || !is_file_type(*entry, S_IFDIR)) continue;
     // One that cannot be removed must not stop tonight's backup: it is reported instead.
@@ -461,12 +544,17 @@ void Store::remove_tree(const std::string& name) const {
 }
 
 Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
-  const std::string path = shown + "/" + name;
-  const Place place = find_place(snapshot_dir_fd, name, false, shown);
-  Fd fd = open_at(place.dir.get(), place.leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path);
-  if (!S_ISREG(look_at(fd.get(), path).st_mode))
-    throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
-  return fd;
+  require_database_name(name);
+  return open_regular(snapshot_dir_fd, name, shown);
+}
+
+Fd open_hash_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
+  require_database_name(name);
+  try {
+    return open_regular(snapshot_dir_fd, hash_file_of(name), shown);
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 }  // namespace litepull

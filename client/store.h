@@ -70,7 +70,8 @@ class AppLock {
 class Store;
 
 // A snapshot in the making, `.partial-*`, invisible to everybody. Removed with all it holds when it dies
-// unpublished; what a killed process leaves behind is the next sweep's. The Store must outlive it.
+// unpublished, unless it is kept for the next run to go on with; so is what a killed process leaves behind.
+// The Store must outlive it.
 class Staging {
  public:
   Staging(Staging&& other) noexcept = default;
@@ -80,22 +81,34 @@ class Staging {
   int fd() const { return dir_.get(); }
   const std::string& path() const { return path_; }
 
-  // A new empty file, 0600, open for reading and writing; `name` is a database's, its directories are made.
-  // kRefused when is_database_name says no. The writer makes it durable (fsync_fd) before publish.
-  Fd create_file(const std::string& name) const;
+  // The names of the databases that an earlier run left here, whole or in part.
+  const std::vector<std::string>& leftovers() const { return leftovers_; }
+  std::uint64_t bytes() const;  // of the files in it
+  // From now on it outlives this object.
+  void keep() { kept_ = true; }
 
-  // Takes back a file whose database failed, and its directories if they are now empty.
+  // A file, 0600, open for reading and writing, empty at first unless an earlier run left something of it.
+  // `name` is a database's, its directories are made. kRefused when is_database_name says no. The writer
+  // makes it durable (fsync_fd) before publish.
+  Fd open_file(const std::string& name) const;
+  // An empty file for the page hashes of a database, see client/hash_file.h.
+  Fd create_hash_file(const std::string& name) const;
+
+  // Takes back a database's files, and its directories if they are now empty.
   void discard_file(const std::string& name) const;
 
  private:
   friend class Store;
   Staging(const Store& store, std::string name, std::string path, Fd dir)
       : store_(&store), name_(std::move(name)), path_(std::move(path)), dir_(std::move(dir)) {}
+  void discard(const std::string& path) const;
 
   const Store* store_;
   std::string name_;
   std::string path_;
   Fd dir_;  // empty once published or moved from
+  std::vector<std::string> leftovers_;
+  bool kept_ = false;
 };
 
 class Store {
@@ -124,6 +137,8 @@ class Store {
   Fd open_snapshot(const std::string& name) const;
 
   Staging create_staging(const AppLock& lock) const;
+  // The newest one that an interrupted run left, without what is no database in it; else a new one.
+  Staging resume_staging(const AppLock& lock) const;
 
   // The current second, or when its name is taken the next free one, slept for: never later than the clock.
   SnapshotTime choose_free_time(const AppLock& lock, const std::function<std::int64_t()>& now_unix_s,
@@ -133,8 +148,8 @@ class Store {
   // disk then. When it throws nothing was published and `staging` still owns its directory.
   std::string publish(const AppLock& lock, Staging&& staging, SnapshotTime time) const;
 
-  // Removes what killed runs left: real directories named `.partial-*` and `.trash-*`.
-  Sweep sweep(const AppLock& lock) const;
+  // Removes what interrupted runs left: real directories named `.partial-*` and `.trash-*`, but `spared`.
+  Sweep sweep(const AppLock& lock, const Staging* spared = nullptr) const;
 
   // kRefused when the name is not one that list() calls a snapshot. Once it returns or is interrupted after
   // its first step, the snapshot is gone from every list; the rest is the next sweep's.
@@ -158,5 +173,7 @@ class Store {
 
 // A file of a published snapshot for reading; `name` as in its manifest. Regular files only, no links.
 Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown);
+// The page hashes of that database, or nothing: a snapshot is whole without them.
+Fd open_hash_file(int snapshot_dir_fd, const std::string& name, const std::string& shown);
 
 }  // namespace litepull

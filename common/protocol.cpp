@@ -23,6 +23,31 @@ std::vector<std::string> take_globs(ByteReader& in) {
   return globs;
 }
 
+void put_bases(ByteWriter& out, const std::vector<Base>& bases) {
+  out.u16(static_cast<std::uint16_t>(bases.size()));
+  for (const Base& base : bases) {
+    out.text(base.name);
+    out.u32(base.page_size);
+    out.u32(base.pages);
+    out.u64(base.seed);
+  }
+}
+
+std::vector<Base> take_bases(ByteReader& in) {
+  const std::size_t count = in.u16();
+  require_peer(count <= kMaxDatabases, "too many bases");
+  std::vector<Base> bases;
+  for (std::size_t i = 0; i < count; ++i) {
+    Base base;
+    base.name = in.text(kMaxNameBytes);
+    base.page_size = in.u32();
+    base.pages = in.u32();
+    base.seed = in.u64();
+    bases.push_back(std::move(base));
+  }
+  return bases;
+}
+
 void put_problem(ByteWriter& out, const Problem& problem) {
   out.u8(static_cast<std::uint8_t>(problem.kind));
   out.text(capped(problem.message));
@@ -58,7 +83,9 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kPages:
       return kMaxBatchBytes + kMaxRuns * 8 + 64;
     case MessageType::kRequest:
-      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + 256;
+      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + kMaxDatabases * (kMaxNameBytes + 20) + 256;
+    case MessageType::kHashes:
+      return 4 + 4 * kMaxHashesPerMessage;
     case MessageType::kDatabase:
     case MessageType::kFailed:
     case MessageType::kError:
@@ -68,6 +95,7 @@ std::size_t max_body_bytes(std::uint8_t type) {
       return 0;
     case MessageType::kHello:
     case MessageType::kSet:
+    case MessageType::kCompared:
     case MessageType::kEnd:
     case MessageType::kDone:
       return 256;
@@ -96,6 +124,7 @@ Bytes encode(const Request& request) {
   out.u64(request.wal_growth_max_bytes);
   out.u64(request.memory_bytes);
   out.u8(static_cast<std::uint8_t>(request.compression_level));
+  put_bases(out, request.bases);
   return out.bytes();
 }
 
@@ -114,6 +143,7 @@ Request decode_request(ByteView body) {
   request.wal_growth_max_bytes = in.u64();
   request.memory_bytes = in.u64();
   request.compression_level = static_cast<std::int8_t>(in.u8());
+  request.bases = take_bases(in);
   in.end();
   require_peer(request.silence_ms >= 1'000 && request.silence_ms <= 600'000, "a silence out of range");
   return request;
@@ -150,6 +180,7 @@ Bytes encode(const DatabaseInfo& info) {
     out.u32(info.page_count);
     out.u8(static_cast<std::uint8_t>(info.journal_mode));
     out.u64(info.wal_bytes);
+    out.u32(info.base_pages);
   }
   return out.bytes();
 }
@@ -169,8 +200,10 @@ DatabaseInfo decode_database(ByteView body) {
     info.page_count = in.u32();
     info.journal_mode = take_enum(in, JournalMode::kWal, "unknown journal mode");
     info.wal_bytes = in.u64();
+    info.base_pages = in.u32();
     require_peer(valid_page_size(info.page_size), "a page size that SQLite does not have");
     require_peer(info.page_count >= 1 && info.page_count <= kMaxPageCount, "a page count out of range");
+    require_peer(info.base_pages <= info.page_count, "more hashes wanted than there are pages");
   }
   in.end();
   return info;
@@ -202,7 +235,6 @@ Bytes encode(const PagesHead& head) {
   out.u8(static_cast<std::uint8_t>(head.codec));
   out.u16(static_cast<std::uint16_t>(head.runs.size()));
   out.u32(head.raw_bytes);
-  out.u64(head.raw_xxh3);
   for (const PageRun& run : head.runs) {
     out.u32(run.first);
     out.u32(run.count);
@@ -219,7 +251,6 @@ PagesHead decode_pages(ByteView body, ByteView& payload) {
   require_peer(runs >= 1 && runs <= kMaxRuns, "a number of page runs out of range");
   head.raw_bytes = in.u32();
   require_peer(head.raw_bytes <= kMaxBatchBytes, "more page bytes in one message than the cap");
-  head.raw_xxh3 = in.u64();
   std::uint64_t next = 1;
   for (std::size_t i = 0; i < runs; ++i) {
     const PageRun run{in.u32(), in.u32()};
@@ -230,6 +261,41 @@ PagesHead decode_pages(ByteView body, ByteView& payload) {
   payload = in.rest();
   require_peer(payload.size() <= head.raw_bytes, "a payload larger than its pages");
   return head;
+}
+
+Bytes encode(const Hashes& hashes) {
+  ByteWriter out;
+  out.u32(hashes.database);
+  for (const std::uint32_t hash : hashes.hashes) out.u32(hash);
+  return out.bytes();
+}
+
+Hashes decode_hashes(ByteView body) {
+  ByteReader in(body);
+  Hashes hashes;
+  hashes.database = in.u32();
+  const std::size_t bytes = body.size() - sizeof hashes.database;
+  require_peer(bytes > 0 && bytes % sizeof(std::uint32_t) == 0, "page hashes of another length");
+  hashes.hashes.resize(bytes / sizeof(std::uint32_t));
+  for (std::uint32_t& hash : hashes.hashes) hash = in.u32();
+  in.end();
+  return hashes;
+}
+
+Bytes encode(const Compared& compared) {
+  ByteWriter out;
+  out.u32(compared.database);
+  out.u32(compared.pages);
+  return out.bytes();
+}
+
+Compared decode_compared(ByteView body) {
+  ByteReader in(body);
+  Compared compared;
+  compared.database = in.u32();
+  compared.pages = in.u32();
+  in.end();
+  return compared;
 }
 
 Bytes encode(const DatabaseEnd& end) {

@@ -12,7 +12,7 @@
 
 namespace litepull {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
 
 // The first line of the remote command's output, after whatever a login script printed.
@@ -32,9 +32,12 @@ inline constexpr std::uint32_t kMinPageSize = 512;  // https://sqlite.org/filefo
 inline constexpr std::uint32_t kMaxPageSize = 65536;
 inline constexpr std::uint32_t kMaxPageCount = 4294967294;  // https://sqlite.org/limits.html#max_page_count
 
-// A compression level that means: kAutoZstdLevel or none, whichever is faster on this link at the moment.
+// A compression level that means: whichever is fastest on this link at the moment.
 inline constexpr std::int8_t kAutoLevel = 127;
-inline constexpr int kAutoZstdLevel = 1;
+
+// Page hashes that the client may have sent and the agent not yet used: 1 MiB of the agent's memory.
+inline constexpr std::uint32_t kHashWindow = 256 * 1024;
+inline constexpr std::size_t kMaxHashesPerMessage = 16 * 1024;
 
 // Client's silence after which the agent ends itself, and how often the client therefore speaks.
 inline constexpr std::uint32_t kDefaultSilenceMs = 30'000;
@@ -44,6 +47,7 @@ enum class MessageType : std::uint8_t {
   // client to agent
   kRequest = 1,
   kPing = 2,
+  kHashes = 3,
   // agent to client
   kHello = 65,
   kDatabase = 66,
@@ -54,10 +58,21 @@ enum class MessageType : std::uint8_t {
   kDone = 71,
   kAlive = 72,
   kError = 73,
+  kCompared = 74,
 };
 
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
 std::size_t max_body_bytes(std::uint8_t type);
+
+// A copy that the client has already, of whatever age and state: its pages need not be sent again.
+struct Base {
+  std::string name;             // of the database
+  std::uint32_t page_size = 0;  // bytes
+  std::uint32_t pages = 0;
+  std::uint64_t seed = 0;  // of its page hashes, see common/page_hash.h
+
+  bool operator==(const Base&) const = default;
+};
 
 // What is to be pulled and how; the first frame of the client.
 struct Request {
@@ -71,6 +86,7 @@ struct Request {
   std::uint64_t wal_growth_max_bytes = 256ULL << 20;
   std::uint64_t memory_bytes = 8ULL << 20;     // pages that wait for the network in the agent's memory
   std::int8_t compression_level = kAutoLevel;  // zstd's; 0 sends pages as they are
+  std::vector<Base> bases;                     // at most kMaxDatabases
 };
 
 struct Hello {
@@ -97,7 +113,8 @@ struct DatabaseInfo {
   std::uint32_t page_size = 0;  // bytes
   std::uint32_t page_count = 0;
   JournalMode journal_mode = JournalMode::kRollback;
-  std::uint64_t wal_bytes = 0;  // size of the -wal file when pinned
+  std::uint64_t wal_bytes = 0;   // size of the -wal file when pinned
+  std::uint32_t base_pages = 0;  // whose hashes the agent wants: of the first pages of the client's base
 };
 
 enum class Consistency : std::uint8_t { kNone = 0, kBarrier = 1, kPinned = 2 };
@@ -122,8 +139,19 @@ struct PagesHead {
   std::uint32_t database = 0;
   Codec codec = Codec::kRaw;
   std::uint32_t raw_bytes = 0;  // of all pages together, uncompressed
-  std::uint64_t raw_xxh3 = 0;   // XXH3-64 of the uncompressed pages
   std::vector<PageRun> runs;    // ascending, not overlapping
+};
+
+// Hashes of consecutive pages of the client's base; each database's begin with its page 1.
+struct Hashes {
+  std::uint32_t database = 0;
+  std::vector<std::uint32_t> hashes;
+};
+
+// Of the pages up to `pages` all that differ from the client's base have been sent.
+struct Compared {
+  std::uint32_t database = 0;
+  std::uint32_t pages = 0;
 };
 
 // XXH3-128 in the canonical byte order, as `xxhsum -H2` prints it.
@@ -156,6 +184,8 @@ Bytes encode(const Hello&);
 Bytes encode(const DatabaseInfo&);
 Bytes encode(const SetInfo&);
 Bytes encode(const PagesHead&);
+Bytes encode(const Hashes&);
+Bytes encode(const Compared&);
 Bytes encode(const DatabaseEnd&);
 Bytes encode(const DatabaseFailed&);
 Bytes encode(const Done&);
@@ -166,6 +196,8 @@ Hello decode_hello(ByteView body);
 DatabaseInfo decode_database(ByteView body);
 SetInfo decode_set(ByteView body);
 PagesHead decode_pages(ByteView body, ByteView& payload);
+Hashes decode_hashes(ByteView body);
+Compared decode_compared(ByteView body);
 DatabaseEnd decode_end(ByteView body);
 DatabaseFailed decode_failed(ByteView body);
 Done decode_done(ByteView body);

@@ -63,7 +63,6 @@ class Collector : public ByteSink {
       raw.resize(pages.raw_bytes);
       ASSERT_EQ(ZSTD_decompress(raw.data(), raw.size(), payload.data(), payload.size()), raw.size());
     }
-    EXPECT_EQ(pages.raw_xxh3, XXH3_64bits(raw.data(), raw.size()));
     file.append(raw.begin(), raw.end());
   }
   std::string file;
@@ -90,7 +89,9 @@ Copied copy(const std::unique_ptr<SourceDatabase>& database, useconds_t delay_us
   FrameWriter writer(collector);
   Copied copied;
   {
-    Outbox outbox(writer, memory_bytes, 1);
+    HashFeed hashes;
+    hashes.expect({{}});
+    Outbox outbox(writer, hashes, memory_bytes, 1);
     copied.end = copy_database(*database, 0, {&database, 1}, policy, outbox);
     outbox.flush();
   }

@@ -149,7 +149,8 @@ TEST(Snapshot, IsPrivateAndHasNoSidecars) {
   for (const auto& entry : fs::recursive_directory_iterator(run.snapshot()))
     if (!entry.is_directory()) files.push_back(entry.path().lexically_relative(run.snapshot()).string());
   std::sort(files.begin(), files.end());
-  EXPECT_EQ(files, (std::vector<std::string>{"bank.sqlite3", "manifest.json", "tenants/one.sqlite3"}));
+  EXPECT_EQ(files, (std::vector<std::string>{".hashes/bank.sqlite3", ".hashes/tenants/one.sqlite3",
+                                             "bank.sqlite3", "manifest.json", "tenants/one.sqlite3"}));
 }
 
 TEST(Snapshot, IsADatabaseThatAnAppGoesOnWithInWalMode) {

@@ -27,7 +27,7 @@ class Lock : public testing::Test {
 
   // Past the point where it has the lock and is busy with the network.
   Child started_backup() {
-    Child child = app_.start_backup();
+    Child child = app_.start_backup({"--full"});
     EXPECT_TRUE(eventually([&] { return is_staging(); }));
     return child;
   }

@@ -326,7 +326,7 @@ TEST(DatabaseReplacedDuringThePull, KeepsItsWalAndEveryCommit) {
   slow.set_rate(2 << 20);
   app.reach_through(slow.port());
 
-  Child pull = app.start_backup();
+  Child pull = app.start_backup({"--full"});
   ASSERT_TRUE(eventually([&] { return fs::exists(place + "-shm") && slow.bytes_down() > (1 << 20); }));
   fs::rename(next, place);
   fs::remove(place + "-wal");

@@ -55,6 +55,7 @@ std::string why_not_whole(const std::string& snapshot) {
     const std::string name = database["name"];
     if (const std::string why = why_not_whole(snapshot + "/" + name, database); !why.empty()) return why;
     files.erase(name);
+    files.erase(".hashes/" + name);
   }
   return files.empty() ? "" : snapshot + " holds " + *files.begin() + ", which its manifest does not name";
 }

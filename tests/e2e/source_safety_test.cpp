@@ -159,7 +159,7 @@ TEST_F(OwnedStorage, IsReadAsItsOwnerAndSidecarsAreTheOwners) {
   TcpProxy slow(app.sshd().port());
   slow.set_rate(3 << 20);
   app.reach_through(slow.port());
-  Child pull = app.start_backup();
+  Child pull = app.start_backup({"--full"});
   EXPECT_TRUE(eventually([&] { return agent_runs_as(app.sshd(), kAppUser); }));
   EXPECT_TRUE(eventually([&] { return is_owned_by(app.in_storage(kBank) + "-wal", kAppUser); }));
   EXPECT_TRUE(is_owned_by(app.in_storage(kBank) + "-shm", kAppUser));

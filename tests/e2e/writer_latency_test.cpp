@@ -85,7 +85,9 @@ class WriterLatency : public testing::TestWithParam<const char*> {
   Pulled pull(std::uint64_t bytes_per_s) {
     proxy_.set_rate(bytes_per_s);
     Pulled pulled;
-    pulled.latency = measure([&] { pulled.run = app_.backup({"--verify=none"}, Milliseconds(300'000)); });
+    pulled.latency = measure([&] {
+      pulled.run = app_.backup({"--verify=none", "--full"}, Milliseconds(300'000));
+    });
     EXPECT_EQ(pulled.run.exit_code(), 0) << pulled.run.words();
     const nlohmann::json& entry = pulled.run.database("main.sqlite3");
     if (entry.is_null()) return pulled;
@@ -144,7 +146,7 @@ class BoundedHold : public testing::Test {
   void expect_spooled(const std::string& journal_mode) {
     const Child writer = app_.start_bank("main.sqlite3", journal_mode, {"--rate", "50"});
     const std::uint64_t acknowledged = read_ack(app_.ack_path("main.sqlite3"));
-    const BackupRun run = app_.backup({"--verify=none"});
+    const BackupRun run = app_.backup({"--verify=none", "--full"});
     ASSERT_EQ(run.exit_code(), 0) << run.words();
     EXPECT_EQ(check_bank(run.file("main.sqlite3"), acknowledged).failure, "");
     const nlohmann::json& entry = run.database("main.sqlite3");
@@ -168,7 +170,7 @@ TEST_F(BoundedHold, AWalDatabaseIsSpooledOnceItsTimeIsUp) {
 
 TEST_F(BoundedHold, AWalDatabaseMayWaitForTheNetworkUntilThen) {
   const Child writer = app_.start_bank("main.sqlite3", "wal", {"--rate", "50"});
-  const BackupRun run = app_.backup({"--verify=none"});
+  const BackupRun run = app_.backup({"--verify=none", "--full"});
   ASSERT_EQ(run.exit_code(), 0) << run.words();
   EXPECT_EQ(run.database("main.sqlite3")["spooled_bytes"], 0) << run.words();
 }

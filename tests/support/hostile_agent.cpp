@@ -138,8 +138,6 @@ class Peer {
     PagesHead head;
     head.raw_bytes = count * page_size_;
     head.runs = {{first, count}};
-    const ByteView raw = slice(first, count);
-    head.raw_xxh3 = XXH3_64bits(raw.data(), raw.size());
     return head;
   }
   ByteView slice(std::uint32_t first, std::uint32_t count) const {
@@ -475,7 +473,11 @@ void add_page_scripts(std::map<std::string, Script>& all) {
   all["pages-of-another-database"] = paged([](PagesHead& head) { head.database = 1; });
   all["half-a-page"] = paged([](PagesHead& head) { head.raw_bytes -= 1; });
   all["unknown-codec"] = paged([](PagesHead& head) { head.codec = static_cast<Codec>(7); });
-  all["wrong-page-checksum"] = paged([](PagesHead& head) { head.raw_xxh3 ^= 1; });
+  all["hashes-not-offered"] = announced([](DatabaseInfo& info) { info.base_pages = 1; });
+  all["compared-without-a-base"] = opened([](Peer& peer) {
+    peer.send(MessageType::kCompared, encode(Compared{0, 1}));
+    peer.finish();
+  });
   all["payload-too-short"] = opened([](Peer& peer) {
     peer.pages(peer.head(1, peer.page_count()), peer.slice(1, 1));
     peer.finish();

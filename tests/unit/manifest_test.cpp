@@ -32,6 +32,7 @@ Manifest example() {
   manifest.skew_ms = 3.125;
   manifest.lock_hold_ms = 1.5;
   manifest.wire = {std::numeric_limits<std::uint64_t>::max(), 17};
+  manifest.agent = {0.5, 12'000'000};
   manifest.duration_s = 3.829;
   manifest.verified = Verified::kFailed;
   Manifest::Database good;
@@ -40,6 +41,8 @@ Manifest example() {
   good.page_size = 4096;
   good.pages = 2;
   good.changed_pages = 1;
+  good.base = "2026-11-21T020000+0100";
+  good.shared_bytes = 4096;
   good.journal_mode = "wal";
   good.hold_s = 0.25;
   good.xxh128 = "a3f0c1d29be84756108d2fe36c95b704";
@@ -212,7 +215,7 @@ TEST(Manifest, WhatASnapshotCannotDoWithoutIsNamedWhenMissing) {
 TEST(Manifest, FieldsOfALaterVersionArePassedOver) {
   Json json = example_json();
   json["pinned"] = {{"by", "me"}, {"list", {1, 2, 3}}};
-  json["databases"][0]["base"] = "2026-11-21T020000+0100";
+  json["databases"][0]["colour"] = "green";
   EXPECT_EQ(parse_manifest(json.dump()), example());
 }
 

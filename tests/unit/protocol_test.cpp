@@ -70,7 +70,7 @@ DatabaseInfo sample_database() {
 }
 
 PagesHead sample_pages() {
-  return {0, Codec::kRaw, 8192, 0x1122334455667788, {{1, 2}}};
+  return {0, Codec::kRaw, 8192, {{1, 2}}};
 }
 
 TEST(ProtocolTest, TheDocumentsRequestIsWhatTheCodeWrites) {

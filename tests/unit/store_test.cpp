@@ -38,7 +38,7 @@ Manifest manifest_for(const std::string& snapshot, Verified verified = Verified:
 }
 
 void fill(const Staging& staging, const std::string& name, const std::string& content) {
-  Fd file = staging.create_file(name);
+  Fd file = staging.open_file(name);
   write_all(file.get(), content.data(), content.size(), name);
   fsync_fd(file.get(), name);
 }
@@ -261,14 +261,16 @@ TEST_F(StoreTest, WhatIsNotPublishedLeavesNothing) {
 TEST_F(StoreTest, AFileIsNeverWrittenOutsideItsStaging) {
   const AppLock lock = store().lock();
   const Staging staging = store().create_staging(lock);
-  for (const char* name : {"../x", "/tmp/x", "a/../../x", "", "manifest.json", "x.sqlite3-wal", "a\nb"})
-    EXPECT_EQ(kind_of([&] { staging.create_file(name); }), ErrorKind::kRefused) << name;
+  for (const char* name :
+       {"../x", "/tmp/x", "a/../../x", "", "manifest.json", ".hashes/a", "x.sqlite3-wal", "a\nb"})
+    EXPECT_EQ(kind_of([&] { staging.open_file(name); }), ErrorKind::kRefused) << name;
   fs::create_directory_symlink(dir_.path(), staging.path() + "/out");
   fs::create_symlink(dir_ / "target", staging.path() + "/link.sqlite3");
-  EXPECT_THROW(staging.create_file("out/x.sqlite3"), Error);
-  EXPECT_THROW(staging.create_file("link.sqlite3"), Error);
-  fill(staging, "once.sqlite3", "x");
-  EXPECT_THROW(staging.create_file("once.sqlite3"), Error);
+  EXPECT_THROW(staging.open_file("out/x.sqlite3"), Error);
+  EXPECT_THROW(staging.open_file("link.sqlite3"), Error);
+  test::write_file(dir_ / "elsewhere", "x");
+  fs::create_hard_link(dir_ / "elsewhere", staging.path() + "/linked.sqlite3");
+  EXPECT_EQ(kind_of([&] { staging.open_file("linked.sqlite3"); }), ErrorKind::kRefused);
   EXPECT_FALSE(fs::exists(dir_ / "x.sqlite3"));
   EXPECT_FALSE(fs::exists(dir_ / "target"));
 }
@@ -281,7 +283,45 @@ TEST_F(StoreTest, ADatabaseThatFailedIsTakenBackWithItsEmptyDirectories) {
   staging.discard_file("tenants/eu/b.sqlite3");
   EXPECT_FALSE(fs::exists(staging.path() + "/tenants/eu"));
   EXPECT_TRUE(fs::exists(staging.path() + "/tenants/a.sqlite3"));
-  EXPECT_NO_THROW(staging.create_file("tenants/eu/b.sqlite3"));
+  EXPECT_NO_THROW(staging.open_file("tenants/eu/b.sqlite3"));
+}
+
+TEST_F(StoreTest, WhatAnInterruptedRunHasIsGoneOnWithAndOnlyItsDatabases) {
+  fs::create_directories(app(".partial-old/x"));
+  fs::last_write_time(app(".partial-old"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  fs::create_directories(app(".partial-new/tenants"));
+  fs::create_directories(app(".partial-new/.hashes"));
+  test::write_file(app(".partial-new/tenants/a.sqlite3"), "half");
+  test::write_file(app(".partial-new/.hashes/a.sqlite3"), "hashes");
+  test::write_file(app(".partial-new/manifest.json"), "{}");
+  test::write_file(dir_ / "outside", "kept");
+  fs::create_hard_link(dir_ / "outside", app(".partial-new/linked.sqlite3"));
+  fs::create_symlink(dir_ / "outside", app(".partial-new/link.sqlite3"));
+  const AppLock lock = store().lock();
+  const Staging staging = store().resume_staging(lock);
+  EXPECT_EQ(staging.path(), app(".partial-new"));
+  EXPECT_EQ(staging.leftovers(), Names{"tenants/a.sqlite3"});
+  EXPECT_EQ(fs::file_size(staging.path() + "/tenants/a.sqlite3"), 4U);
+  EXPECT_FALSE(fs::exists(staging.path() + "/.hashes"));
+  EXPECT_FALSE(fs::exists(staging.path() + "/manifest.json"));
+  EXPECT_FALSE(fs::exists(fs::symlink_status(staging.path() + "/link.sqlite3")));
+  EXPECT_EQ(test::file_bytes(dir_ / "outside"), "kept");
+  EXPECT_EQ(store().sweep(lock, &staging).removed, Names{".partial-old"});
+  EXPECT_TRUE(fs::exists(staging.path()));
+}
+
+TEST_F(StoreTest, WhatIsKeptOutlivesItsRun) {
+  const AppLock lock = store().lock();
+  std::string path;
+  {
+    Staging staging = store().create_staging(lock);
+    path = staging.path();
+    fill(staging, "a.sqlite3", "half");
+    staging.keep();
+  }
+  EXPECT_TRUE(store().list().snapshots.empty());
+  EXPECT_EQ(store().resume_staging(lock).path(), path);
+  EXPECT_FALSE(fs::exists(path));  // not kept the second time
 }
 
 TEST_F(StoreTest, ATakenNameIsNeverReplaced) {

@@ -1,0 +1,58 @@
+// The page hashes of the client's bases, on their way from the thread that hears the client to the one that
+// compares. Bounded by the protocol: the client may be kHashWindow ahead of what it was told is compared.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <vector>
+
+#include "common/protocol.h"
+
+namespace litepull {
+
+class HashFeed {
+ public:
+  struct Expected {
+    std::uint32_t pages = 0;  // 0: no base
+    std::uint64_t seed = 0;
+  };
+
+  // By index of the databases; before the client is told of them.
+  void expect(std::vector<Expected> expected);
+  Expected of(std::uint32_t database) const { return expected_.at(database); }
+
+  // What the client sent. Throws Error{kPeer} when it is not what was expected, or too far ahead.
+  void add(const Hashes& hashes);
+  // From any thread: take() throws it from now on.
+  void fail(std::exception_ptr failure);
+
+  // The next `count` hashes of `database`, in `out`; waits for them. The caller asks for no more than were
+  // expected, and for no database that it has finished.
+  void take(std::uint32_t database, std::uint32_t count, std::vector<std::uint32_t>& out);
+  // Drops what is left of `database`, now and when it comes. Before the client is told of its end, since from
+  // then on the client counts what it sent for it as used.
+  void finish(std::uint32_t database);
+
+ private:
+  struct Chunk {
+    std::uint32_t database = 0;
+    std::vector<std::uint32_t> hashes;
+    std::size_t used = 0;
+  };
+
+  std::vector<Expected> expected_;  // written before the client can send anything
+
+  std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::deque<Chunk> chunks_;
+  std::uint64_t held_ = 0;      // hashes in chunks_ that are not used
+  std::uint32_t heard_of_ = 0;  // the database that the client sends hashes of
+  std::uint32_t heard_ = 0;     // how many it sent of that one
+  std::uint32_t current_ = 0;   // all databases before this one are finished
+  std::exception_ptr failure_;
+};
+
+}  // namespace litepull

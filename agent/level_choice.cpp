@@ -1,0 +1,105 @@
+#include "agent/level_choice.h"
+
+#include <algorithm>
+
+namespace litepull {
+namespace {
+
+constexpr double kNewest = 0.25;            // weight of the newest value
+constexpr std::uint64_t kProbeEvery = 128;  // batches
+constexpr double kProbeCost = 1.5;          // a probe of a higher level takes no longer than this, of the best one
+constexpr double kWorthwhile = 1.05;        // a level that saves less time than this saves none
+
+// Of levels that are equally fast the one that costs least, a byte on the wire being worth as much as this
+// time of the processor: forty times that of compressing it at level 3.
+constexpr double kUsPerWireByte = 0.25;
+
+constexpr double kBlocked = 0.1;    // share of a batch's time in which the stream took nothing: the link is full
+// How the link's time is lowered after a batch in which it was not: fast until it has been full for once.
+constexpr double kUnblockedFirst = 0.8;
+constexpr double kUnblocked = 0.97;
+
+}  // namespace
+
+void LevelChoice::Average::add(double value) {
+  value_ = any_ ? value_ + kNewest * (value - value_) : value;
+  any_ = true;
+}
+
+double LevelChoice::compress_us_per_byte(const Level& level) const {
+  const Average& own = level.compress_us_per_byte;
+  return own.measured() ? own.value() : own.value() * slowness_.value();
+}
+
+double LevelChoice::wire_ratio(const Level& level) const {
+  const Average& own = level.wire_ratio;
+  return own.measured() ? own.value() : 1 - (1 - own.value()) * squeeze_.value();
+}
+
+double LevelChoice::us_per_byte(const Level& level) const {
+  return std::max({compress_us_per_byte(level), wire_ratio(level) * link_us_per_byte_.value(),
+                   gather_us_per_byte_.value()});
+}
+
+const LevelChoice::Level& LevelChoice::best() const {
+  const auto fastest = std::min_element(levels_.begin(), levels_.end(), [&](const Level& a, const Level& b) {
+    return us_per_byte(a) < us_per_byte(b);
+  });
+  const double enough = us_per_byte(*fastest) * kWorthwhile;
+  auto price = [&](const Level& level) {
+    return compress_us_per_byte(level) + kUsPerWireByte * wire_ratio(level);
+  };
+  auto best = fastest;
+  for (auto level = levels_.begin(); level != levels_.end(); ++level)
+    if (us_per_byte(*level) <= enough && price(*level) < price(*best)) best = level;
+  return *best;
+}
+
+// Of none level 1, whatever it costs: pages that did not compress may be followed by some that do.
+const LevelChoice::Level& LevelChoice::next_to_probe(const Level& best) {
+  if (best.level == 0) return levels_[1];
+  const Level& next = levels_[1 + probed_++ % (levels_.size() - 1)];
+  return us_per_byte(next) <= kProbeCost * us_per_byte(best) ? next : best;
+}
+
+int LevelChoice::next() {
+  const Level& chosen = best();
+  return ++batches_ % kProbeEvery == 0 ? next_to_probe(chosen).level : chosen.level;
+}
+
+void LevelChoice::sent(const Batch& batch) {
+  if (batch.raw_bytes == 0) return;
+  if (batch.level != 0) learn_level(batch);
+  gather_us_per_byte_.add(static_cast<double>(batch.gather_us) / static_cast<double>(batch.raw_bytes));
+  learn_link(batch);
+}
+
+void LevelChoice::learn_level(const Batch& batch) {
+  const auto level = std::find_if(levels_.begin(), levels_.end(),
+                                  [&](const Level& known) { return known.level == batch.level; });
+  if (level == levels_.end()) return;
+  const double raw = static_cast<double>(batch.raw_bytes);
+  const double us = static_cast<double>(batch.compress_us) / raw;
+  const double ratio = static_cast<double>(batch.wire_bytes) / raw;
+  if (!level->wire_ratio.measured()) {
+    slowness_.add(us / level->compress_us_per_byte.value());
+    squeeze_.add((1 - ratio) / (1 - level->wire_ratio.value()));
+  }
+  level->compress_us_per_byte.add(us);
+  level->wire_ratio.add(ratio);
+}
+
+// While a write has to wait, the link is full, and what crossed it in all of a batch's time is what it can do.
+// While none has to, it can do more, and nobody knows how much.
+void LevelChoice::learn_link(const Batch& batch) {
+  const double elapsed_us = static_cast<double>(batch.gather_us + batch.compress_us + batch.write_us);
+  const double us_per_byte = elapsed_us / static_cast<double>(std::max<std::size_t>(batch.wire_bytes, 1));
+  if (static_cast<double>(batch.write_us) > kBlocked * elapsed_us) {
+    link_us_per_byte_.add(us_per_byte);
+  } else {
+    const double lower = link_us_per_byte_.measured() ? kUnblocked : kUnblockedFirst;
+    link_us_per_byte_.set(lower * std::min(us_per_byte, link_us_per_byte_.value()));
+  }
+}
+
+}  // namespace litepull

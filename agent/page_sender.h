@@ -1,0 +1,65 @@
+// The last step of a page's way out: compared with the client's base, compressed, written. One thread.
+#pragma once
+
+#include <zstd.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "agent/hash_feed.h"
+#include "agent/level_choice.h"
+#include "common/frame.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+// Consecutive pages of one database.
+struct PageBlock {
+  std::uint32_t database = 0;
+  std::uint32_t first_page = 1;
+  std::uint32_t page_size = 0;  // bytes
+  std::size_t bytes = 0;        // of all pages, also while `raw` is spooled
+  Bytes raw;
+};
+
+class PageSender {
+ public:
+  // `writer` and `hashes` must outlive it. `level` as in Request.
+  PageSender(FrameWriter& writer, HashFeed& hashes, int level);
+
+  // Blocks of a database in order, and then its end (or that it has failed); then those of the next one.
+  void add(const PageBlock& block);
+  void end(DatabaseEnd end);  // its count of pages sent is filled in here
+  void fail(const DatabaseFailed& failed);
+
+ private:
+  struct ContextDeleter {
+    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  };
+
+  void start(const PageBlock& block);
+  void add_differing(const PageBlock& block, std::uint32_t compared);
+  void add_page(std::uint32_t number, ByteView page);
+  void report_compared(std::uint32_t pages);
+  void flush();
+  void send(PagesHead& head, ByteView raw);
+  ByteView compress(ByteView raw, int level);
+
+  FrameWriter& writer_;
+  HashFeed& hashes_;
+  const int level_;
+  LevelChoice choice_;
+  std::unique_ptr<ZSTD_CCtx, ContextDeleter> context_;
+  Bytes compressed_;
+  std::vector<std::uint32_t> wanted_;  // the base's hashes of the pages at hand
+
+  HashFeed::Expected base_;         // of the database at hand
+  std::uint32_t pages_sent_ = 0;    // of it
+  std::uint64_t silent_bytes_ = 0;  // compared since the client was last told
+  PagesHead pending_;               // differing pages that wait for more of them
+  Bytes pending_raw_;
+  std::uint64_t last_sent_us_;
+};
+
+}  // namespace litepull
