@@ -8,13 +8,16 @@ namespace {
 constexpr double kNewest = 0.25;            // weight of the newest value
 constexpr std::uint64_t kProbeEvery = 128;  // batches
 constexpr double kProbeCost = 1.5;          // a probe of a higher level takes no longer than this, of the best one
+constexpr double kShareOfCompressing = 0.2;
 constexpr double kWorthwhile = 1.05;        // a level that saves less time than this saves none
 
 // Of levels that are equally fast the one that costs least, a byte on the wire being worth as much as this
 // time of the processor: forty times that of compressing it at level 3.
 constexpr double kUsPerWireByte = 0.25;
 
-constexpr double kBlocked = 0.1;    // share of a batch's time in which the stream took nothing: the link is full
+// Share of a batch's time that was spent on writing, from which on the link is full. Less than this it takes
+// even when the reader of a pipe has only to be woken.
+constexpr double kBlocked = 0.5;
 // How the link's time is lowered after a batch in which it was not: fast until it has been full for once.
 constexpr double kUnblockedFirst = 0.8;
 constexpr double kUnblocked = 0.97;
@@ -36,9 +39,11 @@ double LevelChoice::wire_ratio(const Level& level) const {
   return own.measured() ? own.value() : 1 - (1 - own.value()) * squeeze_.value();
 }
 
+// Compressing is never quite free, even while something else takes longer: both may want the same core.
 double LevelChoice::us_per_byte(const Level& level) const {
-  return std::max({compress_us_per_byte(level), wire_ratio(level) * link_us_per_byte_.value(),
-                   gather_us_per_byte_.value()});
+  const double compress = compress_us_per_byte(level);
+  return kShareOfCompressing * compress + std::max({compress, wire_ratio(level) * link_us_per_byte_.value(),
+                                                    gather_us_per_byte_.value()});
 }
 
 const LevelChoice::Level& LevelChoice::best() const {

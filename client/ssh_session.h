@@ -62,6 +62,7 @@ class SshSession {
   Fd connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const;
   std::uint64_t connect_timeout_us() const;
   void restart_deadline();
+  void acknowledge_at_once() const;
   void exchange_keys();
   void check_host_key();
   bool is_revoked() const;

@@ -49,7 +49,7 @@ class Link {
     batch.wire_bytes = static_cast<std::size_t>(wire);
     const double compress_us = level == 0 ? 0 : kBatch / cost.mb_per_s;
     buffered_ = std::max(0.0, buffered_ - (compress_us + gather_us_) * bytes_per_us_) + wire;
-    const double copy_us = wire / 4000;
+    const double copy_us = wire / 800;  // the reader of the pipe has to be woken
     const double write_us = copy_us + std::max(0.0, buffered_ - 4e6) / bytes_per_us_;
     buffered_ = std::max(0.0, buffered_ - write_us * bytes_per_us_);
     batch.gather_us = static_cast<std::uint64_t>(gather_us_);
