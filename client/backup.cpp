@@ -42,12 +42,13 @@ Request request_of(const Config& config, const Drafts& drafts) {
 struct Pulled {
   Pull pull;
   Manifest::Wire wire;
+  std::unique_ptr<Verifier> verifier;  // at work on what was pulled
 };
 
-Pulled pull_into(const Staging& staging, Drafts& drafts, const Config& config, const std::string& agent_path,
+Pulled pull_into(const Staging& staging, Drafts& drafts, const Config& config, const BackupOptions& options,
                  const Cancel& cancel, Progress& progress) {
   progress.step("connecting");
-  const std::unique_ptr<Link> link = open_link(config, agent_path, cancel, [&] {
+  const std::unique_ptr<Link> link = open_link(config, options.agent_path, cancel, [&] {
     if (drafts.has_room()) drafts.start_cloning();
   });
   FrameWriter writer(*link);
@@ -57,7 +58,9 @@ Pulled pull_into(const Staging& staging, Drafts& drafts, const Config& config, c
   Pulled pulled;
   // Signs of life are not progress; ten times the idle timeout is time for a slow disk to open its databases.
   const std::uint64_t patience_us = std::uint64_t{10'000'000} * static_cast<unsigned>(config.idle_timeout_s);
-  pulled.pull = receive(reader, writer, staging, drafts, progress, patience_us);
+  pulled.verifier = std::make_unique<Verifier>(options.verify, staging.path(), cancel);
+  pulled.pull = receive(reader, writer, staging, drafts, progress, patience_us,
+                        [&](const std::string& name, std::uint64_t bytes) { pulled.verifier->add(name, bytes); });
   pulled.wire = {link->received_bytes(), link->sent_bytes()};
   return pulled;
 }
@@ -72,11 +75,13 @@ bool worth_keeping(const Staging& staging, ErrorKind kind) {
 }
 
 Pulled pull_or_keep(Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
-                    const Store& store, Caching caching, const Config& config, const std::string& agent_path,
+                    const Store& store, const Config& config, const BackupOptions& options,
                     const Cancel& cancel, Progress& progress) {
+  // What is checked is read right after.
+  const Caching caching = options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
   Drafts drafts(store, staging, newest, distrusted, caching);
   try {
-    return pull_into(staging, drafts, config, agent_path, cancel, progress);
+    return pull_into(staging, drafts, config, options, cancel, progress);
   } catch (const Error& error) {
     if (worth_keeping(staging, error.kind())) staging.keep();
     throw;
@@ -100,19 +105,17 @@ std::set<std::string> misfits(const Pull& pull, const std::string& app, spdlog::
 Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const Store& store,
                 const AppLock& lock, const Config& config, const BackupOptions& options, const Cancel& cancel,
                 Progress& progress, spdlog::logger& log) {
-  // What is checked is read right after.
-  const Caching caching = options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
   std::set<std::string> distrusted;
   Manifest::Wire wire;
   for (int attempt = 1;; ++attempt) {
-    Pulled pulled = pull_or_keep(*staging, attempt < 3 ? newest : nullptr, distrusted, store, caching, config,
-                                 options.agent_path, cancel, progress);
+    Pulled pulled = pull_or_keep(*staging, attempt < 3 ? newest : nullptr, distrusted, store, config, options, cancel, progress);
     wire.received_bytes += pulled.wire.received_bytes;
     wire.sent_bytes += pulled.wire.sent_bytes;
     pulled.wire = wire;
     const std::set<std::string> wrong = misfits(pulled.pull, config.app_name, log);
     if (wrong.empty()) return pulled;
     distrusted.insert(wrong.begin(), wrong.end());
+    pulled.verifier.reset();
     staging.reset();
     staging.emplace(store.create_staging(lock));
   }
@@ -196,8 +199,8 @@ void log_problems(const Manifest& manifest, spdlog::logger& log) {
 }
 
 // Records what was found also when checking was stopped half-way. What could not be recorded was not found.
-void verify(BackupResult& result, const Store& store, VerifyMode mode, const Cancel& cancel) {
-  const auto stopped = error_of([&] { verify_databases(result.manifest, result.path, mode, cancel); });
+void record_checks(BackupResult& result, const Store& store, Verifier& verifier, VerifyMode mode) {
+  const auto stopped = error_of([&] { verifier.record(result.manifest); });
   if (mode != VerifyMode::kNone && !stopped) result.manifest.verified_at = rfc3339_utc(unix_ms_now());
   const auto unrecorded = error_of([&] {
     write_manifest(store.open_snapshot(result.manifest.snapshot).get(), result.manifest, result.path);
@@ -254,14 +257,17 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   result.manifest.started_at = started_at;
   result.manifest.finished_at = rfc3339_utc(unix_ms_now());
   result.manifest.duration_s = seconds_since(started_us);
-  result.path =
-      store.path_of(publish(store, lock, std::move(*staging), pulled.pull.pinned_unix_ms, result.manifest));
+  pulled.verifier->move([&] {
+    result.path =
+        store.path_of(publish(store, lock, std::move(*staging), pulled.pull.pinned_unix_ms, result.manifest));
+    return result.path;
+  });
   log.info("{}: published {}", config.app_name, result.path);
 
   // From here on there is a snapshot, and an error must not say that there is none.
   const auto error = error_of([&] {
     progress.step("checking");
-    verify(result, store, options.verify, cancel);
+    record_checks(result, store, *pulled.verifier, options.verify);
     prune_if_good(result, store, lock, config, pulled.pull.clock_difference_ms, log);
   });
   if (error) {

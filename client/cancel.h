@@ -9,13 +9,19 @@ namespace litepull {
 
 class Cancel {
  public:
+  Cancel() = default;
+  // Requested also when `parent` is, which must outlive it.
+  explicit Cancel(const Cancel& parent) : parent_(&parent) {}
+  Cancel& operator=(const Cancel&) = delete;
+
   void request() { requested_.store(true); }
-  bool requested() const { return requested_.load(); }
+  bool requested() const { return requested_.load() || (parent_ != nullptr && parent_->requested()); }
   void throw_if_requested() const {
     if (requested()) throw Error(ErrorKind::kCancelled, "stopped on request");
   }
 
  private:
+  const Cancel* const parent_ = nullptr;
   std::atomic<bool> requested_{false};
 };
 

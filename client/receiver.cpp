@@ -171,13 +171,14 @@ class Intake {
 class Receiver {
  public:
   Receiver(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
-           Progress& progress, std::uint64_t patience_us)
+           Progress& progress, std::uint64_t patience_us, const Completed& completed)
       : reader_(reader),
         writer_(writer),
         staging_(staging),
         drafts_(drafts),
         progress_(progress),
-        patience_us_(patience_us) {}
+        patience_us_(patience_us),
+        completed_(completed) {}
 
   Pull run() {
     pull_.hello = decode_hello(expect(MessageType::kHello));
@@ -316,10 +317,11 @@ class Receiver {
     const std::string snapshot = draft.snapshot();
     if (!intake.finish(database.end)) {
       database.misfit = drafts_.explain(draft);
-    } else if (database.info.base_pages > 0) {
-      database.base = snapshot;
-      database.shared_bytes = draft.shared_bytes();
+      return;
     }
+    if (database.info.base_pages > 0) database.base = snapshot;
+    database.shared_bytes = draft.shared_bytes();
+    completed_(database.info.name, size_of(database.info));
   }
 
   // False when the database failed on the server.
@@ -353,6 +355,7 @@ class Receiver {
   Drafts& drafts_;
   Progress& progress_;
   const std::uint64_t patience_us_;
+  const Completed& completed_;
   Frame frame_;
   Pull pull_;
   HashSender* hashes_ = nullptr;  // while databases are received
@@ -361,8 +364,8 @@ class Receiver {
 }  // namespace
 
 Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
-             Progress& progress, std::uint64_t patience_us) {
-  return Receiver(reader, writer, staging, drafts, progress, patience_us).run();
+             Progress& progress, std::uint64_t patience_us, const Completed& completed) {
+  return Receiver(reader, writer, staging, drafts, progress, patience_us, completed).run();
 }
 
 }  // namespace litepull

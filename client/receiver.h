@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,11 +35,13 @@ struct Pull {
   Done done;
 };
 
-// Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database
-// without a problem or a misfit is then a whole file, on disk; drafts of other databases are gone. Throws
-// Error: kPeer for a broken protocol, the agent's own error, or what the link or the disk throw; kFailed also
-// when the agent says nothing but that it is alive for `patience_us`.
+using Completed = std::function<void(const std::string& name, std::uint64_t bytes)>;
+
+// Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database without
+// a problem or a misfit is then a whole file, on disk, and `completed` was called with it as soon as it was;
+// drafts of other databases are gone. Throws Error: kPeer for a broken protocol, the agent's own error, or what
+// the link or the disk throw; kFailed also when the agent says nothing but that it is alive for `patience_us`.
 Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
-             Progress& progress, std::uint64_t patience_us);
+             Progress& progress, std::uint64_t patience_us, const Completed& completed);
 
 }  // namespace litepull

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -93,7 +94,7 @@ FileCheck parse(const std::string& text) {
   return check;
 }
 
-void record(Manifest::Database& database, const FileCheck& check) {
+void fill_in(Manifest::Database& database, const FileCheck& check) {
   database.verified = check.ok ? Verified::kOk : Verified::kFailed;
   database.problems = check.problems;
   database.foreign_key_violations = check.foreign_key_violations;
@@ -117,18 +118,93 @@ FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::ui
   return parse(*output);
 }
 
-void verify_databases(Manifest& manifest, const std::string& snapshot_path, VerifyMode mode,
-                      const Cancel& cancel) {
+Verifier::Verifier(VerifyMode mode, std::string directory, const Cancel& cancel)
+    : mode_(mode), stop_(cancel), directory_(std::move(directory)) {
+  if (mode_ != VerifyMode::kNone) thread_ = std::thread([this] { run(); });
+}
+
+Verifier::~Verifier() {
+  stop_.request();
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Verifier::add(const std::string& name, std::uint64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back({name, bytes});
+  }
+  changed_.notify_all();
+}
+
+void Verifier::move(const std::function<std::string()>& rename) {
+  const std::lock_guard lock(mutex_);
+  directory_ = rename();
+}
+
+std::string Verifier::directory() const {
+  const std::lock_guard lock(mutex_);
+  return directory_;
+}
+
+void Verifier::run() {
+  std::unique_lock lock(mutex_);
+  while (!failure_) {
+    while (waiting_.empty() && !stop_.requested())
+      changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
+    if (stop_.requested()) {
+      failure_ = std::make_exception_ptr(Error(ErrorKind::kCancelled, "stopped on request"));
+      break;
+    }
+    const File file = std::move(waiting_.front());
+    waiting_.pop_front();
+    checking_ = true;
+    lock.unlock();
+    FileCheck result;
+    std::exception_ptr failure;
+    try {
+      result = check(file);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    checking_ = false;
+    failure_ = failure;
+    if (!failure) checked_[file.name] = std::move(result);
+    changed_.notify_all();
+  }
+  changed_.notify_all();
+}
+
+// The directory may be renamed just when the child opens the file; then it is there under the new name.
+FileCheck Verifier::check(const File& file) {
+  const CheckDepth depth = mode_ == VerifyMode::kFull ? CheckDepth::kFull : CheckDepth::kQuick;
+  for (;;) {
+    const std::string directory = this->directory();
+    const FileCheck result =
+        check_file_in_child(directory + "/" + file.name, depth, file.bytes, stop_);
+    if (result.ok || directory == this->directory()) return result;
+  }
+}
+
+void Verifier::record(Manifest& manifest) {
+  std::exception_ptr failure;
+  if (mode_ != VerifyMode::kNone) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failure_ || (waiting_.empty() && !checking_); });
+    failure = failure_;
+  }
   for (Manifest::Database& database : manifest.databases) {
     if (database.error) continue;
-    if (mode == VerifyMode::kNone) {
+    const auto found = checked_.find(database.name);
+    if (mode_ == VerifyMode::kNone) {
       database.verified = Verified::kSkipped;
-      continue;
+    } else if (found != checked_.end()) {
+      fill_in(database, found->second);
     }
-    const CheckDepth depth = mode == VerifyMode::kFull ? CheckDepth::kFull : CheckDepth::kQuick;
-    record(database, check_file_in_child(snapshot_path + "/" + database.name, depth, database.bytes, cancel));
   }
   manifest.verified = verified_together(manifest.databases);
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace litepull
