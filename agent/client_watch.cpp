@@ -12,9 +12,9 @@
 namespace litepull {
 namespace {
 
-constexpr int kTickMs = 1'000;
+constexpr std::uint64_t kTickMs = 1'000;
 
-void read_until_gone(FrameReader& reader, const std::function<void(const Hashes&)>& take_hashes) {
+void read_until_gone(FrameReader& reader, const std::function<void(Hashes)>& take_hashes) {
   Frame frame;
   while (reader.next(frame)) {
     require_peer(frame.type == MessageType::kPing || frame.type == MessageType::kHashes,
@@ -28,11 +28,15 @@ void read_until_gone(FrameReader& reader, const std::function<void(const Hashes&
 std::size_t DeadlineSource::read(void* buffer, std::size_t size) {
   const std::uint64_t heard_us = monotonic_us();
   for (;;) {
+    if (tick_ && monotonic_us() - ticked_us_ >= 1000 * kTickMs) {
+      ticked_us_ = monotonic_us();
+      tick_();
+    }
     pollfd waiting{fd_, POLLIN, 0};
-    if (retry_eintr(
-            [&] { return ::poll(&waiting, 1, std::min<int>(kTickMs, static_cast<int>(silence_ms_))); }) > 0)
+    if (retry_eintr([&] {
+          return ::poll(&waiting, 1, static_cast<int>(std::min<std::uint64_t>(kTickMs, silence_ms_)));
+        }) > 0)
       return read_some(fd_, buffer, size, "the client's messages");
-    if (tick_) tick_();
     if (monotonic_us() - heard_us >= std::uint64_t{1000} * silence_ms_)
       throw Error(ErrorKind::kConnection, "the client has been silent for too long");
   }
@@ -43,10 +47,13 @@ void ClientWatch::start(Handlers handlers) {
   std::thread([this, handlers = std::move(handlers)] {
     try {
       read_until_gone(reader_, handlers.hashes);
-    } catch (const Error&) {
-      // Silence, a broken stream and nonsense mean the same: there is no client any more.
+      handlers.gone(Error(ErrorKind::kCancelled, "the client is gone"));
+    } catch (const Error& error) {
+      // Silence and a broken stream mean that there is no client any more; one that talks nonsense is told
+      // so.
+      const bool nonsense = error.kind() == ErrorKind::kPeer;
+      handlers.gone(nonsense ? error : Error(ErrorKind::kCancelled, "the client is gone"));
     }
-    handlers.gone();
     usleep(1000 * kGraceMs);
     _exit(1);
   }).detach();

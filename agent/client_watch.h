@@ -6,6 +6,7 @@
 #include <functional>
 #include <thread>
 
+#include "common/error.h"
 #include "common/frame.h"
 
 namespace litepull {
@@ -16,7 +17,7 @@ class DeadlineSource : public ByteSource {
   DeadlineSource(int fd, std::uint32_t silence_ms) : fd_(fd), silence_ms_(silence_ms) {}
 
   void set_silence_ms(std::uint32_t silence_ms) { silence_ms_ = silence_ms; }
-  // Called about once a second while waiting.
+  // Called about once a second, whether something arrives or not.
   void on_tick(std::function<void()> tick) { tick_ = std::move(tick); }
   std::size_t read(void* buffer, std::size_t size) override;
 
@@ -24,6 +25,7 @@ class DeadlineSource : public ByteSource {
   int fd_;
   std::uint32_t silence_ms_;
   std::function<void()> tick_;
+  std::uint64_t ticked_us_ = 0;
 };
 
 // Reads the client's messages from now on, in a thread of its own. Once the client is silent for too long,
@@ -35,9 +37,9 @@ class ClientWatch {
   ClientWatch(DeadlineSource& source, FrameReader& reader) : source_(source), reader_(reader) {}
 
   struct Handlers {
-    std::function<void(const Hashes&)> hashes;  // may throw Error{kPeer}
-    std::function<void()> gone;                 // the grace time begins
-    std::function<void()> tick;                 // as in DeadlineSource::on_tick
+    std::function<void(Hashes)> hashes;      // may throw Error{kPeer}
+    std::function<void(const Error&)> gone;  // why; the grace time begins
+    std::function<void()> tick;              // as in DeadlineSource::on_tick
   };
   void start(Handlers handlers);
 

@@ -55,7 +55,9 @@ class Copier {
 
   void start_block() {
     block_ = PageBlock{index_, next_page_, database_.page_size(), 0, {}};
-    block_.raw.reserve(kBlockBytes);
+    const std::uint64_t left =
+        std::uint64_t{database_.page_size()} * (database_.page_count() + 1 - next_page_);
+    block_.raw.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(kBlockBytes, left)));
   }
 
   void ship() {

@@ -31,7 +31,9 @@ bool has_room_for_sidecars() {
 // Where the extension of an open file begins.
 std::size_t extension_offset() {
   constexpr std::size_t kAlign = alignof(std::max_align_t);
-  return (static_cast<std::size_t>(sqlite3_vfs_find(nullptr)->szOsFile) + kAlign - 1) / kAlign * kAlign;
+  static const std::size_t offset =
+      (static_cast<std::size_t>(sqlite3_vfs_find(nullptr)->szOsFile) + kAlign - 1) / kAlign * kAlign;
+  return offset;
 }
 
 }  // namespace
@@ -45,16 +47,18 @@ ReadAhead::~ReadAhead() {
   if (file_ != nullptr) GuardVfs::extension(file_).ahead = nullptr;
 }
 
+// Pages that are in the WAL are passed over; whatever else is no step forward is left to SQLite. So is
+// everything after a first failure: a bad sector must not be tried once for each page before it.
 bool ReadAhead::read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
-  if (offset < begin_ || offset + size > begin_ + filled_) {
-    // A jump is a page of the WAL that is passed over; far jumps and the end of the file are SQLite's.
-    if (offset < begin_ || size > kBytes) return false;
-    filled_ = 0;
-    begin_ = offset;
+  if (failed_ || size > kBytes || offset < begin_) return false;
+  if (offset + size > begin_ + filled_) {
     sqlite3_int64 file_size = 0;
     if (file->pMethods->xFileSize(file, &file_size) != SQLITE_OK || offset + size > file_size) return false;
+    filled_ = 0;
     const int wanted = static_cast<int>(std::min<sqlite3_int64>(kBytes, file_size - offset));
-    if (GuardVfs::extension(file).read(file, buffer_.data(), wanted, offset) != SQLITE_OK) return false;
+    failed_ = GuardVfs::extension(file).read(file, buffer_.data(), wanted, offset) != SQLITE_OK;
+    if (failed_) return false;
+    begin_ = offset;
     filled_ = wanted;
   }
   std::memcpy(out, buffer_.data() + (offset - begin_), static_cast<std::size_t>(size));
@@ -104,7 +108,8 @@ int GuardVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int f
     return SQLITE_FULL;
   const int result = self->real_->xOpen(self->real_, name, file, flags, out_flags);
   if (result == SQLITE_OK) {
-    new (&extension(file)) Extension{file->pMethods->xRead, nullptr};
+    new (reinterpret_cast<std::uint8_t*>(file) + extension_offset())
+        Extension{file->pMethods->xRead, nullptr};
     file->pMethods = self->guarded(file->pMethods);
   }
   return result;

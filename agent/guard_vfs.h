@@ -15,7 +15,6 @@
 
 namespace litepull {
 
-// Registered while it lives; outlives every connection opened through it. One thread.
 // Reads a database file ahead, while one connection goes through it from its first page to its last inside a
 // read transaction: a system call for every kBytes in place of one for every page. What was read ahead stays
 // right, since a transaction's pages in the file change neither in WAL mode (a checkpoint stops where a
@@ -33,15 +32,17 @@ class ReadAhead {
 
  private:
   friend class GuardVfs;
-  // False when it is not in what was read ahead and does not follow on it.
+  // False when this read is SQLite's own to do.
   bool read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
 
   sqlite3_file* file_ = nullptr;
   std::vector<std::uint8_t> buffer_;
   sqlite3_int64 begin_ = 0;  // of the buffer, in the file
   int filled_ = 0;
+  bool failed_ = false;
 };
 
+// Registered while it lives; outlives every connection opened through it. One thread.
 class GuardVfs {
  public:
   GuardVfs();

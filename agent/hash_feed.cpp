@@ -12,7 +12,7 @@ void HashFeed::expect(std::vector<Expected> expected) {
   expected_ = std::move(expected);
 }
 
-void HashFeed::add(const Hashes& hashes) {
+void HashFeed::add(Hashes hashes) {
   {
     const std::lock_guard lock(mutex_);
     require_peer(hashes.database < expected_.size(), "page hashes of no database");
@@ -24,7 +24,7 @@ void HashFeed::add(const Hashes& hashes) {
     if (hashes.database < current_) return;  // its comparison has ended, with an error say
     require_peer(held_ + hashes.hashes.size() <= kHashWindow, "page hashes too far ahead");
     held_ += hashes.hashes.size();
-    chunks_.push_back({hashes.database, hashes.hashes, 0});
+    chunks_.push_back({hashes.database, std::move(hashes.hashes), 0});
   }
   changed_.notify_all();
 }

@@ -25,7 +25,7 @@ class HashFeed {
   Expected of(std::uint32_t database) const { return expected_.at(database); }
 
   // What the client sent. Throws Error{kPeer} when it is not what was expected, or too far ahead.
-  void add(const Hashes& hashes);
+  void add(Hashes hashes);
   // From any thread: take() throws it from now on.
   void fail(std::exception_ptr failure);
 

@@ -7,9 +7,9 @@ namespace {
 
 constexpr double kNewest = 0.25;            // weight of the newest value
 constexpr std::uint64_t kProbeEvery = 128;  // batches
-constexpr double kProbeCost = 1.5;          // a probe of a higher level takes no longer than this, of the best one
+constexpr double kProbeCost = 1.5;  // a probe of a higher level takes no longer than this, of the best one
 constexpr double kShareOfCompressing = 0.2;
-constexpr double kWorthwhile = 1.05;        // a level that saves less time than this saves none
+constexpr double kWorthwhile = 1.05;  // a level that saves less time than this saves none
 
 // Of levels that are equally fast the one that costs least, a byte on the wire being worth as much as this
 // time of the processor: forty times that of compressing it at level 3.
@@ -18,8 +18,9 @@ constexpr double kUsPerWireByte = 0.25;
 // Share of a batch's time that was spent on writing, from which on the link is full. Less than this it takes
 // even when the reader of a pipe has only to be woken.
 constexpr double kBlocked = 0.5;
-// How the link's time is lowered after a batch in which it was not: fast until it has been full for once.
-constexpr double kUnblockedFirst = 0.8;
+// How the time of a link is lowered after a batch for which it was not full: faster until it has been for
+// once. Buffers along the way swallow the first megabytes whatever the link is.
+constexpr double kUnblockedFirst = 0.9;
 constexpr double kUnblocked = 0.97;
 
 }  // namespace
@@ -42,8 +43,8 @@ double LevelChoice::wire_ratio(const Level& level) const {
 // Compressing is never quite free, even while something else takes longer: both may want the same core.
 double LevelChoice::us_per_byte(const Level& level) const {
   const double compress = compress_us_per_byte(level);
-  return kShareOfCompressing * compress + std::max({compress, wire_ratio(level) * link_us_per_byte_.value(),
-                                                    gather_us_per_byte_.value()});
+  return kShareOfCompressing * compress +
+         std::max({compress, wire_ratio(level) * link_us_per_byte_.value(), gather_us_per_byte_.value()});
 }
 
 const LevelChoice::Level& LevelChoice::best() const {
@@ -94,8 +95,8 @@ void LevelChoice::learn_level(const Batch& batch) {
   level->wire_ratio.add(ratio);
 }
 
-// While a write has to wait, the link is full, and what crossed it in all of a batch's time is what it can do.
-// While none has to, it can do more, and nobody knows how much.
+// While a write has to wait, the link is full, and what crossed it in all of a batch's time is what it can
+// do. While none has to, it can do more, and nobody knows how much.
 void LevelChoice::learn_link(const Batch& batch) {
   const double elapsed_us = static_cast<double>(batch.gather_us + batch.compress_us + batch.write_us);
   const double us_per_byte = elapsed_us / static_cast<double>(std::max<std::size_t>(batch.wire_bytes, 1));

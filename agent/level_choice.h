@@ -1,6 +1,6 @@
 // Which zstd level sends pages fastest, from what the last batches cost. Compressing and the link work at the
-// same time, since pipe and socket buffer what was written: a batch takes as long as the slower of the two, or
-// as it takes to have pages to send at all.
+// same time, since pipe and socket buffer what was written: a batch takes as long as the slower of the two,
+// or as it takes to have pages to send at all.
 #pragma once
 
 #include <array>
@@ -66,7 +66,7 @@ class LevelChoice {
   Average slowness_{1};
   Average squeeze_{1};
   Average gather_us_per_byte_{0};
-  Average link_us_per_byte_{0.01};  // of what crosses the wire
+  Average link_us_per_byte_{0.03};  // of what crosses the wire; at first a guess, rather too slow
   std::uint64_t batches_ = 0;
   std::size_t probed_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/priority.h"
+#include "common/error.h"
 
 namespace litepull {
 namespace {
@@ -84,8 +85,21 @@ void Outbox::run() {
   try {
     yield_to_the_app();
     send_all();
+  } catch (const Error& error) {
+    tell(error);
+    fail(std::current_exception());
   } catch (...) {
     fail(std::current_exception());
+  }
+}
+
+// The last thing that the client hears, when it is this thread that cannot go on.
+void Outbox::tell(const Error& error) {
+  if (error.kind() == ErrorKind::kCancelled) return;
+  try {
+    writer_.write(MessageType::kError, encode(Problem{error.kind(), error.message(), error.hint()}));
+  } catch (const Error&) {
+    // It is the stream that is broken.
   }
 }
 

@@ -57,6 +57,7 @@ class Outbox {
   void push_item(Item item);
   void run();
   void send_all();
+  void tell(const Error& error);
   void send_item(Item& item);
   void send_spooled(Spooled& spooled);
 

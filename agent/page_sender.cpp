@@ -30,6 +30,7 @@ void PageSender::start(const PageBlock& block) {
   pages_sent_ = 0;
   silent_bytes_ = 0;
   pending_.database = block.database;
+  last_sent_us_ = monotonic_us();  // what came before was not waiting for pages
 }
 
 void PageSender::add(const PageBlock& block) {
@@ -59,7 +60,8 @@ void PageSender::add_differing(const PageBlock& block, std::uint32_t compared) {
 }
 
 void PageSender::add_page(std::uint32_t number, ByteView page) {
-  const bool new_run = pending_.runs.empty() || pending_.runs.back().first + pending_.runs.back().count != number;
+  const bool new_run =
+      pending_.runs.empty() || pending_.runs.back().first + pending_.runs.back().count != number;
   if (pending_raw_.size() + page.size() > kMaxBatchBytes || (new_run && pending_.runs.size() == kMaxRuns))
     flush();
   if (pending_.runs.empty() || pending_.runs.back().first + pending_.runs.back().count != number)

@@ -241,13 +241,11 @@ int run_session(int in_fd, int out_fd) {
   HashFeed hashes;
   Outbox outbox(writer, hashes, request.memory_bytes, request.compression_level);
   ClientWatch watch(source, reader);
-  watch.start({.hashes = [&](const Hashes& sent) { hashes.add(sent); },
+  watch.start({.hashes = [&](Hashes sent) { hashes.add(std::move(sent)); },
                .gone =
-                   [&] {
-                     const auto gone =
-                         std::make_exception_ptr(Error(ErrorKind::kCancelled, "the client is gone"));
-                     hashes.fail(gone);
-                     outbox.fail(gone);
+                   [&](const Error& why) {
+                     hashes.fail(std::make_exception_ptr(why));
+                     if (why.kind() == ErrorKind::kCancelled) outbox.fail(std::make_exception_ptr(why));
                    },
                // So that the client knows a long step from a dead link.
                .tick = [&] { writer.try_write(MessageType::kAlive); }});

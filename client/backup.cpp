@@ -59,65 +59,101 @@ Pulled pull_into(const Staging& staging, Drafts& drafts, const Config& config, c
   // Signs of life are not progress; ten times the idle timeout is time for a slow disk to open its databases.
   const std::uint64_t patience_us = std::uint64_t{10'000'000} * static_cast<unsigned>(config.idle_timeout_s);
   pulled.verifier = std::make_unique<Verifier>(options.verify, staging.path(), cancel);
-  pulled.pull = receive(reader, writer, staging, drafts, progress, patience_us,
-                        [&](const std::string& name, std::uint64_t bytes) { pulled.verifier->add(name, bytes); });
+  pulled.pull =
+      receive(reader, writer, staging, drafts, progress, patience_us,
+              [&](const std::string& name, std::uint64_t bytes) { pulled.verifier->add(name, bytes); });
   pulled.wire = {link->received_bytes(), link->sent_bytes()};
   return pulled;
 }
 
-// Whether the next run is to go on with what an interrupted one has. Not when the disk is full because of it,
-// and not when the other end is not to be trusted.
-bool worth_keeping(const Staging& staging, ErrorKind kind) {
+// Whether the next run is to go on with what an interrupted one has: one that was stopped or cut, not one
+// that failed for a reason that it might take along. Nor when the disk is full because of it.
+bool worth_keeping(const Staging& staging) {
   constexpr std::uint64_t kEnough = 1 << 20, kRoomLeft = 64 << 20;
   struct statvfs disk {};
-  return kind != ErrorKind::kPeer && fstatvfs(staging.fd(), &disk) == 0 &&
-         std::uint64_t{disk.f_bavail} * disk.f_frsize >= kRoomLeft && staging.bytes() >= kEnough;
+  return fstatvfs(staging.fd(), &disk) == 0 && std::uint64_t{disk.f_bavail} * disk.f_frsize >= kRoomLeft &&
+         staging.bytes() >= kEnough;
 }
 
-Pulled pull_or_keep(Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
-                    const Store& store, const Config& config, const BackupOptions& options,
-                    const Cancel& cancel, Progress& progress) {
-  // What is checked is read right after.
-  const Caching caching = options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
-  Drafts drafts(store, staging, newest, distrusted, caching);
+template <typename Step>
+auto keeping_what_is_there(Staging& staging, Step step) {
   try {
-    return pull_into(staging, drafts, config, options, cancel, progress);
+    return step();
+  } catch (const LinkError&) {
+    if (worth_keeping(staging)) staging.keep();
+    throw;
   } catch (const Error& error) {
-    if (worth_keeping(staging, error.kind())) staging.keep();
+    if (error.kind() == ErrorKind::kCancelled && worth_keeping(staging)) staging.keep();
     throw;
   }
 }
 
 // Databases whose base led to a file that is not the server's.
-std::set<std::string> misfits(const Pull& pull, const std::string& app, spdlog::logger& log) {
+std::set<std::string> misfits(const Pull& pull, Drafts& drafts, const std::string& app, const Cancel& cancel,
+                              spdlog::logger& log) {
   std::set<std::string> names;
   for (const PulledDatabase& database : pull.databases) {
-    if (database.misfit.empty()) continue;
-    log.warn("{}: {}: {}\n  it is now pulled whole; check the earlier snapshots with litepull verify", app,
-             printable(database.info.name), printable(database.misfit));
+    if (!database.misfit) continue;
+    const std::string why =
+        database.misfit->empty() ? drafts.explain(database.info.name, cancel) : *database.misfit;
+    log.warn("{}: {}: {}\n  it is now pulled whole", app, printable(database.info.name), printable(why));
     names.insert(database.info.name);
   }
   return names;
 }
 
-// Pulls what differs from what is at hand. When that went wrong, all databases are pulled once more, so that
-// they are of one moment: those that it went wrong for without a base, and when that is not enough, all.
+// Adds what an attempt cost to what the ones before it did.
+void add_costs(const Pulled& earlier, Pulled& pulled) {
+  pulled.wire.received_bytes += earlier.wire.received_bytes;
+  pulled.wire.sent_bytes += earlier.wire.sent_bytes;
+  Done& done = pulled.pull.done;
+  done.cpu_us += earlier.pull.done.cpu_us;
+  done.max_rss_bytes = std::max(done.max_rss_bytes, earlier.pull.done.max_rss_bytes);
+}
+
+struct Attempt {
+  Pulled pulled;
+  std::set<std::string> wrong;  // misfits
+};
+
+Attempt pull_once(Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
+                  const Store& store, const Config& config, const BackupOptions& options,
+                  const Cancel& cancel, Progress& progress, spdlog::logger& log) {
+  // What is checked is read right after.
+  const Caching caching = options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
+  Drafts drafts(store, staging, newest, distrusted, caching);
+  return keeping_what_is_there(staging, [&] {
+    Attempt attempt;
+    try {
+      attempt.pulled = pull_into(staging, drafts, config, options, cancel, progress);
+    } catch (const Error&) {
+      drafts.save();
+      throw;
+    }
+    attempt.wrong = misfits(attempt.pulled.pull, drafts, config.app_name, cancel, log);
+    return attempt;
+  });
+}
+
+// Pulls what differs from what is at hand. When that went wrong for a database, the set is pulled once more,
+// so that it is of one moment: that database whole, and the others with what was just received as their base.
+// When that is not enough, all are pulled whole.
 Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const Store& store,
                 const AppLock& lock, const Config& config, const BackupOptions& options, const Cancel& cancel,
                 Progress& progress, spdlog::logger& log) {
   std::set<std::string> distrusted;
-  Manifest::Wire wire;
-  for (int attempt = 1;; ++attempt) {
-    Pulled pulled = pull_or_keep(*staging, attempt < 3 ? newest : nullptr, distrusted, store, config, options, cancel, progress);
-    wire.received_bytes += pulled.wire.received_bytes;
-    wire.sent_bytes += pulled.wire.sent_bytes;
-    pulled.wire = wire;
-    const std::set<std::string> wrong = misfits(pulled.pull, config.app_name, log);
-    if (wrong.empty()) return pulled;
-    distrusted.insert(wrong.begin(), wrong.end());
-    pulled.verifier.reset();
+  Pulled earlier;
+  for (int count = 1;; ++count) {
+    Attempt attempt = pull_once(*staging, count < 3 ? newest : nullptr, distrusted, store, config, options,
+                                cancel, progress, log);
+    add_costs(earlier, attempt.pulled);
+    if (attempt.wrong.empty()) return std::move(attempt.pulled);
+    distrusted.insert(attempt.wrong.begin(), attempt.wrong.end());
+    earlier = std::move(attempt.pulled);
+    earlier.verifier.reset();
+    if (count == 1) staging->keep();
     staging.reset();
-    staging.emplace(store.create_staging(lock));
+    staging.emplace(count == 1 ? store.resume_staging(lock) : store.create_staging(lock));
   }
 }
 
@@ -162,7 +198,7 @@ const Snapshot* newest_with_manifest(const Listing& listing) {
 }
 
 // Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
-std::string publish(const Store& store, const AppLock& lock, Staging staging, std::int64_t pinned_unix_ms,
+std::string publish(const Store& store, const AppLock& lock, Staging& staging, std::int64_t pinned_unix_ms,
                     Manifest& manifest) {
   bool tried = false;
   auto clock = [&] { return std::exchange(tried, true) ? unix_ms_now() / 1000 : pinned_unix_ms / 1000; };
@@ -246,7 +282,7 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   const Pulled pulled = pull_set(staging, options.full ? nullptr : newest_with_manifest(earlier), store, lock,
                                  config, options, cancel, progress, log);
   require_one(pulled.pull);
-  cancel.throw_if_requested();
+  keeping_what_is_there(*staging, [&] { cancel.throw_if_requested(); });
 
   BackupResult result;
   result.manifest = manifest_of(config, pulled.pull);
@@ -258,8 +294,7 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   result.manifest.finished_at = rfc3339_utc(unix_ms_now());
   result.manifest.duration_s = seconds_since(started_us);
   pulled.verifier->move([&] {
-    result.path =
-        store.path_of(publish(store, lock, std::move(*staging), pulled.pull.pinned_unix_ms, result.manifest));
+    result.path = store.path_of(publish(store, lock, *staging, pulled.pull.pinned_unix_ms, result.manifest));
     return result.path;
   });
   log.info("{}: published {}", config.app_name, result.path);

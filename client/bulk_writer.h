@@ -1,6 +1,6 @@
-// Writes long runs of a file. What nobody reads soon goes past the page cache where the file system can do that
-// (O_DIRECT): a backup need not push everything else out of memory. Measured on 1 GB: 0.17 s of processor time,
-// against 0.36 s and more through the cache.
+// Writes long runs of a file. What nobody reads soon goes past the page cache where the file system can do
+// that (O_DIRECT): a backup need not push everything else out of memory. Measured on 1 GB: 0.17 s of
+// processor time, against 0.36 s and more through the cache.
 #pragma once
 
 #include <cstdint>

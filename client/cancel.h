@@ -11,7 +11,8 @@ class Cancel {
  public:
   Cancel() = default;
   // Requested also when `parent` is, which must outlive it.
-  explicit Cancel(const Cancel& parent) : parent_(&parent) {}
+  explicit Cancel(const Cancel* parent) : parent_(parent) {}
+  Cancel(const Cancel&) = delete;
   Cancel& operator=(const Cancel&) = delete;
 
   void request() { requested_.store(true); }

@@ -44,6 +44,24 @@ auto reading_a_base(Reading reading) {
   }
 }
 
+// A clone that ends in a hole is shorter than its base until it is finished.
+void pread_with_holes(int fd, std::uint8_t* out, std::size_t size, std::uint64_t offset,
+                      const std::string& shown) {
+  const std::uint64_t end = size_of(fd, shown);
+  const auto there = static_cast<std::size_t>(std::min<std::uint64_t>(size, end > offset ? end - offset : 0));
+  pread_all(fd, out, there, offset, shown);
+  std::fill(out + there, out + size, std::uint8_t{0});
+}
+
+bool differ(const struct stat& a, const struct stat& b) {
+#ifdef __APPLE__
+  const timespec &a_time = a.st_mtimespec, &b_time = b.st_mtimespec;
+#else
+  const timespec &a_time = a.st_mtim, &b_time = b.st_mtim;
+#endif
+  return a.st_size != b.st_size || a_time.tv_sec != b_time.tv_sec || a_time.tv_nsec != b_time.tv_nsec;
+}
+
 }  // namespace
 
 // --- BaseReader ------------------------------------------------------------------------------------------
@@ -78,11 +96,13 @@ void BaseReader::hash(std::uint32_t first, std::uint32_t count, std::vector<std:
 
 void BaseReader::hash_of(std::uint32_t first, ByteView pages, std::vector<std::uint32_t>& out) const {
   const std::size_t size = offered_.page_size;
-  if (hashes_) {
-    reading_a_base([&] { out = hashes_->read(first, static_cast<std::uint32_t>(pages.size() / size)); });
-    return;
-  }
   out.clear();
+  try {
+    if (hashes_) out = hashes_->read(first, static_cast<std::uint32_t>(pages.size() / size));
+  } catch (const Error&) {
+    // The pages themselves are at hand.
+  }
+  if (!out.empty()) return;
   for (std::size_t at = 0; at < pages.size(); at += size)
     out.push_back(page_hash(pages.subspan(at, size), offered_.seed));
 }
@@ -106,12 +126,16 @@ void Draft::describe_base() {
     offered_ = {name_, page_size, static_cast<std::uint32_t>(pages), random_seed()};
     // What an interrupted run left was never hashed as a whole.
     if (own_bytes_ > 0 || !all_.old_dir_) return;
-    const auto hashes =
-        HashFile::open(open_hash_file(all_.old_dir_.get(), name_, all_.old_path_), shown_, old_bytes_);
+    const auto hashes = open_hashes();
     if (hashes && hashes->head().page_size == page_size) offered_.seed = hashes->head().seed;
   } catch (const Error&) {
     offered_ = {};
   }
+}
+
+std::optional<HashFile> Draft::open_hashes() const {
+  return HashFile::open(open_hash_file(all_.old_dir_.get(), name_, all_.old_path_),
+                        all_.old_path_ + "/" + name_ + " (page hashes)", old_bytes_);
 }
 
 BaseReader Draft::read_base() const {
@@ -121,13 +145,12 @@ BaseReader Draft::read_base() const {
     base.shown_ = shown_;
     base.own_bytes_ = own_bytes_;
     base.old_bytes_ = old_bytes_;
-    if (own_bytes_ > 0) base.own_ = all_.staging_.open_file(name_);
+    if (own_bytes_ > 0) base.own_ = open_file(all_.staging_.fd(), name_, all_.staging_.path());
     if (old_bytes_ > 0) {
       base.old_shown_ = all_.old_path_ + "/" + name_;
       base.old_ = open_file(all_.old_dir_.get(), name_, all_.old_path_);
       if (own_bytes_ == 0) {
-        base.hashes_ =
-            HashFile::open(open_hash_file(all_.old_dir_.get(), name_, all_.old_path_), shown_, old_bytes_);
+        base.hashes_ = open_hashes();
         if (base.hashes_ && base.hashes_->head().seed != offered_.seed) base.hashes_.reset();
       }
     }
@@ -145,8 +168,13 @@ void Draft::open_files() {
     clone_writer_.emplace(file_.get(), direct(), shown_);
     writer_.emplace(file_.get(), direct(), shown_);
   }
-  if (old_file_ || !to_clone_ || cloned_ == old_bytes_) return;
-  old_file_ = reading_a_base([&] { return open_file(all_.old_dir_.get(), name_, all_.old_path_); });
+  if (old_file_ || !to_clone_) return;
+  reading_a_base([&] {
+    old_file_ = open_file(all_.old_dir_.get(), name_, all_.old_path_);
+    struct stat state {};
+    if (::fstat(old_file_.get(), &state) != 0) throw_errno("look at " + all_.old_path_ + "/" + name_);
+    if (cloned_ == own_bytes_) old_state_ = state;
+  });
 }
 
 // The two files share their disk blocks from then on, where the file system can do that.
@@ -160,8 +188,8 @@ bool Draft::clone_at_once() {
 #endif
 }
 
-// Returns how far the clone is. Through memory rather than with copy_file_range(2): on ext4 that copied a GB in
-// 3.0 s, and this in 0.8.
+// Returns how far the clone is. Through memory rather than with copy_file_range(2): on ext4 that copied a GB
+// in 3.0 s, and this in 0.8.
 std::uint64_t Draft::copy_chunk(Bytes& buffer) {
   if (cloned_ == own_bytes_ && clone_at_once()) return old_bytes_;
   const std::uint64_t offset = cloned_;
@@ -180,7 +208,12 @@ void Draft::begin(bool use_base) {
   if (!use_base) to_clone_ = false;
   open_files();
   all_.changed_.notify_all();
-  if (use_base) return;
+  if (use_base) {
+    // What stood in the way of an earlier attempt may have been another database's draft that is gone now.
+    if (clone_failure_ && cloned_ == own_bytes_) clone_failure_ = nullptr;
+    all_.changed_.notify_all();
+    return;
+  }
   all_.changed_.wait(lock, [&] { return all_.busy_ != this; });
   clone_failure_ = nullptr;
   old_bytes_ = own_bytes_ = cloned_ = shared_bytes_ = 0;
@@ -192,6 +225,29 @@ void Draft::wait_for_clone(std::uint64_t offset) {
   std::unique_lock lock(all_.mutex_);
   all_.changed_.wait(lock, [&] { return clone_failure_ || !to_clone_ || cloned_ >= offset; });
   if (clone_failure_) std::rethrow_exception(clone_failure_);
+}
+
+// The clone's own bytes, where they are in memory as well; what went to the disk past the page cache is taken
+// from where it was copied, which must not change meanwhile.
+bool Draft::reads_own_file(std::uint64_t offset) const {
+  return offset < own_bytes_ || shared_bytes_ > 0 || all_.caching_ == Caching::kKeep || !old_file_;
+}
+
+void Draft::keep(std::uint64_t offset, std::uint8_t* out, std::size_t size) {
+  if (offset < own_bytes_ && offset + size > own_bytes_) {
+    const auto own = static_cast<std::size_t>(own_bytes_ - offset);
+    keep(offset, out, own);
+    return keep(own_bytes_, out + own, size - own);
+  }
+  wait_for_clone(std::min(offset + size, old_bytes_));
+  reading_a_base([&] {
+    if (reads_own_file(offset)) {
+      pread_with_holes(file_.get(), out, size, offset, shown_);
+    } else {
+      pread_all(old_file_.get(), out, size, offset, all_.old_path_ + "/" + name_);
+    }
+  });
+  passed(offset + size);
 }
 
 // Single pages go through the page cache, into what was cloned before; a long run beyond it need not.
@@ -228,6 +284,11 @@ void Draft::finish(std::uint64_t bytes) {
     to_clone_ = false;
     all_.changed_.wait(lock, [&] { return all_.busy_ != this; });
   }
+  struct stat now {};
+  if (old_file_ && !reads_own_file(own_bytes_) &&
+      (::fstat(old_file_.get(), &now) != 0 || differ(old_state_, now)))
+    throw BaseError(
+        Error(ErrorKind::kFailed, all_.old_path_ + "/" + name_ + " was written to during the pull"));
   writer_->flush();
   if (::ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) throw_errno("set the length of " + shown_);
   fsync_fd(file_.get(), shown_);
@@ -254,7 +315,7 @@ std::uint64_t Draft::staged_bytes() const {
 
 Drafts::Drafts(const Store& store, Staging& staging, const Snapshot* newest,
                const std::set<std::string>& distrusted, Caching caching)
-    : store_(store), staging_(staging), caching_(caching) {
+    : staging_(staging), caching_(caching) {
   auto add = [&](const std::string& name) {
     auto& draft = drafts_[name];
     if (!draft) draft.reset(new Draft(*this, name));
@@ -301,7 +362,8 @@ Drafts::~Drafts() {
 std::vector<Base> Drafts::offers() const {
   std::vector<Base> offers;
   for (const auto& [name, draft] : drafts_)
-    if (draft->offered_.pages > 0 && offers.size() < kMaxDatabases) offers.push_back(draft->offered_);
+    if (draft->offered_.pages > 0 && name.size() <= kMaxNameBytes && offers.size() < kMaxDatabases)
+      offers.push_back(draft->offered_);
   return offers;
 }
 
@@ -324,7 +386,8 @@ Draft* Drafts::next_to_clone() {
   };
   std::uint64_t lead = 0;
   for (const Draft* draft : order_)
-    if (draft->to_clone_) lead += draft->cloned_ - std::min(draft->cloned_, std::max(draft->passed_, draft->own_bytes_));
+    if (draft->to_clone_)
+      lead += draft->cloned_ - std::min(draft->cloned_, std::max(draft->passed_, draft->own_bytes_));
   if (current_ != nullptr && wants(current_) && current_->cloned_ < current_->passed_ + kLeadBytes)
     return current_;
   if (lead >= kLeadBytes) return nullptr;
@@ -360,22 +423,39 @@ Draft& Drafts::of(const std::string& name) {
   return *draft;
 }
 
+// The cloning thread makes directories, under the mutex as well.
+void Drafts::discard(const std::string& name) {
+  const auto found = drafts_.find(name);
+  if (found != drafts_.end()) found->second->abandon();
+  const std::lock_guard lock(mutex_);
+  staging_.discard_file(name);
+}
+
 void Drafts::keep_only(const std::set<std::string>& names) {
-  for (auto& [name, draft] : drafts_) {
-    if (names.contains(name)) continue;
-    draft->abandon();
-    staging_.discard_file(name);
+  for (const auto& [name, draft] : drafts_)
+    if (!names.contains(name)) discard(name);
+}
+
+void Drafts::save() noexcept {
+  try {
+    for (const auto& [name, draft] : drafts_)
+      if (draft->writer_) draft->writer_->flush();
+  } catch (const Error&) {
+    // The next run receives it once more.
   }
 }
 
-std::string Drafts::explain(Draft& draft) const {
-  if (draft.old_snapshot_.empty()) return "what an interrupted run left was not what it seemed";
-  const std::string file = old_path_ + "/" + draft.name_;
+std::string Drafts::explain(const std::string& name, const Cancel& cancel) {
+  const Draft& draft = *drafts_.at(name);
+  if (draft.own_bytes_ > 0 || draft.old_snapshot_.empty())
+    return "what an interrupted run left of it was not what it seemed";
+  const std::string file = old_path_ + "/" + name;
   try {
-    const Digest digest = file_digest(open_file(old_dir_.get(), draft.name_, old_path_).get(), file);
+    const Digest digest = file_digest(open_file(old_dir_.get(), name, old_path_).get(), file, cancel);
     if (to_hex(digest) != draft.old_xxh128_)
-      return file + " is damaged: it does not fit the checksum in its manifest any more";
+      return file + " is damaged: it does not fit the checksum in its manifest any more; do not restore it";
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kCancelled) throw;
     return error.message();
   }
   return "the page hashes that were kept with " + file + " are wrong, or two pages had the same";

@@ -1,9 +1,9 @@
-// The databases of a snapshot in the making, and what they are made from. A database's draft begins as what is
-// at hand of it, its base: what an interrupted run left of it, and beyond the end of that the newest snapshot's
-// file. The pages that differ on the server are then written over it, in order.
+// The databases of a snapshot in the making, and what they are made from. A database's draft begins as what
+// is at hand of it, its base: what an interrupted run left of it, and beyond the end of that the newest
+// snapshot's file. The pages that differ on the server are then written over it, in order.
 //
-// A base is only bytes. Whether they are of this database, or of any, shows when the whole is held against the
-// server's checksum.
+// A base is only bytes. Whether they are of this database, or of any, shows when the whole is held against
+// the server's checksum.
 #pragma once
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "client/bulk_writer.h"
+#include "client/cancel.h"
 #include "client/hash_file.h"
 #include "client/store.h"
 #include "common/error.h"
@@ -36,20 +37,20 @@ class BaseError : public Error {
   explicit BaseError(const Error& error) : Error(error) {}
 };
 
-// Reads a base as it was before the run changed it; one thread each.
+// Reads a base as it was before the run changed it, for its page hashes; one thread each.
 class BaseReader {
  public:
   // All throw BaseError.
   std::uint64_t bytes() const { return std::max(own_bytes_, old_bytes_); }
   void read(std::uint64_t offset, std::uint8_t* out, std::size_t size) const;
-  // Hashes of its pages from `first` (counted from 1), kept or computed; the second form when they were read.
+  // Hashes of its pages from `first` (counted from 1), kept or computed; the second form for pages at hand.
   void hash(std::uint32_t first, std::uint32_t count, std::vector<std::uint32_t>& out) const;
   void hash_of(std::uint32_t first, ByteView pages, std::vector<std::uint32_t>& out) const;
 
  private:
   friend class Draft;
   Base offered_;
-  std::string shown_, old_shown_;
+  std::string shown_, old_shown_, hashes_shown_;
   Fd own_;
   std::uint64_t own_bytes_ = 0;
   Fd old_;
@@ -70,29 +71,33 @@ class Draft {
 
   // From here on it is being received. Without `use_base` it begins empty.
   void begin(bool use_base);
-  // Everything before `offset` is as it must be. Offsets ascend, and nothing of the base before them is read
-  // any more.
+  // Offsets ascend from call to call of these two: pages of the base that stay, as they are in the file that
+  // will be published (throws BaseError), and pages that are written over it.
+  void keep(std::uint64_t offset, std::uint8_t* out, std::size_t size);
   void write(std::uint64_t offset, ByteView bytes);
-  void passed(std::uint64_t offset);
-  // Whole, with this length, and on disk.
+  // Whole, with this length, and on disk. Throws BaseError when the base has changed meanwhile.
   void finish(std::uint64_t bytes);
   // Closes what is open; its files are the caller's to remove.
   void abandon();
 
-  const std::string& snapshot() const { return old_snapshot_; }  // whose file is the base; may be empty
-  std::uint64_t shared_bytes() const { return shared_bytes_; }   // with that file, on disk
-  std::uint64_t staged_bytes() const;                            // on disk already
+  // Whose file is the base, or part of it; may be empty.
+  std::string snapshot() const { return old_bytes_ > own_bytes_ ? old_snapshot_ : ""; }
+  std::uint64_t shared_bytes() const { return shared_bytes_; }  // with that file, on disk
+  std::uint64_t staged_bytes() const;                           // on disk already
 
  private:
   friend class Drafts;
   Draft(Drafts& all, std::string name);
 
   void describe_base();
+  std::optional<HashFile> open_hashes() const;
   void open_files();
   void close_files();
   std::uint64_t copy_chunk(Bytes& buffer);
   bool clone_at_once();
   void wait_for_clone(std::uint64_t offset);
+  void passed(std::uint64_t offset);
+  bool reads_own_file(std::uint64_t offset) const;
 
   Drafts& all_;
   const std::string name_;
@@ -104,6 +109,7 @@ class Draft {
   Base offered_;
   Fd file_;
   Fd old_file_;
+  struct stat old_state_ {};
   std::optional<BulkWriter> clone_writer_;  // the cloning thread's
   std::optional<BulkWriter> writer_;        // the receiver's, for what lies past the base
   std::uint64_t shared_bytes_ = 0;
@@ -117,11 +123,11 @@ class Draft {
 
 class Drafts {
  public:
-  // What `staging` holds from an interrupted run and what is in `newest` (null when there is none), but for the
-  // databases in `distrusted`, which begin empty. All must outlive this. `caching` says whether the databases
-  // will be read soon.
-  Drafts(const Store& store, Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
-         Caching caching);
+  // What `staging` holds from an interrupted run and what is in `newest` (null when there is none), but for
+  // the databases in `distrusted`, which begin empty. All must outlive this. `caching` says whether the
+  // databases will be read soon.
+  Drafts(const Store& store, Staging& staging, const Snapshot* newest,
+         const std::set<std::string>& distrusted, Caching caching);
   ~Drafts();
   Drafts(const Drafts&) = delete;
   Drafts& operator=(const Drafts&) = delete;
@@ -135,18 +141,21 @@ class Drafts {
 
   // The draft of a database that the server has; drafts that nobody asked for by now are not to be published.
   Draft& of(const std::string& name);
-  // Removes all drafts but these, files and all.
+  // Takes back a database's files, or all but these.
+  void discard(const std::string& name);
   void keep_only(const std::set<std::string>& names);
 
-  // Why the server's checksum and a file that was made from this base did not fit.
-  std::string explain(Draft& draft) const;
+  // Writes out what is still collected, as far as that is possible, of a pull that ends here.
+  void save() noexcept;
+
+  // Why the server's checksum and a file that was made from this base did not fit. Reads all of the base.
+  std::string explain(const std::string& name, const Cancel& cancel);
 
  private:
   friend class Draft;
   void run();
   Draft* next_to_clone();
 
-  const Store& store_;
   Staging& staging_;
   const Caching caching_;
   Fd old_dir_;

@@ -20,12 +20,14 @@ Digest StreamingDigest::result() const {
   return digest;
 }
 
-Digest file_digest(int fd, const std::string& shown) {
+Digest file_digest(int fd, const std::string& shown, const Cancel& cancel) {
   if (::lseek(fd, 0, SEEK_SET) != 0) throw_errno("read " + shown);
   StreamingDigest digest;
   Bytes buffer(1 << 20);
-  for (std::size_t got; (got = read_some(fd, buffer.data(), buffer.size(), shown)) > 0;)
+  for (std::size_t got; (got = read_some(fd, buffer.data(), buffer.size(), shown)) > 0;) {
+    cancel.throw_if_requested();
     digest.add(ByteView(buffer).first(got));
+  }
   return digest.result();
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "client/cancel.h"
 #include "common/bytes.h"
 #include "common/protocol.h"
 
@@ -25,6 +26,6 @@ class StreamingDigest {
   std::unique_ptr<XXH3_state_t, Deleter> state_;
 };
 
-Digest file_digest(int fd, const std::string& shown);
+Digest file_digest(int fd, const std::string& shown, const Cancel& cancel);
 
 }  // namespace litepull

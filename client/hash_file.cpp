@@ -31,7 +31,8 @@ std::optional<HashFile> HashFile::open(Fd fd, const std::string& shown, std::uin
     if (in.u32() != 0) return std::nullopt;
     head.seed = in.u64();
     const std::uint64_t size = kHeadBytes + sizeof(std::uint32_t) * std::uint64_t{head.pages};
-    if (static_cast<std::uint64_t>(info.st_size) != size || head.page_size * std::uint64_t{head.pages} != bytes)
+    if (static_cast<std::uint64_t>(info.st_size) != size ||
+        head.page_size * std::uint64_t{head.pages} != bytes)
       return std::nullopt;
     return HashFile(std::move(fd), shown, head);
   } catch (const Error&) {

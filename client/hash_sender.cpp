@@ -4,6 +4,11 @@
 #include <utility>
 
 namespace litepull {
+namespace {
+
+constexpr std::uint32_t kMaxBaseBytes = 16 << 20;  // read for one message, when the hashes were not kept
+
+}  // namespace
 
 HashSender::HashSender(FrameWriter& writer, Drafts& drafts, std::vector<DatabaseInfo> databases)
     : writer_(writer), drafts_(drafts), databases_(std::move(databases)), counts_(databases_.size()) {
@@ -67,7 +72,9 @@ void HashSender::send_database(const DatabaseInfo& info) {
   Hashes message;
   message.database = info.index;
   for (std::uint32_t first = 1; first <= info.base_pages;) {
-    const std::uint32_t count = std::min<std::uint32_t>(kMaxHashesPerMessage, info.base_pages - first + 1);
+    const std::uint32_t at_once =
+        std::min<std::uint32_t>(kMaxHashesPerMessage, kMaxBaseBytes / info.page_size);
+    const std::uint32_t count = std::min(at_once, info.base_pages - first + 1);
     if (!wait_for_room(info.index, count)) return;
     try {
       if (!base) base = drafts_.of(info.name).read_base();

@@ -6,16 +6,25 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "client/cancel.h"
 #include "client/config.h"
+#include "common/error.h"
 #include "common/frame.h"
 
 namespace litepull {
 
+// The link broke, or nothing was heard over it for too long.
+class LinkError : public Error {
+ public:
+  LinkError(std::string message, std::string hint)
+      : Error(ErrorKind::kFailed, std::move(message), std::move(hint)) {}
+};
+
 // read() is for one thread, write() for any. Both throw Error{kCancelled} soon after a cancellation, and
-// Error{kFailed} when the link breaks or nothing is heard for the idle timeout. Destroying a link ends the
-// agent: its input ends then.
+// LinkError when the link breaks or nothing is heard (or taken) for the idle timeout. Destroying a link ends
+// the agent: its input ends then.
 class Link : public ByteSource, public ByteSink {
  public:
   std::uint64_t received_bytes() const { return received_; }

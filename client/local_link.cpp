@@ -30,6 +30,7 @@ class LocalLink : public Link {
     ::fcntl(from_agent.write.get(), F_SETPIPE_SZ, kPipeBytes);
 #endif
     spawn(agent_path, to_agent.read.get(), from_agent.write.get());
+    ::fcntl(to_agent.write.get(), F_SETFL, O_NONBLOCK);  // of this end alone
     input_ = std::move(to_agent.write);
     output_ = std::move(from_agent.read);
   }
@@ -45,8 +46,8 @@ class LocalLink : public Link {
       pollfd waiting{output_.get(), POLLIN, 0};
       if (retry_eintr([&] { return ::poll(&waiting, 1, kCancelPollMs); }) > 0) break;
       if (monotonic_us() - since_us > idle_timeout_us_)
-        throw Error(ErrorKind::kFailed, "the agent has said nothing for too long",
-                    "raise IDLE_TIMEOUT if the machine is that slow");
+        throw LinkError("the agent has said nothing for too long",
+                        "raise IDLE_TIMEOUT if the machine is that slow");
     }
     const std::size_t got = read_some(output_.get(), buffer, size, "from the agent");
     received_ += got;
@@ -54,8 +55,8 @@ class LocalLink : public Link {
   }
 
   void write(ByteView head, ByteView body) override {
-    write_all(input_.get(), head.data(), head.size(), "to the agent");
-    write_all(input_.get(), body.data(), body.size(), "to the agent");
+    write_patiently(head);
+    write_patiently(body);
     sent_ += head.size() + body.size();
   }
 
@@ -64,6 +65,25 @@ class LocalLink : public Link {
   }
 
  private:
+  // An agent that has stopped reading must not hold up a run that is to end.
+  void write_patiently(ByteView bytes) const {
+    const std::uint64_t since_us = monotonic_us();
+    while (!bytes.empty()) {
+      cancel_.throw_if_requested();
+      const ssize_t done = retry_eintr([&] { return ::write(input_.get(), bytes.data(), bytes.size()); });
+      if (done > 0) {
+        bytes = bytes.subspan(static_cast<std::size_t>(done));
+        continue;
+      }
+      if (done < 0 && errno != EAGAIN) throw_errno("write to the agent");
+      if (monotonic_us() - since_us > idle_timeout_us_)
+        throw LinkError("the agent has taken nothing for too long",
+                        "raise IDLE_TIMEOUT if the machine is that slow");
+      pollfd room{input_.get(), POLLOUT, 0};
+      ::poll(&room, 1, kCancelPollMs);
+    }
+  }
+
   void spawn(const std::string& agent_path, int in, int out) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);

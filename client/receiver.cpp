@@ -14,6 +14,7 @@
 #include "client/clock.h"
 #include "client/file_digest.h"
 #include "client/hash_sender.h"
+#include "client/link.h"
 #include "common/error.h"
 #include "common/page_hash.h"
 #include "common/posix.h"
@@ -89,7 +90,9 @@ class Intake {
 
   std::uint64_t compared(std::uint32_t pages) {
     const std::uint32_t before = next_page_;
-    require_peer(pages <= info_.base_pages && pages >= next_page_ - 1, "a comparison out of order");
+    require_peer(pages <= info_.base_pages && pages > compared_ && pages >= next_page_ - 1,
+                 "a comparison out of order");
+    compared_ = pages;
     take_from_base(pages + 1);
     return bytes(next_page_ - before);
   }
@@ -122,12 +125,11 @@ class Intake {
     while (next_page_ < end && next_page_ <= info_.base_pages) {
       const std::uint32_t count = std::min({at_once, end - next_page_, info_.base_pages - next_page_ + 1});
       raw_base_.resize(bytes(count));
-      base_->read(bytes(next_page_ - 1), raw_base_.data(), raw_base_.size());
+      draft_.keep(bytes(next_page_ - 1), raw_base_.data(), raw_base_.size());
       base_->hash_of(next_page_, raw_base_, kept_);
       for (const std::uint32_t hash : kept_) hashes_->add(hash);
       digest_.add(raw_base_);
       next_page_ += count;
-      draft_.passed(bytes(next_page_ - 1));
     }
   }
 
@@ -166,6 +168,7 @@ class Intake {
   Bytes raw_base_;
   std::vector<std::uint32_t> kept_;
   std::uint32_t next_page_ = 1;
+  std::uint32_t compared_ = 0;  // up to this page, as the agent said
 };
 
 class Receiver {
@@ -204,8 +207,8 @@ class Receiver {
         throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
                     "look at the load and the disks of the server, then run this again");
       if (!reader_.next(frame_))
-        throw Error(ErrorKind::kFailed, "the agent's stream ended before everything was sent",
-                    "run this again; nothing was published");
+        throw LinkError("the agent's stream ended before everything was sent",
+                        "run this again; nothing was published");
     } while (frame_.type == MessageType::kAlive);
     if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
     return frame_;
@@ -287,18 +290,15 @@ class Receiver {
       skip_pages(index);
     }
     hashes_->ended(static_cast<std::uint32_t>(index));
-    if (database.problem || !database.misfit.empty()) {
-      draft.abandon();
-      staging_.discard_file(database.info.name);
-    }
+    if (database.problem || database.misfit) drafts_.discard(database.info.name);
     progress_.finish();
   }
 
   void take_pages(std::size_t index, Draft& draft) {
     PulledDatabase& database = pull_.databases[index];
+    next();  // first, so that whatever is thrown the frame at hand is this database's
     Intake intake(database.info, staging_, draft);
-    while (true) {
-      next();
+    for (;; next()) {
       if (frame_.type == MessageType::kPages) {
         ByteView payload;
         const PagesHead head = decode_pages(frame_.body, payload);
@@ -316,7 +316,7 @@ class Receiver {
     if (!take_last(index)) return;
     const std::string snapshot = draft.snapshot();
     if (!intake.finish(database.end)) {
-      database.misfit = drafts_.explain(draft);
+      database.misfit = "";  // why takes long to find out, and the agent is waiting
       return;
     }
     if (database.info.base_pages > 0) database.base = snapshot;

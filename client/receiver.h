@@ -18,11 +18,11 @@ namespace litepull {
 
 struct PulledDatabase {
   DatabaseInfo info;
-  DatabaseEnd end;                 // when there is no problem
-  std::optional<Problem> problem;  // then no file of it is staged
-  std::string base;                // the snapshot whose pages it shares; may be empty
-  std::uint64_t shared_bytes = 0;  // on disk, with that snapshot's file
-  std::string misfit;              // why its base led to a wrong file; empty when it did not
+  DatabaseEnd end;                    // when there is no problem
+  std::optional<Problem> problem;     // then no file of it is staged
+  std::string base;                   // the snapshot whose pages it shares; may be empty
+  std::uint64_t shared_bytes = 0;     // on disk, with that snapshot's file
+  std::optional<std::string> misfit;  // its base led to a wrong file; why, when that was found out at once
 };
 
 struct Pull {
@@ -37,10 +37,11 @@ struct Pull {
 
 using Completed = std::function<void(const std::string& name, std::uint64_t bytes)>;
 
-// Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database without
-// a problem or a misfit is then a whole file, on disk, and `completed` was called with it as soon as it was;
-// drafts of other databases are gone. Throws Error: kPeer for a broken protocol, the agent's own error, or what
-// the link or the disk throw; kFailed also when the agent says nothing but that it is alive for `patience_us`.
+// Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database
+// without a problem or a misfit is then a whole file, on disk, and `completed` was called with it as soon as
+// it was; drafts of other databases are gone. Throws Error: kPeer for a broken protocol, the agent's own
+// error, or what the link or the disk throw; kFailed also when the agent says nothing but that it is alive
+// for `patience_us`.
 Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
              Progress& progress, std::uint64_t patience_us, const Completed& completed);
 

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 256 * 1024;
 constexpr std::size_t kMaxQueuedBytes = 64 * kChunkBytes;  // then the server is made to wait
+constexpr std::size_t kMaxOutgoingBytes = 4 << 20;
 constexpr std::size_t kMaxErrorBytes = 16 * 1024;
 constexpr int kPumpWaitMs = 1'000;
 
@@ -57,7 +58,14 @@ class SshLink : public Link {
 
   void write(ByteView head, ByteView body) override {
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      const std::uint64_t since_us = monotonic_us();
+      while (outgoing_.size() > kMaxOutgoingBytes && !failure_) {
+        changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
+        cancel_.throw_if_requested();
+        if (monotonic_us() - since_us > idle_timeout_us_)
+          throw LinkError(host_ + ": nothing was taken for too long", "run this again");
+      }
       if (failure_) std::rethrow_exception(failure_);
       outgoing_.insert(outgoing_.end(), head.begin(), head.end());
       outgoing_.insert(outgoing_.end(), body.begin(), body.end());
@@ -99,9 +107,9 @@ class SshLink : public Link {
       changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
       cancel_.throw_if_requested();
       if (incoming_.empty() && monotonic_us() - since_us > idle_timeout_us_)
-        throw Error(ErrorKind::kFailed,
-                    host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
-                    "run this again; if the link is that slow, raise IDLE_TIMEOUT");
+        throw LinkError(
+            host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
+            "run this again; if the link is that slow, raise IDLE_TIMEOUT");
     }
     cancel_.throw_if_requested();
     if (incoming_.empty() && failure_) std::rethrow_exception(failure_);
@@ -170,6 +178,7 @@ class SshLink : public Link {
       return false;
     }
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + done);
+    changed_.notify_all();
     return done > 0;
   }
 
@@ -206,8 +215,8 @@ class SshLink : public Link {
   }
 
   [[noreturn]] void throw_cut() const {
-    throw Error(ErrorKind::kFailed, host_ + ": the connection was cut: " + session_->last_error(),
-                "run this again; nothing was published");
+    throw LinkError(host_ + ": the connection was cut: " + session_->last_error(),
+                    "run this again; nothing was published");
   }
 
   bool receive_errors() {
@@ -220,6 +229,8 @@ class SshLink : public Link {
   }
 
   void end() {
+    while (receive_errors()) {
+    }
     const int status = ssh_channel_get_exit_status(channel_.get());
     const std::lock_guard lock(mutex_);
     ended_ = true;

@@ -193,7 +193,8 @@ void SshSession::set_options() {
 }
 
 // OpenSSH's server leaves Nagle's algorithm on: its second small packet in a row waits until we have
-// acknowledged the first, which the kernel would put off for 40 ms. The option lasts for a few packets (tcp(7)).
+// acknowledged the first, which the kernel would put off for 40 ms. The option lasts for a few packets
+// (tcp(7)).
 void SshSession::acknowledge_at_once() const {
 #ifdef TCP_QUICKACK
   const int on = 1;

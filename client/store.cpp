@@ -227,6 +227,7 @@ void keep_databases(int dir_fd, const std::string& below, dev_t device, const st
     if (!info) continue;
     if (is_file_type(*info, S_IFDIR) && info->st_dev == device && name != kHashesName) {
       keep_databases(open_at(dir_fd, leaf, kDirFlags, 0, path).get(), name + "/", device, path, found);
+      ::unlinkat(dir_fd, leaf.c_str(), AT_REMOVEDIR);  // fails when something was kept in it
     } else if (is_file_type(*info, S_IFREG) && info->st_nlink == 1 && info->st_uid == ::geteuid() &&
                is_database_name(name)) {
       found.push_back(name);
@@ -316,6 +317,8 @@ Fd Staging::open_file(const std::string& name) const {
   const struct stat info = look_at(fd.get(), path);
   if (!is_file_type(info, S_IFREG) || info.st_nlink != 1)
     throw Error(ErrorKind::kRefused, path + " is not a file of ours", "remove that directory");
+  if ((info.st_mode & 07777) != kFileMode && ::fchmod(fd.get(), kFileMode) != 0)
+    throw_errno("make private " + path);
   return fd;
 }
 

@@ -158,7 +158,6 @@ class Store {
  private:
   friend class Staging;
   void open_app_dir(int root_fd, const std::string& app);
-  Fd open_dir(const std::string& name) const;
   bool is_there(const std::string& name) const;
   std::variant<Snapshot, Stranger> examine(const std::string& name, SnapshotTime time) const;
   std::variant<Snapshot, Stranger> examine_dir(Snapshot snapshot) const;

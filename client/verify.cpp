@@ -119,7 +119,7 @@ FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::ui
 }
 
 Verifier::Verifier(VerifyMode mode, std::string directory, const Cancel& cancel)
-    : mode_(mode), stop_(cancel), directory_(std::move(directory)) {
+    : mode_(mode), stop_(&cancel), directory_(std::move(directory)) {
   if (mode_ != VerifyMode::kNone) thread_ = std::thread([this] { run(); });
 }
 
@@ -133,6 +133,7 @@ void Verifier::add(const std::string& name, std::uint64_t bytes) {
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({name, bytes});
+    ++added_;
   }
   changed_.notify_all();
 }
@@ -181,8 +182,7 @@ FileCheck Verifier::check(const File& file) {
   const CheckDepth depth = mode_ == VerifyMode::kFull ? CheckDepth::kFull : CheckDepth::kQuick;
   for (;;) {
     const std::string directory = this->directory();
-    const FileCheck result =
-        check_file_in_child(directory + "/" + file.name, depth, file.bytes, stop_);
+    const FileCheck result = check_file_in_child(directory + "/" + file.name, depth, file.bytes, stop_);
     if (result.ok || directory == this->directory()) return result;
   }
 }
@@ -191,8 +191,9 @@ void Verifier::record(Manifest& manifest) {
   std::exception_ptr failure;
   if (mode_ != VerifyMode::kNone) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return failure_ || (waiting_.empty() && !checking_); });
-    failure = failure_;
+    const auto all_checked = [&] { return waiting_.empty() && !checking_; };
+    changed_.wait(lock, [&] { return failure_ || all_checked(); });
+    if (!all_checked() || checked_.size() < added_) failure = failure_;
   }
   for (Manifest::Database& database : manifest.databases) {
     if (database.error) continue;

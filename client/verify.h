@@ -55,6 +55,7 @@ class Verifier {
   std::condition_variable changed_;
   std::string directory_;
   std::deque<File> waiting_;
+  std::size_t added_ = 0;
   bool checking_ = false;
   std::map<std::string, FileCheck> checked_;
   std::exception_ptr failure_;

@@ -38,6 +38,7 @@ class ByteReader {
   std::uint32_t u32() { return static_cast<std::uint32_t>(take(4)); }
   std::uint64_t u64() { return take(8); }
   std::string text(std::size_t max_bytes);
+  std::size_t left() const { return rest_.size(); }
   ByteView rest();   // all that is left; the reader is then at its end
   void end() const;  // throws when bytes are left
 

@@ -2,8 +2,9 @@
 // a seed (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md).
 //
 // 32 bits, because they travel for every page of a database: of a million changed pages one in 4,300 pulls
-// would miss one, the checksum of the whole file tells, and the database is pulled once more, whole. A new
-// seed for every base: two pages that collided once do not do so again.
+// would miss one, the checksum of the whole file tells, and the database is pulled once more, whole. That
+// pull has a new seed, so that two pages that collided once do not do so again; pulls of what changed keep
+// theirs.
 #pragma once
 
 #include <xxhash.h>

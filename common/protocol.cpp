@@ -274,7 +274,7 @@ Hashes decode_hashes(ByteView body) {
   ByteReader in(body);
   Hashes hashes;
   hashes.database = in.u32();
-  const std::size_t bytes = body.size() - sizeof hashes.database;
+  const std::size_t bytes = in.left();
   require_peer(bytes > 0 && bytes % sizeof(std::uint32_t) == 0, "page hashes of another length");
   hashes.hashes.resize(bytes / sizeof(std::uint32_t));
   for (std::uint32_t& hash : hashes.hashes) hash = in.u32();

@@ -16,7 +16,8 @@ struct Cost {
   double mb_per_s;
   double ratio;
 };
-constexpr std::array<Cost, 5> kCosts{{{0, 1e9, 1}, {1, 260, 0.40}, {3, 160, 0.354}, {6, 70, 0.347}, {9, 40, 0.342}}};
+constexpr std::array<Cost, 5> kCosts{
+    {{0, 1e9, 1}, {1, 260, 0.40}, {3, 160, 0.354}, {6, 70, 0.347}, {9, 40, 0.342}}};
 
 // A link with 4 MB of buffers in front of it; compressing is as fast as kCosts says, and pages squeeze as
 // they say by `squeeze` (1: so, 0: not at all).

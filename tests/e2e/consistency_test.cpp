@@ -13,7 +13,9 @@
 #include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
 #include "tests/support/pair_oracle.h"
+#include "tests/support/proc.h"
 #include "tests/support/scratch_copy.h"
+#include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {
 namespace fs = std::filesystem;
@@ -151,6 +153,25 @@ TEST(Snapshot, IsPrivateAndHasNoSidecars) {
   std::sort(files.begin(), files.end());
   EXPECT_EQ(files, (std::vector<std::string>{".hashes/bank.sqlite3", ".hashes/tenants/one.sqlite3",
                                              "bank.sqlite3", "manifest.json", "tenants/one.sqlite3"}));
+}
+
+TEST(Snapshot, IsCheckedWhileItsNextDatabaseIsOnTheWay) {
+  PullFixture app(Over::kSsh);
+  app.make_bank("a.sqlite3", "wal", {"--accounts=20000"});
+  app.make_bank("b.sqlite3", "wal", {"--accounts=200000"});
+  TcpProxy proxy(app.sshd().port());
+  app.reach_through(proxy.port());
+  expect_good(app.backup({"--verify=quick"}));  // the agent is on the server
+  proxy.set_rate(3'000'000);
+  Child client = app.start_backup({"--full"});
+  const auto is_checking = [&] {
+    const std::vector<ProcessEntry> children = descendants_of(client.pid());
+    return !children.empty() && app.snapshots().size() == 1;
+  };
+  EXPECT_TRUE(eventually([&] { return is_checking() || !client.running(); }));
+  EXPECT_TRUE(client.running()) << "it was not seen to check anything before the end";
+  EXPECT_FALSE(app.sshd().remote_pids().empty()) << "the pull was over when checking began";
+  expect_good(app.finish_backup(client));
 }
 
 TEST(Snapshot, IsADatabaseThatAnAppGoesOnWithInWalMode) {

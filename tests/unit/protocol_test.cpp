@@ -106,6 +106,39 @@ TEST(ProtocolTest, MessagesComeBackAsTheyWere) {
   EXPECT_EQ(decode_end(encode(end)).hold_us, 77U);
 }
 
+TEST(ProtocolTest, BasesAndPageHashesComeBackAsTheyWere) {
+  Request request;
+  request.bases = {{"a.sqlite3", 4096, 17, 42}, {"tenants/b.sqlite3", 512, kMaxPageCount, ~0ULL}};
+  EXPECT_EQ(decode_request(encode(request)).bases, request.bases);
+  const Hashes hashes = decode_hashes(encode(Hashes{3, {1, 0xFFFFFFFF, 0x01020304}}));
+  EXPECT_EQ(hashes.database, 3U);
+  EXPECT_EQ(hashes.hashes, (std::vector<std::uint32_t>{1, 0xFFFFFFFF, 0x01020304}));
+  EXPECT_EQ(decode_compared(encode(Compared{7, 4096})).pages, 4096U);
+  DatabaseInfo info = sample_database();
+  info.base_pages = 17;
+  EXPECT_EQ(decode_database(encode(info)).base_pages, 17U);
+}
+
+TEST(ProtocolTest, PageHashesThatAreNoneOrInPiecesAreRefused) {
+  for (const std::size_t size : {0, 1, 3, 4, 5, 7, 9})
+    EXPECT_THROW(decode_hashes(Bytes(size)), Error) << size;
+  EXPECT_NO_THROW(decode_hashes(Bytes(8)));
+  const Bytes most = encode(Hashes{0, std::vector<std::uint32_t>(kMaxHashesPerMessage)});
+  EXPECT_EQ(most.size(), max_body_bytes(static_cast<std::uint8_t>(MessageType::kHashes)));
+}
+
+TEST(ProtocolTest, MoreBasesOrHashesThanThereCanBeAreRefused) {
+  Request request;
+  request.bases.resize(kMaxDatabases + 1);
+  EXPECT_THROW(decode_request(encode(request)), Error);
+  request.bases.resize(1);
+  request.bases[0].name = std::string(kMaxNameBytes + 1, 'x');
+  EXPECT_THROW(decode_request(encode(request)), Error);
+  DatabaseInfo info = sample_database();
+  info.base_pages = info.page_count + 1;
+  EXPECT_THROW(decode_database(encode(info)), Error);
+}
+
 // Every prefix of a message is refused, and so is a message with a byte more.
 TEST(ProtocolTest, MessagesOfAnotherLengthAreRefused) {
   const std::vector<std::pair<Bytes, std::function<void(ByteView)>>> cases{
@@ -116,6 +149,7 @@ TEST(ProtocolTest, MessagesOfAnotherLengthAreRefused) {
       {encode(DatabaseEnd{}), [](ByteView b) { (void)decode_end(b); }},
       {encode(DatabaseFailed{}), [](ByteView b) { (void)decode_failed(b); }},
       {encode(Done{}), [](ByteView b) { (void)decode_done(b); }},
+      {encode(Compared{}), [](ByteView b) { (void)decode_compared(b); }},
       {encode(Problem{}), [](ByteView b) { (void)decode_problem(b); }},
   };
   for (const auto& [bytes, decode] : cases) {
