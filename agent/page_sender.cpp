@@ -9,9 +9,15 @@
 namespace litepull {
 namespace {
 
-// How much is compared between two reports to the client: often enough for it to work in step and to send
-// hashes on, seldom enough for differing pages to be compressed together.
+// How much is compared between two reports to the client, while nothing differs.
 constexpr std::uint64_t kReportBytes = 16ULL << 20;
+// For how many pages those that differ may wait for more of them, since they are smaller compressed together.
+// Well within what the client may be ahead, or both would wait for each other.
+constexpr std::uint32_t kWaitPages = kHashWindow / 4;
+
+// Few pages among many: compressing them well takes little beside finding them, whatever the link.
+constexpr std::uint64_t kFew = 20;
+constexpr int kLevelForFew = 6;
 
 }  // namespace
 
@@ -28,7 +34,8 @@ PageSender::PageSender(FrameWriter& writer, HashFeed& hashes, int level)
 void PageSender::start(const PageBlock& block) {
   base_ = hashes_.of(block.database);
   pages_sent_ = 0;
-  silent_bytes_ = 0;
+  reported_ = 0;
+  page_size_ = block.page_size;
   pending_.database = block.database;
   last_sent_us_ = monotonic_us();  // what came before was not waiting for pages
 }
@@ -46,7 +53,7 @@ void PageSender::add(const PageBlock& block) {
   head.database = block.database;
   head.runs = {{block.first_page + compared, count - compared}};
   pages_sent_ += count - compared;
-  send(head, raw);
+  send(head, raw, 0);
 }
 
 void PageSender::add_differing(const PageBlock& block, std::uint32_t compared) {
@@ -55,8 +62,10 @@ void PageSender::add_differing(const PageBlock& block, std::uint32_t compared) {
     const ByteView page = ByteView(block.raw).subspan(std::size_t{i} * block.page_size, block.page_size);
     if (page_hash(page, base_.seed) != wanted_[i]) add_page(block.first_page + i, page);
   }
-  silent_bytes_ += std::uint64_t{compared} * block.page_size;
-  if (silent_bytes_ >= kReportBytes) report_compared(block.first_page + compared - 1);
+  const std::uint32_t last = block.first_page + compared - 1;
+  const std::uint32_t silent = last - reported_;
+  if (pending_.runs.empty() ? std::uint64_t{silent} * block.page_size >= kReportBytes : silent >= kWaitPages)
+    report_compared(last);
 }
 
 void PageSender::add_page(std::uint32_t number, ByteView page) {
@@ -74,12 +83,15 @@ void PageSender::add_page(std::uint32_t number, ByteView page) {
 void PageSender::report_compared(std::uint32_t pages) {
   flush();
   writer_.write(MessageType::kCompared, encode(Compared{pending_.database, pages}));
-  silent_bytes_ = 0;
+  reported_ = pages;
 }
 
 void PageSender::flush() {
   if (pending_.runs.empty()) return;
-  send(pending_, pending_raw_);
+  const PageRun &first = pending_.runs.front(), &last = pending_.runs.back();
+  const std::uint64_t range = std::uint64_t{last.first + last.count - first.first} * page_size_;
+  send(pending_, pending_raw_, pending_raw_.size() * kFew <= range ? kLevelForFew : 0);
+  reported_ = last.first + last.count - 1;  // which the pages say by themselves
   pending_.runs.clear();
   pending_raw_.clear();
 }
@@ -98,11 +110,11 @@ void PageSender::fail(const DatabaseFailed& failed) {
   writer_.write(MessageType::kFailed, encode(failed));
 }
 
-void PageSender::send(PagesHead& head, ByteView raw) {
+void PageSender::send(PagesHead& head, ByteView raw, int at_least) {
   LevelChoice::Batch cost;
   const std::uint64_t started_us = monotonic_us();
   cost.gather_us = started_us - last_sent_us_;
-  cost.level = level_ == kAutoLevel ? choice_.next() : level_;
+  cost.level = level_ == kAutoLevel ? std::max(choice_.next(), at_least) : level_;
   const ByteView compressed = cost.level == 0 ? ByteView() : compress(raw, cost.level);
   const ByteView payload = compressed.empty() ? raw : compressed;
   const std::uint64_t compressed_us = monotonic_us();

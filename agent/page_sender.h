@@ -43,7 +43,7 @@ class PageSender {
   void add_page(std::uint32_t number, ByteView page);
   void report_compared(std::uint32_t pages);
   void flush();
-  void send(PagesHead& head, ByteView raw);
+  void send(PagesHead& head, ByteView raw, int at_least);
   ByteView compress(ByteView raw, int level);
 
   FrameWriter& writer_;
@@ -54,10 +54,11 @@ class PageSender {
   Bytes compressed_;
   std::vector<std::uint32_t> wanted_;  // the base's hashes of the pages at hand
 
-  HashFeed::Expected base_;         // of the database at hand
-  std::uint32_t pages_sent_ = 0;    // of it
-  std::uint64_t silent_bytes_ = 0;  // compared since the client was last told
-  PagesHead pending_;               // differing pages that wait for more of them
+  HashFeed::Expected base_;       // of the database at hand
+  std::uint32_t pages_sent_ = 0;  // of it
+  std::uint32_t page_size_ = 0;   // of it, in bytes
+  std::uint32_t reported_ = 0;    // the client knows that pages up to this one are compared
+  PagesHead pending_;             // differing pages that wait for more of them
   Bytes pending_raw_;
   std::uint64_t last_sent_us_;
 };

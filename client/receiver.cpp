@@ -303,6 +303,7 @@ class Receiver {
         ByteView payload;
         const PagesHead head = decode_pages(frame_.body, payload);
         require_peer(head.database == index, "pages of another database");
+        hashes_->compared(head.database, head.runs.back().first + head.runs.back().count - 1);
         progress_.advance(intake.take(head, payload));
       } else if (frame_.type == MessageType::kCompared) {
         const Compared compared = decode_compared(frame_.body);
