@@ -5,6 +5,10 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -18,10 +22,24 @@ namespace {
 
 constexpr std::size_t kMaxCommandOutputBytes = 16 * 1024;
 
-// AES in GCM mode first: hardware does it at several times the speed of what libssh would prefer.
-constexpr const char* kCiphers =
-    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,"
-    "aes128-ctr";
+bool has_aes() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("aes") != 0;
+#elif defined(__aarch64__) && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+  return true;  // Apple's have them
+#endif
+}
+
+// AES in GCM mode first where the processor has instructions for it: several times the speed of what libssh
+// would prefer.
+const char* preferred_ciphers() {
+  return has_aes() ? "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,"
+                     "aes192-ctr,aes128-ctr"
+                   : "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes256-ctr,"
+                     "aes192-ctr,aes128-ctr";
+}
 
 struct KeyDeleter {
   void operator()(ssh_key key) const { ssh_key_free(key); }
@@ -180,8 +198,8 @@ void SshSession::set_options() {
   const unsigned port = config_.server_port;
   set(SSH_OPTIONS_PORT, &port);
   set(SSH_OPTIONS_USER, config_.server_user.c_str());
-  set(SSH_OPTIONS_CIPHERS_C_S, kCiphers);
-  set(SSH_OPTIONS_CIPHERS_S_C, kCiphers);
+  set(SSH_OPTIONS_CIPHERS_C_S, preferred_ciphers());
+  set(SSH_OPTIONS_CIPHERS_S_C, preferred_ciphers());
   set(SSH_OPTIONS_COMPRESSION, "no");  // pages are compressed already
   if (config_.ssh_known_hosts) {
     set(SSH_OPTIONS_KNOWNHOSTS, escape_percent(*config_.ssh_known_hosts).c_str());
