@@ -21,7 +21,7 @@ constexpr double kBlocked = 0.5;
 // How the time of a link is lowered after a batch for which it was not full: faster until it has been for
 // once. Buffers along the way swallow the first megabytes whatever the link is.
 constexpr double kUnblockedFirst = 0.9;
-constexpr double kUnblocked = 0.97;
+constexpr double kUnblocked = 0.99;
 
 }  // namespace
 
