@@ -3,47 +3,17 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
-#include <csignal>
-
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "common/error.h"
+#include "client/hostile_database.h"
+#include "client/inner_command.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxProblems = 20;
 constexpr std::size_t kMaxTables = 10'000;
-
-// `path`, which is absolute, as a URI that says: nobody writes this file. So SQLite needs no lock, no WAL and
-// no journal, and leaves nothing beside it (https://sqlite.org/uri.html#uriimmutable).
-std::string immutable_uri(const std::string& path) {
-  std::string uri = "file://";  // an empty authority, so that a path may begin with two slashes
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '/' || c == '-' || c == '_' || c == '.') {
-      uri += c;
-    } else {
-      uri += fmt::format("%{:02X}", byte);
-    }
-  }
-  return uri + "?immutable=1";
-}
-
-void harden(SQLite::Database& database) {
-  sqlite3* handle = database.getHandle();
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20);
-  database.exec("PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536");
-}
 
 void check_integrity(SQLite::Database& database, CheckDepth depth, FileCheck& result) {
   SQLite::Statement rows(
@@ -60,12 +30,6 @@ void count_foreign_key_violations(SQLite::Database& database, FileCheck& result)
   while (rows.executeStep()) ++result.foreign_key_violations;
 }
 
-std::string quoted(const std::string& name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 void count_rows(SQLite::Database& database, FileCheck& result) {
   // Virtual tables are left out: their content is in ordinary tables, which are counted.
   SQLite::Statement names(database,
@@ -79,30 +43,12 @@ void count_rows(SQLite::Database& database, FileCheck& result) {
   }
 }
 
-void limit(int resource, rlim_t value) {
-  const rlimit both{value, value};
-  setrlimit(static_cast<decltype(RLIMIT_CPU)>(resource), &both);
-}
-
-void limit_this_process(std::uint64_t size_bytes) {
-#ifdef __linux__
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a client that is killed
-#endif
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_FSIZE, 0);
-  limit(RLIMIT_CPU, 120 + 120 * (size_bytes >> 30));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  limit(RLIMIT_AS, (2ULL << 30) + size_bytes / 512);
-#endif
-}
-
 }  // namespace
 
 FileCheck check_file(const std::string& path, CheckDepth depth) {
   FileCheck result;
   try {
-    SQLite::Database database(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
-    harden(database);
+    SQLite::Database database = open_hostile(path);
     check_integrity(database, depth, result);
     if (result.problems.empty()) {
       count_foreign_key_violations(database, result);

@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "client/check_file.h"
 #include "client/commands.h"
@@ -75,10 +77,13 @@ void add_cleanup(CLI::App& app, CleanupCommand& cleanup) {
   command->footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");
 }
 
-// `litepull check-file PATH full|quick BYTES`: what client/verify.cpp starts; not for users.
-int check_file_main(char** argv) {
-  const CheckDepth depth = std::string(argv[3]) == "quick" ? CheckDepth::kQuick : CheckDepth::kFull;
-  return check_file_command(argv[2], depth, std::strtoull(argv[4], nullptr, 10));
+// What client/inner_command.h starts, not for users; nullopt for every other command line.
+//   check-file PATH full|quick BYTES
+std::optional<int> run_inner(const std::vector<std::string>& words) {
+  if (words.size() == 4 && words[0] == "check-file")
+    return check_file_command(words[1], words[2] == "quick" ? CheckDepth::kQuick : CheckDepth::kFull,
+                              std::strtoull(words[3].c_str(), nullptr, 10));
+  return std::nullopt;
 }
 
 bool wants_json(int argc, char** argv) {
@@ -137,7 +142,7 @@ static int with_printed_output(int code) {
 int main(int argc, char** argv) {
   open_standard_descriptors();
   umask(077);
-  if (argc == 5 && std::string(argv[1]) == "check-file") return litepull::check_file_main(argv);
+  if (const auto inner = litepull::run_inner({argv + std::min(argc, 1), argv + argc})) return *inner;
   int code = 1;
   const auto error = litepull::error_of([&] { code = litepull::run(argc, argv); });
   if (!error) return with_printed_output(code);

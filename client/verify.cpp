@@ -1,20 +1,10 @@
 #include "client/verify.h"
 
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
-#include <csignal>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "client/agent_file.h"
-#include "common/posix.h"
-
-extern char** environ;
+#include "client/inner_command.h"
 
 namespace litepull {
 namespace {
@@ -26,61 +16,6 @@ FileCheck not_checked(const std::string& why) {
   check.problems.push_back(kNotChecked + why);
   return check;
 }
-
-class CheckChild {
- public:
-  CheckChild(const std::string& path, CheckDepth depth, std::uint64_t size_bytes) {
-    Pipe pipe = make_pipe();
-    const std::string program = own_program(), size = std::to_string(size_bytes);
-    const std::string how = depth == CheckDepth::kFull ? "full" : "quick";
-    const char* argv[] = {program.c_str(), "check-file", path.c_str(), how.c_str(), size.c_str(), nullptr};
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, pipe.write.get(), 1);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // Ctrl-C reaches it through us
-    const int code =
-        posix_spawn(&pid_, program.c_str(), &actions, &attributes, const_cast<char**>(argv), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (code != 0) throw Error(ErrorKind::kFailed, "cannot start " + program + ": " + std::strerror(code));
-    output_ = std::move(pipe.read);
-  }
-
-  ~CheckChild() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    wait();
-  }
-
-  // All that it prints, or nullopt at `deadline_us`.
-  std::optional<std::string> read_all(std::uint64_t deadline_us, const Cancel& cancel) {
-    std::string text;
-    char buffer[65536];
-    for (;;) {
-      cancel.throw_if_requested();
-      if (monotonic_us() > deadline_us || text.size() > kMaxOutputBytes) return std::nullopt;
-      pollfd waiting{output_.get(), POLLIN, 0};
-      if (::poll(&waiting, 1, kCancelPollMs) <= 0) continue;
-      const std::size_t got = read_some(output_.get(), buffer, sizeof buffer, "the check's result");
-      if (got == 0) return text;
-      text.append(buffer, got);
-    }
-  }
-
-  int wait() {
-    int status = 0;
-    retry_eintr([&] { return ::waitpid(pid_, &status, 0); });
-    pid_ = -1;
-    return status;
-  }
-
- private:
-  pid_t pid_ = -1;
-  Fd output_;
-};
 
 FileCheck parse(const std::string& text) {
   const nlohmann::json in = nlohmann::json::parse(text, nullptr, false);
@@ -106,16 +41,14 @@ void fill_in(Manifest::Database& database, const FileCheck& check) {
 
 FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::uint64_t size_bytes,
                               const Cancel& cancel) {
-  const std::uint64_t deadline_us = monotonic_us() + (600 + 300 * (size_bytes >> 30)) * 1'000'000;
-  CheckChild child(path, depth, size_bytes);
-  const std::optional<std::string> output = child.read_all(deadline_us, cancel);
-  if (!output) return not_checked("the check took too long, or said too much");
-  const int status = child.wait();
-  if (WIFSIGNALED(status))
-    return not_checked("the check was ended by signal " + std::to_string(WTERMSIG(status)));
-  if (WEXITSTATUS(status) != 0)
-    return not_checked("the check ended with status " + std::to_string(WEXITSTATUS(status)));
-  return parse(*output);
+  const char* how = depth == CheckDepth::kFull ? "full" : "quick";
+  try {
+    return parse(run_inner_command({"check-file", path, how, std::to_string(size_bytes)},
+                                   600 + 300 * (size_bytes >> 30), kMaxOutputBytes, cancel));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kCancelled) throw;
+    return not_checked("the check was not finished: " + error.message());
+  }
 }
 
 Verifier::Verifier(VerifyMode mode, std::string directory, const Cancel& cancel)
