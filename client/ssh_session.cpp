@@ -220,14 +220,15 @@ void SshSession::acknowledge_at_once() const {
 #endif
 }
 
-void SshSession::wait(int wake_fd, int timeout_ms, bool readable) const {
-  acknowledge_at_once();
+SshSession::Woken SshSession::wait(int wake_fd, int timeout_ms, bool readable, bool acknowledge) const {
+  if (acknowledge) acknowledge_at_once();
   // What is not to be read now would end every wait at once, and so would a peer that hung up.
   const int socket = readable ? ssh_get_fd(session_.get()) : -1;
   const bool pending = (ssh_get_poll_flags(session_.get()) & SSH_WRITE_PENDING) != 0;
   const short events = pending ? POLLIN | POLLOUT : POLLIN;
   pollfd waiting[2] = {{socket, events, 0}, {wake_fd, POLLIN, 0}};
-  ::poll(waiting, 2, timeout_ms);
+  if (::poll(waiting, 2, timeout_ms) <= 0) return Woken::kNot;
+  return waiting[1].revents != 0 ? Woken::kByOther : Woken::kByConnection;
 }
 
 int SshSession::until_done(const char* doing, int again, const std::function<int()>& step) {

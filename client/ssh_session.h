@@ -48,9 +48,11 @@ class SshSession {
 
   ssh_session get() const { return session_.get(); }
   std::string last_error() const;  // libssh's words, safe to print
+  enum class Woken { kNot, kByConnection, kByOther };
   // Waits until the connection can be read (or written, when libssh has bytes to send), `wake_fd` (-1: none)
-  // can be read, or `timeout_ms` are over. Without `readable` the connection is not looked at.
-  void wait(int wake_fd, int timeout_ms, bool readable = true) const;
+  // can be read, or `timeout_ms` are over. Without `readable` the connection is not looked at. With
+  // `acknowledge` what was received is acknowledged at once.
+  Woken wait(int wake_fd, int timeout_ms, bool readable = true, bool acknowledge = true) const;
 
  private:
   struct SessionCloser {

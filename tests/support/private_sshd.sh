@@ -23,7 +23,7 @@ ListenAddress $SSHD_ADDRESS
 HostKey $1/host_ed25519
 PidFile $1/sshd.pid
 AuthorizedKeysFile $1/user_key.pub
-SetEnv XDG_CACHE_HOME=$REMOTE_CACHE
+SetEnv XDG_CACHE_HOME=$REMOTE_CACHE HOME=$1/home
 UsePAM no
 StrictModes no
 PasswordAuthentication no
@@ -55,7 +55,7 @@ start_private_sshd() {  # DIR
   mkdir -p "$dir"
   chmod 711 "$dir"
   SSH_USER=$(id -un) SSH_KEY=$dir/user_key SSH_KNOWN_HOSTS=$dir/known_hosts REMOTE_CACHE=$dir/remote-cache
-  mkdir -p "$REMOTE_CACHE"
+  mkdir -p "$REMOTE_CACHE" "$dir/home"
   ssh-keygen -q -t ed25519 -N '' -f "$dir/host_ed25519"
   ssh-keygen -q -t ed25519 -N '' -f "$SSH_KEY"
   for try in 1 2 3 4 5; do
