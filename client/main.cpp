@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "client/check_file.h"
 #include "client/commands.h"
 #include "client/console.h"
+#include "client/hidden_commands.h"
 
 extern char** environ;
 
@@ -77,15 +77,6 @@ void add_cleanup(CLI::App& app, CleanupCommand& cleanup) {
   command->footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");
 }
 
-// What client/inner_command.h starts, not for users; nullopt for every other command line.
-//   check-file PATH full|quick BYTES
-std::optional<int> run_inner(const std::vector<std::string>& words) {
-  if (words.size() == 4 && words[0] == "check-file")
-    return check_file_command(words[1], words[2] == "quick" ? CheckDepth::kQuick : CheckDepth::kFull,
-                              std::strtoull(words[3].c_str(), nullptr, 10));
-  return std::nullopt;
-}
-
 bool wants_json(int argc, char** argv) {
   return std::find(argv, argv + argc, std::string("--json")) != argv + argc;
 }
@@ -142,7 +133,7 @@ static int with_printed_output(int code) {
 int main(int argc, char** argv) {
   open_standard_descriptors();
   umask(077);
-  if (const auto inner = litepull::run_inner({argv + std::min(argc, 1), argv + argc})) return *inner;
+  if (const auto inner = litepull::run_hidden_command({argv + std::min(argc, 1), argv + argc})) return *inner;
   int code = 1;
   const auto error = litepull::error_of([&] { code = litepull::run(argc, argv); });
   if (!error) return with_printed_output(code);

@@ -28,6 +28,7 @@ constexpr mode_t kFileMode = 0600;
 constexpr const char* kLockName = ".lock";
 constexpr std::string_view kPartialPrefix = ".partial-";
 constexpr std::string_view kTrashPrefix = ".trash-";
+constexpr std::string_view kWorkPrefix = ".work-";
 constexpr int kNameWaitMs = 20;
 
 // --- directories and what they hold ----------------------------------------------------------------------
@@ -345,6 +346,18 @@ void Staging::discard(const std::string& path) const {
   }
 }
 
+// --- WorkDir ---------------------------------------------------------------------------------------------
+
+WorkDir::~WorkDir() {
+  if (!dir_) return;
+  try {
+    store_->remove_tree(name_);
+  } catch (const std::exception&) {
+    // As in ~Staging.
+  }
+  ::flock(dir_.get(), LOCK_UN);  // at once, also while a child between fork and exec shares it
+}
+
 // --- Store -----------------------------------------------------------------------------------------------
 
 Store::Store(std::string root, const std::string& app, Missing missing) : app_(app) {
@@ -470,6 +483,25 @@ Staging Store::resume_staging(const AppLock& lock) const {
   }
 }
 
+// A sweep that had it first has removed it, or is about to.
+WorkDir Store::create_work_dir() const {
+  for (;;) {
+    const std::string name = std::string(kWorkPrefix) + random_hex(), path = path_of(name);
+    if (!make_dir(dir_.get(), name, path)) continue;
+    Fd dir(retry_eintr([&] { return ::openat(dir_.get(), name.c_str(), kDirFlags | O_CLOEXEC); }));
+    if (!dir && errno == ENOENT) continue;
+    if (!dir) throw_errno("open " + path);
+    if (retry_eintr([&] { return ::flock(dir.get(), LOCK_EX); }) != 0) throw_errno("lock " + path);
+    if (is_there(name)) return WorkDir(*this, name, path, std::move(dir));
+  }
+}
+
+Fd Store::take_over(const std::string& work_dir) const {
+  Fd dir = open_at(dir_.get(), work_dir, kDirFlags, 0, path_of(work_dir));
+  if (retry_eintr([&] { return ::flock(dir.get(), LOCK_EX | LOCK_NB); }) != 0) return {};
+  return dir;
+}
+
 bool Store::is_there(const std::string& name) const {
   return look_at_entry(dir_.get(), name, path_of(name)).has_value();
 }
@@ -515,12 +547,15 @@ void Store::rename_dir(const std::string& from, const std::string& to) const {
 Sweep Store::sweep(const AppLock&, const Staging* spared) const {
   Sweep sweep;
   for (const std::string& name : names_in(dir_.get(), path_)) {
-    if (!name.starts_with(kPartialPrefix) && !name.starts_with(kTrashPrefix)) continue;
+    const bool work = name.starts_with(kWorkPrefix);
+    if (!work && !name.starts_with(kPartialPrefix) && !name.starts_with(kTrashPrefix)) continue;
     if (spared != nullptr && name == spared->name_) continue;
     const auto entry = look_at_entry(dir_.get(), name, path_of(name));
     if (!entry || !is_file_type(*entry, S_IFDIR)) continue;
     // One that cannot be removed must not stop tonight's backup: it is reported instead.
     try {
+      const Fd taken = work ? take_over(name) : Fd();
+      if (work && !taken) continue;
       remove_tree(name);
       sweep.removed.push_back(name);
     } catch (const Error& error) {
@@ -549,6 +584,23 @@ void Store::remove_tree(const std::string& name) const {
 Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
   require_database_name(name);
   return open_regular(snapshot_dir_fd, name, shown);
+}
+
+Fd open_sidecar(int snapshot_dir_fd, const std::string& name, const std::string& ending,
+                const std::string& shown) {
+  require_database_name(name);
+  const Place place = find_place(snapshot_dir_fd, name, false, shown);
+  const std::string path = shown + "/" + name + ending;
+  const auto info = look_at_entry(place.dir.get(), place.leaf + ending, path);
+  if (!info) return {};
+  if (!is_file_type(*info, S_IFREG)) throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
+  return open_regular(snapshot_dir_fd, name + ending, shown);
+}
+
+std::vector<std::string> old_script_databases(int snapshot_dir_fd, const std::string& shown) {
+  std::vector<std::string> names = names_in(snapshot_dir_fd, shown);
+  std::erase_if(names, [](const std::string& name) { return !is_database_file(name); });
+  return names;
 }
 
 Fd open_hash_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {

@@ -111,6 +111,29 @@ class Staging {
   bool kept_ = false;
 };
 
+// A directory of this process, `.work-*`, for copies that are gone when it dies. It is locked by itself, so
+// that a run that has the app's lock sweeps up what killed processes left, and leaves alone what is in use:
+// work may take hours, and a backup must not wait for it.
+class WorkDir {
+ public:
+  WorkDir(WorkDir&& other) noexcept = default;
+  WorkDir& operator=(WorkDir&&) = delete;
+  ~WorkDir();
+
+  int fd() const { return dir_.get(); }
+  const std::string& path() const { return path_; }
+
+ private:
+  friend class Store;
+  WorkDir(const Store& store, std::string name, std::string path, Fd dir)
+      : store_(&store), name_(std::move(name)), path_(std::move(path)), dir_(std::move(dir)) {}
+
+  const Store* store_;
+  std::string name_;
+  std::string path_;
+  Fd dir_;  // empty once moved from
+};
+
 class Store {
  public:
   enum class Missing {
@@ -148,7 +171,11 @@ class Store {
   // disk then. When it throws nothing was published and `staging` still owns its directory.
   std::string publish(const AppLock& lock, Staging&& staging, SnapshotTime time) const;
 
-  // Removes what interrupted runs left: real directories named `.partial-*` and `.trash-*`, but `spared`.
+  // Needs no lock. Precondition: exists(). The Store must outlive it.
+  WorkDir create_work_dir() const;
+
+  // Removes what interrupted runs left: real directories named `.partial-*` and `.trash-*`, but `spared`, and
+  // those named `.work-*` that nobody works in.
   Sweep sweep(const AppLock& lock, const Staging* spared = nullptr) const;
 
   // kRefused when the name is not one that list() calls a snapshot. Once it returns or is interrupted after
@@ -157,8 +184,10 @@ class Store {
 
  private:
   friend class Staging;
+  friend class WorkDir;
   void open_app_dir(int root_fd, const std::string& app);
   bool is_there(const std::string& name) const;
+  Fd take_over(const std::string& work_dir) const;  // its lock, or nothing while somebody works in it
   std::variant<Snapshot, Stranger> examine(const std::string& name, SnapshotTime time) const;
   std::variant<Snapshot, Stranger> examine_dir(Snapshot snapshot) const;
   void remove_tree(const std::string& name) const;
@@ -172,6 +201,12 @@ class Store {
 
 // A file of a published snapshot for reading; `name` as in its manifest. Regular files only, no links.
 Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown);
+// What lies beside a database as its name and `ending` ("-wal", "-journal"), or nothing. kCorrupt when it is
+// not a regular file.
+Fd open_sidecar(int snapshot_dir_fd, const std::string& name, const std::string& ending,
+                const std::string& shown);
+// The names of the databases in a directory of the old script, sorted.
+std::vector<std::string> old_script_databases(int snapshot_dir_fd, const std::string& shown);
 // The page hashes of that database, or nothing: a snapshot is whole without them.
 Fd open_hash_file(int snapshot_dir_fd, const std::string& name, const std::string& shown);
 

@@ -402,6 +402,43 @@ TEST_F(StoreTest, DatabasesMissingFromASnapshotAreNotCounted) {
   EXPECT_EQ(store().list().snapshots.at(0).database_count, 1U);
 }
 
+// --- work directories ------------------------------------------------------------------------------------
+
+TEST_F(StoreTest, AWorkDirectoryIsPrivateInvisibleAndGoneAfterwards) {
+  std::string path;
+  {
+    const WorkDir work = store().create_work_dir();
+    path = work.path();
+    EXPECT_EQ(mode_of(path), 0700U);
+    test::write_file(path + "/a/b", "copy");
+    EXPECT_TRUE(store().list().snapshots.empty() && store().list().strangers.empty());
+  }
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(StoreTest, ASweepLeavesAWorkDirectoryAloneWhileItIsInUse) {
+  const WorkDir work = store().create_work_dir();
+  test::write_file(work.path() + "/copy", "copy");
+  const AppLock lock = store().lock();
+  EXPECT_TRUE(store().sweep(lock).removed.empty());
+  EXPECT_TRUE(fs::exists(work.path() + "/copy"));
+}
+
+TEST_F(StoreTest, ASweepRemovesTheWorkDirectoryOfAKilledProcess) {
+  store();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const WorkDir work = store().create_work_dir();
+    test::write_file(work.path() + "/copy", "copy");
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  const Names left = in_app_dir();
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(store().sweep(store().lock()).removed, left);
+}
+
 // What a person may have put beside the snapshots, each under a name a snapshot could have.
 class StrangersTest : public StoreTest {
  protected:

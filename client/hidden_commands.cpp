@@ -1,0 +1,29 @@
+#include "client/hidden_commands.h"
+
+#include <cstdint>
+#include <cstdlib>
+
+#include "client/check_file.h"
+#include "client/recover.h"
+
+namespace litepull {
+namespace {
+
+std::uint64_t number(const std::string& word) {
+  return std::strtoull(word.c_str(), nullptr, 10);
+}
+
+}  // namespace
+
+//   check-file PATH full|quick BYTES
+//   recover-file PATH BYTES
+std::optional<int> run_hidden_command(const std::vector<std::string>& words) {
+  if (words.size() == 4 && words[0] == "check-file")
+    return check_file_command(words[1], words[2] == "quick" ? CheckDepth::kQuick : CheckDepth::kFull,
+                              number(words[3]));
+  if (words.size() == 3 && words[0] == "recover-file")
+    return recover_file_command(words[1], number(words[2]));
+  return std::nullopt;
+}
+
+}  // namespace litepull
