@@ -10,9 +10,11 @@
 #include <concepts>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "client/file_digest.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -28,6 +30,10 @@ constexpr std::size_t kMaxProblems = 100;
 constexpr std::size_t kMaxProblemBytes = 1000;
 constexpr std::size_t kMaxTables = 10'000;
 constexpr std::size_t kMaxTableNameBytes = 500;
+
+constexpr int kFormatWithoutChecksum = 1;
+constexpr std::string_view kChecksumField = "\"checksum\": \"";  // no string's content can look like it
+constexpr std::size_t kChecksumDigits = 32;
 
 constexpr std::pair<Verified, std::string_view> kVerifiedTexts[] = {{Verified::kOk, "ok"},
                                                                     {Verified::kFailed, "failed"},
@@ -60,6 +66,26 @@ bool is_hash_text(std::string_view text) {
     return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
   };
   return text.size() == 32 && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+// --- the checksum ----------------------------------------------------------------------------------------
+
+// Where its digits begin; nullopt when the field is not there exactly once.
+std::optional<std::size_t> find_checksum(std::string_view text) {
+  const std::size_t at = text.find(kChecksumField);
+  if (at == std::string_view::npos || text.find(kChecksumField, at + 1) != std::string_view::npos)
+    return std::nullopt;
+  const std::size_t digits = at + kChecksumField.size();
+  if (text.size() < digits + kChecksumDigits) return std::nullopt;
+  return digits;
+}
+
+std::string checksum_of(std::string_view text, std::size_t digits) {
+  static constexpr std::string_view kZeros = "00000000000000000000000000000000";
+  StreamingDigest digest;
+  for (const std::string_view part : {text.substr(0, digits), kZeros, text.substr(digits + kChecksumDigits)})
+    digest.add({reinterpret_cast<const std::uint8_t*>(part.data()), part.size()});
+  return to_hex(digest.result());
 }
 
 // --- to JSON ---------------------------------------------------------------------------------------------
@@ -117,6 +143,7 @@ Json databases_json(const std::vector<Manifest::Database>& databases) {
 std::string dump(const Manifest& manifest) {
   const Json json{
       {"format", kManifestFormat},
+      {"checksum", std::string(kChecksumDigits, '0')},
       {"tool", text_json(manifest.tool)},
       {"app", text_json(manifest.app)},
       {"snapshot", text_json(manifest.snapshot)},
@@ -135,8 +162,9 @@ std::string dump(const Manifest& manifest) {
       {"verify", text_json(manifest.verify)},
       {"verified", verified_text(manifest.verified)},
       {"verified_at", text_or_null(manifest.verified_at)},
+      {"pinned", manifest.pinned},
       {"databases", databases_json(manifest.databases)}};
-  return json.dump(2) + "\n";
+  return seal_manifest(json.dump(2) + "\n");
 }
 
 // --- from JSON -------------------------------------------------------------------------------------------
@@ -166,6 +194,13 @@ class Fields {
 
   void get(const char* key, std::string& out) const {
     if (const Json* value = find(key)) out = text(*value, key);
+  }
+
+  void get(const char* key, bool& out) const {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    require(value->is_boolean(), key);
+    out = value->get<bool>();
   }
 
   void get(const char* key, double& out) const {
@@ -317,6 +352,7 @@ void read_run(const Fields& fields, Manifest& manifest) {
   fields.get("pinned_at", manifest.pinned_at);
   fields.get("finished_at", manifest.finished_at);
   fields.get("verified_at", manifest.verified_at);
+  fields.get("pinned", manifest.pinned);
   fields.get("duration_s", manifest.duration_s);
   fields.get("skew_ms", manifest.skew_ms);
   fields.get("lock_hold_ms", manifest.lock_hold_ms);
@@ -325,20 +361,32 @@ void read_run(const Fields& fields, Manifest& manifest) {
   if (const Json* agent = fields.find("agent")) manifest.agent = read_agent_figures(*agent, fields.shown());
 }
 
-void require_format(const Fields& fields) {
+std::int64_t read_format(const Fields& fields) {
   fields.need("format");
   std::int64_t format = 0;
   fields.get("format", format);
-  if (format != kManifestFormat)
-    fail(fields.shown(),
-         "its format is " + std::to_string(format) + ", this litepull knows " +
-             std::to_string(kManifestFormat),
-         "use the litepull that made it, or a newer one");
+  if (format == kFormatWithoutChecksum || format == kManifestFormat) return format;
+  fail(fields.shown(),
+       "its format is " + std::to_string(format) + ", this litepull knows " +
+           std::to_string(kFormatWithoutChecksum) + " and " + std::to_string(kManifestFormat),
+       "use the litepull that made it, or a newer one");
 }
 
-Manifest from_json(const Json& json, const std::string& shown) {
+// One that has a checksum is held against it, whatever it says of its format.
+void require_as_written(const Fields& fields, std::string_view text) {
+  const std::int64_t format = read_format(fields);
+  if (format == kFormatWithoutChecksum && fields.find("checksum") == nullptr) return;
+  const std::string recorded = fields.text(fields.need("checksum"), "checksum");
+  const std::optional<std::size_t> digits = find_checksum(text);
+  if (!digits || format == kFormatWithoutChecksum || recorded != text.substr(*digits, kChecksumDigits) ||
+      recorded != checksum_of(text, *digits))
+    fail(fields.shown(), "its checksum does not fit, so it was damaged or edited",
+         "put back a good copy of that file; the databases beside it may be sound, see SNAPSHOT_FORMAT.md");
+}
+
+Manifest from_json(const Json& json, std::string_view text, const std::string& shown) {
   const Fields fields(json, shown);
-  require_format(fields);
+  require_as_written(fields, text);
   Manifest manifest;
   manifest.app = fields.text(fields.need("app"), "app");
   manifest.snapshot = fields.text(fields.need("snapshot"), "snapshot");
@@ -419,6 +467,21 @@ std::string rfc3339_utc(std::int64_t unix_ms) {
   return text;
 }
 
+std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text) {
+  int year = 0;
+  unsigned month = 0, day = 0, hours = 0, minutes = 0, seconds = 0, ms = 0;
+  if (std::sscanf(text.c_str(), "%4d-%2u-%2uT%2u:%2u:%2u.%3uZ", &year, &month, &day, &hours, &minutes,
+                  &seconds, &ms) != 7)
+    return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                         std::chrono::day(day)};
+  if (!date.ok()) return std::nullopt;
+  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  const std::int64_t unix_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
+  // Written again it is the same, or it had another form.
+  return rfc3339_utc(unix_ms) == text ? std::optional(unix_ms) : std::nullopt;
+}
+
 bool is_database_name(std::string_view name) {
   if (!is_clean_utf8(name)) return false;
   const auto parts = components(name);
@@ -452,6 +515,13 @@ nlohmann::ordered_json database_json(const Manifest::Database& database) {
           {"error", failure_json(database.error)}};
 }
 
+std::string seal_manifest(std::string text) {
+  const std::optional<std::size_t> digits = find_checksum(text);
+  check(digits.has_value(), "a manifest was written without a place for its checksum");
+  text.replace(*digits, kChecksumDigits, checksum_of(text, *digits));
+  return text;
+}
+
 std::string to_json_text(const Manifest& manifest) {
   std::string text = dump(manifest);
   if (text.size() <= kMaxManifestBytes) return text;
@@ -465,7 +535,7 @@ std::string to_json_text(const Manifest& manifest) {
 
 Manifest parse_manifest(std::string_view text, const std::string& shown) {
   if (text.size() > kMaxManifestBytes) fail(shown, "it is too large");
-  return from_json(parse_json(text, shown), shown);
+  return from_json(parse_json(text, shown), text, shown);
 }
 
 void write_manifest(int snapshot_dir_fd, const Manifest& manifest, const std::string& shown) {

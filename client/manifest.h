@@ -14,7 +14,7 @@
 
 namespace litepull {
 
-inline constexpr int kManifestFormat = 1;
+inline constexpr int kManifestFormat = 2;  // as written; format 1 has no checksum and is read, too
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kHashesName = ".hashes";  // the directory beside it, see client/hash_file.h
@@ -106,6 +106,7 @@ struct Manifest {
   double duration_s = 0;
   std::string verify = "full";             // what was asked for: "full", "quick" or "none"
   Verified verified = Verified::kPending;  // the whole snapshot
+  bool pinned = false;                     // kept whatever its age
   std::vector<Database> databases;
 
   bool operator==(const Manifest&) const = default;
@@ -117,6 +118,8 @@ Verified verified_together(const std::vector<Manifest::Database>& databases);
 
 // "2026-11-22T01:00:00.123Z" (RFC 3339, always UTC, always milliseconds).
 std::string rfc3339_utc(std::int64_t unix_ms);
+// The instant that a text of exactly this form means.
+std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text);
 
 // True when `name` may be a database's path inside a snapshot: relative, at most 16 components and none of
 // them empty, "." or "..", clean UTF-8, not a name that is ours in a snapshot, and not one that SQLite would
@@ -127,10 +130,15 @@ bool is_database_name(std::string_view name);
 // are left out, and all of them when the text would otherwise pass kMaxManifestBytes.
 std::string to_json_text(const Manifest& manifest);
 
+// `text` with its checksum filled in: XXH3-128 of all of it, the 32 digits of the checksum being zeros, so
+// that a bit that flips in a manifest on disk is not read as a fact. `text` has the checksum's field once.
+std::string seal_manifest(std::string text);
+
 // One entry of `databases`, in valid UTF-8 throughout; `litepull backup --json` prints the same.
 nlohmann::ordered_json database_json(const Manifest::Database& database);
 
-// Throws Error{kCorrupt} for anything that is not a manifest of this format; `shown` names it in messages.
+// Throws Error{kCorrupt} for anything that is not a manifest of format 1 or 2, and for one that is not as it
+// was written; `shown` names it in messages.
 // Fields that are not known are passed over, fields that are missing keep their defaults, except `format`,
 // `app`, `snapshot`, `verified`, `databases` and each database's `name`, and `xxh128` unless it has an
 // `error`.

@@ -56,6 +56,8 @@ std::string make_older(const std::string& snapshot) {
   const fs::path path = fs::path(snapshot).parent_path() / name;
   nlohmann::json manifest = nlohmann::json::parse(read_file(snapshot + "/manifest.json"));
   manifest["snapshot"] = name;
+  manifest["format"] = 1;  // which has no checksum
+  manifest.erase("checksum");
   write_file(snapshot + "/manifest.json", manifest.dump(2));
   fs::rename(snapshot, path);
   return path.string();

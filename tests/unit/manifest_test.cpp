@@ -35,6 +35,7 @@ Manifest example() {
   manifest.agent = {0.5, 12'000'000};
   manifest.duration_s = 3.829;
   manifest.verified = Verified::kFailed;
+  manifest.pinned = true;
   Manifest::Database good;
   good.name = "tenants/a.sqlite3";
   good.bytes = 8192;
@@ -61,6 +62,14 @@ Manifest example() {
 
 Json example_json() {
   return Json::parse(to_json_text(example()));
+}
+
+// As a writer would have put it, in this format.
+std::string written(Json json, int format = kManifestFormat) {
+  json["format"] = format;
+  if (format == kManifestFormat) return seal_manifest(json.dump(2));
+  json.erase("checksum");
+  return json.dump();
 }
 
 // The error that parsing gives, or fails the test.
@@ -99,6 +108,11 @@ TEST(Manifest, TimesAreUtcWithMilliseconds) {
   EXPECT_EQ(rfc3339_utc(0), "1970-01-01T00:00:00.000Z");
   EXPECT_EQ(rfc3339_utc(1'795'309'200'007), "2026-11-22T01:00:00.007Z");
   EXPECT_EQ(rfc3339_utc(-1), "1969-12-31T23:59:59.999Z");
+  for (const std::int64_t unix_ms : {0L, 1'795'309'200'007L, -1L, 951'782'400'000L})
+    EXPECT_EQ(parse_rfc3339_utc(rfc3339_utc(unix_ms)), unix_ms);
+  for (const char* text : {"", "2026-11-22", "2026-13-01T00:00:00.000Z", "2026-02-30T00:00:00.000Z",
+                           "2026-11-22T25:00:00.000Z", "2026-11-22T01:00:00.007Zx", "2026-11-22T01:00:00.7Z"})
+    EXPECT_FALSE(parse_rfc3339_utc(text)) << text;
 }
 
 TEST(Manifest, BytesThatAreNotUtf8AreReplacedNotFatal) {
@@ -175,7 +189,7 @@ TEST(Manifest, WhatIsNotJsonIsRefused) {
 
 TEST(Manifest, EveryCutOfAManifestIsRefused) {
   const std::string text = to_json_text(example());
-  for (std::size_t size = 0; size + 2 < text.size(); ++size) refusal(text.substr(0, size));
+  for (std::size_t size = 0; size < text.size(); ++size) refusal(text.substr(0, size));
 }
 
 TEST(Manifest, DeepNestingIsRefusedWithoutRecursion) {
@@ -191,8 +205,8 @@ TEST(Manifest, MoreThanItsLimitIsRefusedUnread) {
 
 TEST(Manifest, AnotherFormatIsRefusedByNumber) {
   Json json = example_json();
-  json["format"] = 2;
-  EXPECT_NE(refusal(json.dump()).find("format is 2"), std::string::npos);
+  json["format"] = 3;
+  EXPECT_NE(refusal(json.dump(2)).find("format is 3"), std::string::npos);
   for (const Json& format : {Json(nullptr), Json("1"), Json(1.0), Json(true)}) {
     json["format"] = format;
     refusal(json.dump());
@@ -203,26 +217,31 @@ TEST(Manifest, WhatASnapshotCannotDoWithoutIsNamedWhenMissing) {
   for (const char* key : {"format", "app", "snapshot", "verified", "databases"}) {
     Json json = example_json();
     json.erase(key);
-    EXPECT_NE(refusal(json.dump()).find(key), std::string::npos) << key;
+    const std::string text = std::string(key) == "format" ? json.dump(2) : written(json);
+    EXPECT_NE(refusal(text).find(key), std::string::npos) << key;
   }
   for (const char* key : {"name", "verified", "xxh128"}) {
     Json json = example_json();
     json["databases"][0].erase(key);
-    EXPECT_NE(refusal(json.dump()).find(key), std::string::npos) << key;
+    EXPECT_NE(refusal(written(json)).find(key), std::string::npos) << key;
   }
 }
 
 TEST(Manifest, FieldsOfALaterVersionArePassedOver) {
   Json json = example_json();
-  json["pinned"] = {{"by", "me"}, {"list", {1, 2, 3}}};
+  json["flags"] = {{"by", "me"}, {"list", {1, 2, 3}}};
   json["databases"][0]["colour"] = "green";
-  EXPECT_EQ(parse_manifest(json.dump()), example());
+  for (const int format : {1, 2}) EXPECT_EQ(parse_manifest(written(json, format)), example());
 }
 
 TEST(Manifest, FieldsOfAnEarlierVersionMayBeMissing) {
   Json json = example_json();
   for (const char* key : {"label", "wire", "server", "skew_ms", "verify", "duration_s"}) json.erase(key);
-  EXPECT_EQ(parse_manifest(json.dump()).verify, "full");
+  json.erase("pinned");
+  for (const int format : {1, 2}) {
+    EXPECT_EQ(parse_manifest(written(json, format)).verify, "full");
+    EXPECT_FALSE(parse_manifest(written(json, format)).pinned);
+  }
 }
 
 TEST(Manifest, ValuesThatDoNotFitAreRefused) {
@@ -235,6 +254,8 @@ TEST(Manifest, ValuesThatDoNotFitAreRefused) {
       {"/set_consistency", "barriers"},
       {"/skew_ms", "1"},
       {"/server", "x"},
+      {"/pinned", 1},
+      {"/pinned", "yes"},
       {"/server/port", 65536},
       {"/server/port", -1},
       {"/wire/sent_bytes", -1},
@@ -256,8 +277,52 @@ TEST(Manifest, ValuesThatDoNotFitAreRefused) {
   for (const auto& [pointer, value] : cases) {
     Json json = example_json();
     json[Json::json_pointer(pointer)] = value;
-    refusal(json.dump());
+    EXPECT_EQ(refusal(written(json)).find("checksum"), std::string::npos) << pointer;
   }
+}
+
+// --- the checksum ----------------------------------------------------------------------------------------
+
+TEST(ManifestChecksum, EverySingleFlippedBitIsRefused) {
+  std::string text = to_json_text(example());
+  for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
+    const char original = text[bit / 8];
+    text[bit / 8] = static_cast<char>(original ^ (1 << (bit % 8)));
+    refusal(text);
+    text[bit / 8] = original;
+  }
+  EXPECT_EQ(parse_manifest(text), example());
+}
+
+TEST(ManifestChecksum, SaysThatTheFileWasDamagedOrEdited) {
+  std::string text = to_json_text(example());
+  text.replace(text.find("1200"), 4, "1201");
+  EXPECT_NE(refusal(text).find("damaged or edited"), std::string::npos);
+  text = to_json_text(example());
+  EXPECT_NE(refusal(text + "\n").find("damaged or edited"), std::string::npos);
+}
+
+TEST(ManifestChecksum, CannotBeShedByClaimingTheOldFormat) {
+  std::string text = to_json_text(example());
+  text.replace(text.find("\"format\": 2"), 11, "\"format\": 1");
+  EXPECT_NE(refusal(text).find("checksum"), std::string::npos);
+}
+
+TEST(ManifestChecksum, IsFoundOnlyWhereItIsTheField) {
+  Manifest manifest = example();
+  manifest.label = "\"checksum\": \"00000000000000000000000000000000\"";
+  manifest.databases[0].tables = {{"checksum", 1}};
+  EXPECT_EQ(parse_manifest(to_json_text(manifest)), manifest);
+}
+
+TEST(ManifestChecksum, TwiceInATextIsRefused) {
+  Json json = example_json();
+  json["databases"][0]["checksum"] = std::string(32, '0');
+  refusal(json.dump(2));
+}
+
+TEST(Manifest, OfFormat1IsReadWithoutAChecksum) {
+  EXPECT_EQ(parse_manifest(written(example_json(), 1)), example());
 }
 
 TEST(Manifest, NoDamagedByteCrashesTheReader) {

@@ -467,7 +467,7 @@ class StrangersTest : public StoreTest {
     fs::create_directory(app("2020-01-13T000000+0000"));
     EXPECT_EQ(::mkfifo(app("2020-01-13T000000+0000/production.sqlite3").c_str(), 0600), 0);
     test::write_file(app("2020-01-14T000000+0000/production.sqlite3-wal"), "a sidecar alone");
-    test::write_file(app("2020-01-15T000000+0000/manifest.json"), R"({"format":2})");
+    test::write_file(app("2020-01-15T000000+0000/manifest.json"), R"({"format":3})");
     for (const auto& entry : fs::directory_iterator(app())) strangers_.push_back(entry.path());
 
     // Nor are these touched: not a snapshot's name, or a sweepable name on something else.
@@ -503,7 +503,7 @@ TEST_F(StrangersTest, AreReportedEachWithAReasonAndNotCounted) {
   EXPECT_EQ(reason(6), "it has no manifest, and holds notes.txt");
   EXPECT_NE(reason(7).find("not JSON"), std::string::npos);
   EXPECT_EQ(reason(8), "its manifest is of the app shop");
-  EXPECT_NE(reason(15).find("format is 2"), std::string::npos);
+  EXPECT_NE(reason(15).find("format is 3"), std::string::npos);
 }
 
 TEST_F(StrangersTest, AreByteForByteTheSameAfterEverythingElseWasRemoved) {
