@@ -29,9 +29,16 @@ struct CleanupCommand {
   bool dry_run = false;
 };
 
+struct PinCommand {
+  CommonOptions common;  // one configuration
+  std::string snapshot;  // a word for it, see client/select_snapshot.h
+  bool pinned = true;
+};
+
 int backup_command(const BackupCommand& command);
 int list_command(const CommonOptions& options);
 int cleanup_command(const CleanupCommand& command);
+int pin_command(const PinCommand& command);
 
 // The exit code of an error that ended a job; see the README's table.
 int exit_code_of(ErrorKind kind);

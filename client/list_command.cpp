@@ -5,6 +5,7 @@
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/each_config.h"
+#include "client/select_snapshot.h"
 #include "client/store.h"
 #include "common/error.h"
 
@@ -34,29 +35,66 @@ std::string state_of(const Snapshot& snapshot) {
   return "";
 }
 
+// Of its files, on disk shared with an earlier snapshot's.
+std::uint64_t shared_bytes(const Snapshot& snapshot) {
+  std::uint64_t total = 0;
+  if (snapshot.manifest)
+    for (const Manifest::Database& database : snapshot.manifest->databases) total += database.shared_bytes;
+  return total;
+}
+
+bool is_pinned(const Snapshot& snapshot) {
+  return snapshot.manifest && snapshot.manifest->pinned;
+}
+
+std::string verified_age(const Snapshot& snapshot) {
+  const auto unix_ms = parse_rfc3339_utc(snapshot.manifest ? snapshot.manifest->verified_at : "");
+  return unix_ms ? age_of(*unix_ms / 1000) : "";
+}
+
+nlohmann::ordered_json snapshot_json(const Store& store, const Listing& listing, const Snapshot& snapshot) {
+  nlohmann::ordered_json entry;
+  entry["index"] = index_of(listing, snapshot);
+  entry["name"] = snapshot.name;
+  entry["path"] = store.path_of(snapshot.name);
+  entry["unix_s"] = snapshot.time.unix_s;
+  entry["label"] = snapshot.manifest ? snapshot.manifest->label : "";
+  entry["databases"] = snapshot.database_count;
+  entry["bytes"] = snapshot.size_bytes;
+  entry["disk_bytes"] = snapshot.disk_bytes;
+  entry["shared_bytes"] = shared_bytes(snapshot);
+  entry["verified"] = verified_text(snapshot.verified);
+  entry["verified_at"] = nullptr;
+  if (snapshot.manifest && !snapshot.manifest->verified_at.empty())
+    entry["verified_at"] = snapshot.manifest->verified_at;
+  entry["pinned"] = is_pinned(snapshot);
+  entry["old_script"] = snapshot.old_script();
+  return entry;
+}
+
 nlohmann::ordered_json to_json(const std::string& app, const Store& store, const Listing& listing) {
   nlohmann::ordered_json out;
   out["app"] = app;
   out["exit_code"] = 0;
   out["directory"] = store.path();
   out["snapshots"] = nlohmann::ordered_json::array();
-  for (const Snapshot& snapshot : listing.snapshots) {
-    nlohmann::ordered_json entry;
-    entry["name"] = snapshot.name;
-    entry["path"] = store.path_of(snapshot.name);
-    entry["unix_s"] = snapshot.time.unix_s;
-    entry["label"] = snapshot.manifest ? snapshot.manifest->label : "";
-    entry["databases"] = snapshot.database_count;
-    entry["bytes"] = snapshot.size_bytes;
-    entry["disk_bytes"] = snapshot.disk_bytes;
-    entry["verified"] = verified_text(snapshot.verified);
-    entry["old_script"] = snapshot.old_script();
-    out["snapshots"].push_back(std::move(entry));
-  }
+  for (const Snapshot& snapshot : listing.snapshots)
+    out["snapshots"].push_back(snapshot_json(store, listing, snapshot));
   out["left_alone"] = nlohmann::ordered_json::array();
   for (const Stranger& stranger : listing.strangers)
     out["left_alone"].push_back({{"name", printable(stranger.name)}, {"reason", printable(stranger.reason)}});
   return out;
+}
+
+constexpr const char* kRow = "  {:>3}  {:24}  {:>8}  {:>9}  {:>9}  {:>9}  {:20}  {:>8}  {:6}  {}\n";
+
+void print_row(const Listing& listing, const Snapshot& snapshot) {
+  const std::uint64_t shared = shared_bytes(snapshot);
+  fmt::print(kRow, index_of(listing, snapshot), snapshot.name, age_of(snapshot.time.unix_s),
+             snapshot.database_count, format_bytes(snapshot.size_bytes),
+             shared > 0 ? format_bytes(shared) : "", state_of(snapshot), verified_age(snapshot),
+             is_pinned(snapshot) ? "pinned" : "",
+             snapshot.manifest ? printable(snapshot.manifest->label) : "");
 }
 
 void print(const std::string& app, const Store& store, const Listing& listing) {
@@ -64,14 +102,10 @@ void print(const std::string& app, const Store& store, const Listing& listing) {
   if (listing.snapshots.empty())
     fmt::print("  no snapshots yet; make one with: litepull backup CONFIG\n");
   else
-    fmt::print("  {:24}  {:>8}  {:>9}  {:>10}  {:20}  {}\n", "snapshot", "age", "databases", "size",
-               "verified", "label");
-  for (const Snapshot& snapshot : listing.snapshots)
-    fmt::print("  {:24}  {:>8}  {:>9}  {:>10}  {:20}  {}\n", snapshot.name, age_of(snapshot.time.unix_s),
-               snapshot.database_count, format_bytes(snapshot.size_bytes), state_of(snapshot),
-               snapshot.manifest ? printable(snapshot.manifest->label) : "");
+    fmt::print(kRow, "#", "snapshot", "age", "databases", "size", "shared", "verified", "ago", "", "label");
+  for (const Snapshot& snapshot : listing.snapshots) print_row(listing, snapshot);
   for (const Stranger& stranger : listing.strangers)
-    fmt::print("  {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
+    fmt::print("       {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
 }
 
 }  // namespace

@@ -77,6 +77,23 @@ void add_cleanup(CLI::App& app, CleanupCommand& cleanup) {
   command->footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");
 }
 
+// One configuration, and a word for a snapshot.
+CLI::Option* add_one_snapshot(CLI::App& command, CommonOptions& options, std::string& snapshot) {
+  options.configs.resize(1);
+  command.add_option("CONFIG", options.configs[0], "Configuration file of the app")->required();
+  command.add_flag("--json", options.json, "Print one JSON document");
+  command.add_flag("-q,--quiet", options.quiet, "Print nothing but errors");
+  return command.add_option(
+      "SNAPSHOT", snapshot,
+      "latest, latest-verified, a name or its beginning, an index or a label of `list`");
+}
+
+void add_pin(CLI::App& app, const std::string& name, const std::string& description, PinCommand& pin) {
+  CLI::App* command = app.add_subcommand(name, description);
+  add_one_snapshot(*command, pin.common, pin.snapshot)->required();
+  command->footer("Example:\n  litepull " + name + " config/projects/billing.env before-deploy");
+}
+
 bool wants_json(int argc, char** argv) {
   return std::find(argv, argv + argc, std::string("--json")) != argv + argc;
 }
@@ -92,9 +109,13 @@ int run(int argc, char** argv) {
   BackupCommand backup;
   CommonOptions list;
   CleanupCommand cleanup;
+  PinCommand pin, unpin;
+  unpin.pinned = false;
   add_backup(app, backup);
   add_list(app, list);
   add_cleanup(app, cleanup);
+  add_pin(app, "pin", "Keep a snapshot whatever its age", pin);
+  add_pin(app, "unpin", "Leave a snapshot to retention again", unpin);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -106,10 +127,13 @@ int run(int argc, char** argv) {
   }
   const Environment environment = read_environment();
   backup.common.environment = list.environment = cleanup.common.environment = environment;
+  pin.common.environment = unpin.common.environment = environment;
   if (const auto found = environment.find("LITEPULL_AGENT"); found != environment.end())
     backup.options.agent_path = found->second;
   if (app.got_subcommand("backup")) return backup_command(backup);
   if (app.got_subcommand("list")) return list_command(list);
+  if (app.got_subcommand("pin")) return pin_command(pin);
+  if (app.got_subcommand("unpin")) return pin_command(unpin);
   return cleanup_command(cleanup);
 }
 

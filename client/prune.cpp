@@ -15,6 +15,7 @@ PruneResult plan_prune(const Store& store, int retention_days, std::int64_t now_
     fact.time = snapshot.time;
     fact.verified = snapshot.verified;
     fact.fully = snapshot.manifest && snapshot.manifest->verify == "full";
+    fact.pinned = snapshot.manifest && snapshot.manifest->pinned;
     if (snapshot.manifest) fact.label = printable(snapshot.manifest->label);
     facts.push_back(std::move(fact));
   }

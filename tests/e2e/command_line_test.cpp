@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -63,7 +64,7 @@ class CommandLine : public testing::Test {
 
 TEST_F(CommandLine, HelpOfEveryCommandShowsAnExample) {
   const std::vector<std::string> names = commands();
-  for (const char* name : {"backup", "list", "cleanup"})
+  for (const char* name : {"backup", "list", "cleanup", "pin", "unpin"})
     EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
   for (const std::string& name : names) {
     const ProcessResult help = litepull({name, "--help"});
@@ -97,6 +98,8 @@ TEST_F(CommandLine, WrongUsageIsExitCode2AndDoesNothing) {
       {"backup", "--label", "\x1b[31m", config},
       {"backup", "--label", std::string(65, 'x'), config},
       {"cleanup", "--verify=full", config},
+      {"pin", config},
+      {"unpin", config},
   };
   for (const auto& arguments : wrong) {
     const ProcessResult result = litepull(arguments);
@@ -110,11 +113,15 @@ TEST_F(CommandLine, WrongUsageIsExitCode2AndDoesNothing) {
 
 TEST_F(CommandLine, AMissingConfigurationIsExitCode2AndNamed) {
   const std::string missing = app_.scratch("missing.env");
+  const std::map<std::string, std::string> words{{"pin", "latest"}, {"unpin", "latest"}};  // that they need
   for (const std::string& name : commands()) {
-    const ProcessResult result = litepull({name, missing});
+    std::vector<std::string> arguments{name, missing};
+    if (words.contains(name)) arguments.push_back(words.at(name));
+    const ProcessResult result = litepull(arguments);
     EXPECT_EQ(result.status.code, 2) << name;
     EXPECT_TRUE(contains(result.err, missing)) << result.err;
-    const ProcessResult json = litepull({name, "--json", missing});
+    arguments.push_back("--json");
+    const ProcessResult json = litepull(arguments);
     EXPECT_EQ(json.status.code, 2) << name;
     const nlohmann::json document = nlohmann::json::parse(json.out, nullptr, false);
     ASSERT_TRUE(document.is_object()) << name << ": " << json.out;
@@ -250,6 +257,72 @@ TEST_F(CommandLine, ListShowsWhatIsThere) {
   EXPECT_EQ(json["snapshots"][0]["path"], app_.snapshots().at(0));
   EXPECT_EQ(json["snapshots"][0]["verified"], "ok");
   EXPECT_EQ(json["snapshots"][0]["label"], "before deploy");
+  EXPECT_EQ(json["snapshots"][0]["index"], 1);
+  EXPECT_EQ(json["snapshots"][0]["pinned"], false);
+  EXPECT_TRUE(json["snapshots"][0]["shared_bytes"].is_number_unsigned());
+  EXPECT_TRUE(json["snapshots"][0]["verified_at"].is_string());
+}
+
+// --- pin -------------------------------------------------------------------------------------------------
+
+class Pin : public CommandLine {
+ protected:
+  Pin() { EXPECT_EQ(app_.backup({"--label", "before deploy"}).exit_code(), 0); }
+
+  ProcessResult command(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, app_.config_path());
+    return litepull(std::move(arguments));
+  }
+  nlohmann::json listed() {
+    return nlohmann::json::parse(app_.litepull({"list", "--json"}).out, nullptr, false)["snapshots"][0];
+  }
+};
+
+TEST_F(Pin, IsShownByListAndTakenBackByUnpin) {
+  const ProcessResult pinned = command({"pin", "before deploy"});
+  EXPECT_EQ(pinned.status.code, 0) << pinned.err;
+  EXPECT_TRUE(contains(pinned.out, "is pinned")) << pinned.out;
+  EXPECT_EQ(listed()["pinned"], true);
+  EXPECT_EQ(listed()["verified"], "ok") << "nothing else has changed";
+  EXPECT_TRUE(contains(app_.litepull({"list"}).out, "pinned"));
+  EXPECT_EQ(command({"pin", "latest", "--json"}).status.code, 0) << "once more is no error";
+  EXPECT_EQ(command({"unpin", "1"}).status.code, 0);
+  EXPECT_EQ(listed()["pinned"], false);
+}
+
+TEST_F(Pin, KeepsASnapshotOfAnyAge) {
+  const std::string newest = app_.snapshots().back(), old = app_.app_directory() + "/2020-01-01T020000+0100";
+  nlohmann::json manifest = nlohmann::json::parse(read_file(newest + "/manifest.json"));
+  manifest["snapshot"] = "2020-01-01T020000+0100";
+  manifest["format"] = 1;  // which has no checksum
+  manifest.erase("checksum");
+  write_file(newest + "/manifest.json", manifest.dump(2));
+  fs::rename(newest, old);
+  ASSERT_EQ(command({"pin", "latest"}).status.code, 0);
+  ASSERT_EQ(app_.backup().exit_code(), 0);
+  EXPECT_TRUE(contains(app_.litepull({"cleanup"}).out, "pinned"));
+  EXPECT_TRUE(fs::exists(old));
+  ASSERT_EQ(command({"unpin", fs::path(old).filename()}).status.code, 0);
+  EXPECT_EQ(app_.litepull({"cleanup"}).status.code, 0);
+  EXPECT_FALSE(fs::exists(old));
+}
+
+TEST_F(Pin, OfADirectoryOfTheOldScriptIsRefusedWithARemedy) {
+  const std::string name = "2026-01-02T030405+0000", path = app_.app_directory() + "/" + name;
+  fs::create_directory(path);
+  fs::copy_file(app_.in_storage("main.sqlite3"), path + "/main.sqlite3");
+  const std::string before = listing(path);
+  const ProcessResult refused = command({"pin", name});
+  EXPECT_EQ(refused.status.code, 1);
+  EXPECT_TRUE(contains(refused.err, "old script")) << refused.err;
+  EXPECT_TRUE(contains(refused.err, "move it out of")) << refused.err;
+  EXPECT_EQ(listing(path), before);
+}
+
+TEST_F(Pin, OfNothingIsExitCode2) {
+  EXPECT_EQ(command({"pin", "no-such"}).status.code, 2);
+  fs::remove_all(app_.workspace());
+  EXPECT_EQ(command({"pin", "latest"}).status.code, 2);
 }
 
 class Cleanup : public CommandLine {

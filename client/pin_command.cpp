@@ -1,0 +1,54 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "client/commands.h"
+#include "client/each_config.h"
+#include "client/select_snapshot.h"
+#include "client/store.h"
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+void require_manifest(const Store& store, const Snapshot& snapshot) {
+  if (!snapshot.old_script()) return;
+  throw Error(ErrorKind::kRefused,
+              snapshot.name + " is a directory of the old script: it has no manifest to note that in",
+              "move it out of " + store.path() + " to keep it, where retention does not look");
+}
+
+// Returns the snapshot's name. Nothing is written when it is as asked already.
+std::string set_pinned(const Config& config, const std::string& word, bool pinned) {
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
+  if (!store.exists()) select_snapshot({}, word);  // says that there are none
+  const AppLock lock = store.lock();
+  const Listing listing = store.list();
+  const Snapshot& snapshot = select_snapshot(listing, word);
+  require_manifest(store, snapshot);
+  if (snapshot.manifest->pinned == pinned) return snapshot.name;
+  Manifest manifest = *snapshot.manifest;
+  manifest.pinned = pinned;
+  write_manifest(store.open_snapshot(snapshot.name).get(), manifest, store.path_of(snapshot.name));
+  return snapshot.name;
+}
+
+void print(const Config& config, const std::string& name, bool pinned) {
+  if (pinned)
+    fmt::print("{}: {} is pinned: it is kept whatever its age\n", config.app_name, name);
+  else
+    fmt::print("{}: {} is not pinned: it is kept as long as retention keeps it\n", config.app_name, name);
+}
+
+}  // namespace
+
+int pin_command(const PinCommand& command) {
+  return for_each_config(command.common, [&](const Config& config) {
+    const std::string name = set_pinned(config, command.snapshot, command.pinned);
+    if (!command.common.json && !command.common.quiet) print(config, name, command.pinned);
+    return nlohmann::ordered_json{
+        {"app", config.app_name}, {"exit_code", 0}, {"snapshot", name}, {"pinned", command.pinned}};
+  });
+}
+
+}  // namespace litepull
