@@ -185,6 +185,18 @@ void add_sizes(int dir_fd, dev_t device, const std::string& shown, Snapshot& sna
   }
 }
 
+void collect_files(int dir_fd, const std::string& below, dev_t device, const std::string& shown,
+                   std::vector<std::string>& found) {
+  for (const std::string& name : names_in(dir_fd, shown)) {
+    const std::string path = shown + "/" + name;
+    const auto info = look_at_entry(dir_fd, name, path);
+    if (info && is_file_type(*info, S_IFDIR) && info->st_dev == device)
+      collect_files(open_at(dir_fd, name, kDirFlags, 0, path).get(), below + name + "/", device, path, found);
+    else if (info)
+      found.push_back(below + name);
+  }
+}
+
 bool is_database_file(const std::string& name) {
   return name.ends_with(".sqlite3");
 }
@@ -425,22 +437,24 @@ std::variant<Snapshot, Stranger> Store::examine(const std::string& name, Snapsho
     snapshot.time = time;
     return examine_dir(std::move(snapshot));
   } catch (const Error& error) {
-    return Stranger{name, error.message()};
+    return Stranger{name, error.message(), error.kind() == ErrorKind::kCorrupt};
   }
 }
 
 std::variant<Snapshot, Stranger> Store::examine_dir(Snapshot snapshot) const {
   const std::string shown = path_of(snapshot.name);
   const auto entry = look_at_entry(dir_.get(), snapshot.name, shown);
-  if (!entry || !is_file_type(*entry, S_IFDIR)) return Stranger{snapshot.name, "it is not a real directory"};
-  if (entry->st_dev != device_) return Stranger{snapshot.name, "it is on another disk"};
+  if (!entry || !is_file_type(*entry, S_IFDIR))
+    return Stranger{snapshot.name, "it is not a real directory", false};
+  if (entry->st_dev != device_) return Stranger{snapshot.name, "it is on another disk", false};
   const Fd dir = open_snapshot(snapshot.name);
   const std::vector<std::string> names = names_in(dir.get(), shown);
-  if (names.empty()) return Stranger{snapshot.name, "it is empty"};
+  if (names.empty()) return Stranger{snapshot.name, "it is empty", false};
   snapshot.manifest = read_manifest(dir.get(), shown);
   const std::string reason = snapshot.manifest ? why_not_ours(*snapshot.manifest, app_, snapshot.name)
                                                : why_not_old_script(dir.get(), names, shown);
-  if (!reason.empty()) return Stranger{snapshot.name, reason};
+  const bool ours = std::find(names.begin(), names.end(), kHashesName) != names.end();
+  if (!reason.empty()) return Stranger{snapshot.name, reason, !snapshot.manifest && ours};
   snapshot.database_count =
       snapshot.manifest
           ? count_databases(*snapshot.manifest)
@@ -595,6 +609,13 @@ Fd open_sidecar(int snapshot_dir_fd, const std::string& name, const std::string&
   if (!info) return {};
   if (!is_file_type(*info, S_IFREG)) throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
   return open_regular(snapshot_dir_fd, name + ending, shown);
+}
+
+std::vector<std::string> files_below(int snapshot_dir_fd, const std::string& shown) {
+  std::vector<std::string> found;
+  collect_files(snapshot_dir_fd, "", look_at(snapshot_dir_fd, shown).st_dev, shown, found);
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 std::vector<std::string> old_script_databases(int snapshot_dir_fd, const std::string& shown) {

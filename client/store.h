@@ -40,6 +40,7 @@ struct Snapshot {
 struct Stranger {
   std::string name;
   std::string reason;
+  bool damaged = false;  // a snapshot all the same, it seems, whose manifest cannot be read or is gone
 };
 
 struct Listing {
@@ -150,6 +151,9 @@ class Store {
   const std::string& path() const { return path_; }
   std::string path_of(const std::string& name) const { return path_ + "/" + name; }
 
+  // Whether there is anything of that name: a snapshot may be removed while it is worked on.
+  bool is_there(const std::string& name) const;
+
   // Does not wait. Precondition for this and all that needs the lock: exists().
   AppLock lock() const;
 
@@ -186,7 +190,6 @@ class Store {
   friend class Staging;
   friend class WorkDir;
   void open_app_dir(int root_fd, const std::string& app);
-  bool is_there(const std::string& name) const;
   Fd take_over(const std::string& work_dir) const;  // its lock, or nothing while somebody works in it
   std::variant<Snapshot, Stranger> examine(const std::string& name, SnapshotTime time) const;
   std::variant<Snapshot, Stranger> examine_dir(Snapshot snapshot) const;
@@ -205,6 +208,8 @@ Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& sh
 // not a regular file.
 Fd open_sidecar(int snapshot_dir_fd, const std::string& name, const std::string& ending,
                 const std::string& shown);
+// The paths of all that is below a snapshot's directory and no directory itself, sorted.
+std::vector<std::string> files_below(int snapshot_dir_fd, const std::string& shown);
 // The names of the databases in a directory of the old script, sorted.
 std::vector<std::string> old_script_databases(int snapshot_dir_fd, const std::string& shown);
 // The page hashes of that database, or nothing: a snapshot is whole without them.

@@ -1,0 +1,257 @@
+#include "client/verify_snapshot.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "client/console.h"
+#include "client/page_owners.h"
+#include "client/recover.h"
+#include "client/verify.h"
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+using State = DatabaseReport::State;
+using Hashes = FileComparison::Hashes;
+
+constexpr const char* kNewManifestName = ".manifest.json.new";  // a result that was being recorded
+
+// --- one database ----------------------------------------------------------------------------------------
+
+void compare_rows(const Manifest::Database& database, const FileCheck& check, DatabaseReport& report) {
+  if (database.tables.empty()) return;  // they were not counted
+  std::map<std::string, std::int64_t> counted;
+  for (const auto& table : check.tables) counted[printable(table.name)] = table.rows;
+  for (const Manifest::Table& table : database.tables) {
+    const auto found = counted.find(printable(table.name));
+    if (found == counted.end())
+      report.problems.push_back("it has no table " + printable(table.name) + ", the manifest names it");
+    else if (found->second != table.rows)
+      report.problems.push_back(fmt::format("table {} has {} rows, the manifest says {}",
+                                            printable(table.name), found->second, table.rows));
+  }
+}
+
+// Whether SQLite could look into it at all; what it found is added to the report.
+bool take_over(const FileCheck& check, DatabaseReport& report) {
+  bool checked = true;
+  for (const std::string& problem : check.problems) {
+    checked = checked && !problem.starts_with(kNotChecked);
+    std::istringstream lines(problem);
+    for (std::string line; std::getline(lines, line);) report.problems.push_back(printable(line));
+  }
+  report.foreign_key_violations = check.foreign_key_violations;
+  for (const auto& table : check.tables) report.tables.push_back({table.name, table.rows});
+  return checked;
+}
+
+void name_pages(const std::string& path, const Manifest::Database& database, const FileComparison& compared,
+                const Checks& checks, const Cancel& cancel, DatabaseReport& report) {
+  report.damaged_pages = compared.differing_pages;
+  if (compared.pages.empty()) return report.problems.push_back(compared.untold);
+  const auto owners = checks.owners(path, database.page_size, compared.pages, compared.bytes, cancel);
+  for (std::size_t i = 0; i < compared.pages.size(); ++i)
+    report.pages.push_back({compared.pages[i], printable(owners.at(i))});
+}
+
+void verify_database(int dir_fd, const std::string& directory, const Manifest::Database& database,
+                     CheckDepth depth, const Checks& checks, const Cancel& cancel, Progress& progress,
+                     DatabaseReport& report) {
+  const std::string path = directory + "/" + database.name;
+  progress.begin(database.name, database.bytes);
+  const FileComparison compared = compare_file(dir_fd, directory, database, cancel,
+                                               [&](std::uint64_t bytes) { progress.advance(bytes); });
+  report.bytes = compared.bytes;
+  report.hashes = compared.hashes;
+  if (!compared.as_recorded()) report.problems.push_back(compared.difference);
+  progress.step("checking " + printable(database.name));
+  const FileCheck check = checks.check(path, depth, compared.bytes, cancel);
+  const bool checked = take_over(check, report);
+  if (check.ok) compare_rows(database, check, report);
+  if (!compared.as_recorded()) name_pages(path, database, compared, checks, cancel, report);
+  if (report.problems.empty()) return;
+  report.state = compared.as_recorded() && !checked ? State::kUnchecked : State::kDamaged;
+}
+
+// What stands in the way of looking at one database must not hide what is with the others.
+template <typename Step>
+void reporting_failure(DatabaseReport& report, Step step) {
+  const auto error = error_of(step);
+  if (!error) return;
+  if (error->kind() == ErrorKind::kCancelled) throw Error(*error);
+  report.state = error->kind() == ErrorKind::kCorrupt ? State::kDamaged : State::kUnchecked;
+  report.problems.push_back(printable(error->message()));
+}
+
+DatabaseReport missing(const Manifest::Database& database, const std::string& why) {
+  DatabaseReport report;
+  report.name = printable(database.name);
+  report.state = State::kMissing;
+  report.problems.push_back(why);
+  return report;
+}
+
+// --- what lies beside the databases ----------------------------------------------------------------------
+
+std::string sidecar_problem(const std::string& file) {
+  return fmt::format(
+      "{} lies there: somebody has opened the database where it is; unless it is to be looked at, "
+      "remove it",
+      printable(file));
+}
+
+// The database that a sidecar's name is of; empty when it is none.
+std::string owner_of_sidecar(const std::string& file, const std::set<std::string>& databases) {
+  for (const std::string_view ending : {"-wal", "-shm", "-journal"})
+    if (file.ends_with(ending))
+      if (const std::string name = file.substr(0, file.size() - ending.size()); databases.contains(name))
+        return name;
+  return {};
+}
+
+void look_for_extra_files(const std::vector<std::string>& files, const std::set<std::string>& databases,
+                          SnapshotReport& report) {
+  const std::string hashes = std::string(kHashesName) + "/";
+  for (const std::string& file : files) {
+    const bool of_hashes = file.starts_with(hashes) && databases.contains(file.substr(hashes.size()));
+    if (file == kManifestName || file == kNewManifestName || databases.contains(file) || of_hashes) continue;
+    report.problems.push_back(owner_of_sidecar(file, databases).empty()
+                                  ? printable(file) + " is not in the manifest"
+                                  : sidecar_problem(file));
+  }
+}
+
+void tell_damaged_hashes(const std::string& path, const std::string& name, SnapshotReport& report) {
+  const std::string file = std::string(kHashesName) + "/" + name;
+  report.problems.push_back(
+      fmt::format("{} is damaged: page hashes that only the next pull looks at, and it can do without; "
+                  "remove it with: rm '{}'",
+                  printable(file), printable(path + "/" + file)));
+}
+
+std::set<std::string> names_of(const Manifest& manifest) {
+  std::set<std::string> names;
+  for (const Manifest::Database& database : manifest.databases)
+    if (!database.error) names.insert(database.name);
+  return names;
+}
+
+}  // namespace
+
+Checks checks_in_children() {
+  return {check_file_in_child, page_owners_in_child};
+}
+
+bool SnapshotReport::all_good() const {
+  return problems.empty() && std::all_of(databases.begin(), databases.end(),
+                                         [](const auto& database) { return database.state == State::kGood; });
+}
+
+SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manifest& manifest,
+                               CheckDepth depth, const Checks& checks, const Cancel& cancel,
+                               Progress& progress) {
+  SnapshotReport report;
+  const std::vector<std::string> files = files_below(dir_fd, path);
+  look_for_extra_files(files, names_of(manifest), report);
+  const auto is_listed = [&](const std::string& name) {
+    return std::binary_search(files.begin(), files.end(), name);
+  };
+  for (const Manifest::Database& database : manifest.databases) {
+    cancel.throw_if_requested();
+    if (database.error) {
+      report.databases.push_back(
+          missing(database, "it was not backed up: " + printable(database.error->message)));
+    } else if (!is_listed(database.name)) {
+      report.databases.push_back(missing(database, "the manifest names it, and it is not there"));
+    } else {
+      DatabaseReport& one = report.databases.emplace_back();
+      one.name = database.name;
+      reporting_failure(
+          one, [&] { verify_database(dir_fd, path, database, depth, checks, cancel, progress, one); });
+      // One that is no regular file is not opened.
+      const bool unopened = one.hashes == Hashes::kNone && one.bytes > 0 &&
+                            is_listed(std::string(kHashesName) + "/" + database.name);
+      if (one.hashes == Hashes::kDamaged || unopened) tell_damaged_hashes(path, database.name, report);
+    }
+  }
+  return report;
+}
+
+SnapshotReport verify_old_script(const Store& store, const std::string& name, CheckDepth depth,
+                                 const Checks& checks, const Cancel& cancel, Progress& progress) {
+  SnapshotReport report;
+  const std::string path = store.path_of(name);
+  const Fd dir = store.open_snapshot(name);
+  const WorkDir work = store.create_work_dir();
+  for (const std::string& database : old_script_databases(dir.get(), path)) {
+    cancel.throw_if_requested();
+    DatabaseReport& one = report.databases.emplace_back();
+    one.name = printable(database);
+    reporting_failure(one, [&] {
+      progress.step("copying " + one.name);
+      one.bytes = recover_database(dir.get(), path, database, {work.fd(), work.path()}, cancel);
+      progress.step("checking " + one.name);
+      const FileCheck check = checks.check(work.path() + "/" + database, depth, one.bytes, cancel);
+      const bool checked = take_over(check, one);
+      if (!check.ok) one.state = checked ? State::kDamaged : State::kUnchecked;
+    });
+    ::unlinkat(work.fd(), database.c_str(), 0);  // room for the next one
+  }
+  return report;
+}
+
+// --- recording -------------------------------------------------------------------------------------------
+
+namespace {
+
+bool is_bad(const DatabaseReport& report) {
+  return report.state == State::kDamaged || report.state == State::kMissing;
+}
+
+void record_bad(const DatabaseReport& report, Manifest::Database& database) {
+  database.verified = Verified::kFailed;
+  database.problems = report.problems;
+  for (const DatabaseReport::Page& page : report.pages)
+    database.problems.push_back(fmt::format("page {}: {}", page.page, page.owner));
+}
+
+void record_good(const DatabaseReport& report, Manifest::Database& database) {
+  database.verified = Verified::kOk;
+  database.problems.clear();
+  database.foreign_key_violations = report.foreign_key_violations;
+  database.tables = report.tables;
+}
+
+}  // namespace
+
+bool apply_report(const SnapshotReport& report, CheckDepth depth, std::int64_t now_unix_ms,
+                  Manifest& manifest) {
+  const bool full = depth == CheckDepth::kFull;
+  const bool found_fully = manifest.verify == "full" &&
+                           (manifest.verified == Verified::kOk || manifest.verified == Verified::kFailed);
+  const bool good_counts = full || !found_fully;
+  bool any = false, all_checked = true;
+  for (const DatabaseReport& one : report.databases) {
+    const auto database =
+        std::find_if(manifest.databases.begin(), manifest.databases.end(),
+                     [&](const auto& each) { return !each.error && each.name == one.name; });
+    if (database == manifest.databases.end()) continue;
+    all_checked = all_checked && one.state != State::kUnchecked;
+    if (one.state == State::kUnchecked || (!is_bad(one) && !good_counts)) continue;
+    is_bad(one) ? record_bad(one, *database) : record_good(one, *database);
+    any = true;
+  }
+  if (!any) return false;
+  if (good_counts && all_checked) manifest.verify = full ? "full" : "quick";
+  manifest.verified = verified_together(manifest.databases);
+  manifest.verified_at = rfc3339_utc(now_unix_ms);
+  return true;
+}
+
+}  // namespace litepull
