@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/backup.h"
+#include "client/check_file.h"
 #include "client/env_file.h"
 
 namespace litepull {
@@ -35,10 +36,17 @@ struct PinCommand {
   bool pinned = true;
 };
 
+struct VerifyCommand {
+  CommonOptions common;             // one configuration
+  std::string snapshot = "latest";  // a word for it, or "all"
+  CheckDepth depth = CheckDepth::kFull;
+};
+
 int backup_command(const BackupCommand& command);
 int list_command(const CommonOptions& options);
 int cleanup_command(const CleanupCommand& command);
 int pin_command(const PinCommand& command);
+int verify_command(const VerifyCommand& command);
 
 // The exit code of an error that ended a job; see the README's table.
 int exit_code_of(ErrorKind kind);

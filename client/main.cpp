@@ -94,6 +94,16 @@ void add_pin(CLI::App& app, const std::string& name, const std::string& descript
   command->footer("Example:\n  litepull " + name + " config/projects/billing.env before-deploy");
 }
 
+void add_verify(CLI::App& app, VerifyCommand& verify) {
+  CLI::App* command = app.add_subcommand("verify", "Check a snapshot, or all, against manifest and SQLite");
+  add_one_snapshot(*command, verify.common, verify.snapshot)
+      ->description(
+          "latest (default), latest-verified, all, a name or its beginning, an index or a label of `list`");
+  command->add_flag_callback(
+      "--quick", [&verify] { verify.depth = CheckDepth::kQuick; }, "quick_check in place of integrity_check");
+  command->footer("Example:\n  litepull verify config/projects/billing.env all");
+}
+
 bool wants_json(int argc, char** argv) {
   return std::find(argv, argv + argc, std::string("--json")) != argv + argc;
 }
@@ -104,18 +114,21 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done; 1 failed, nothing published; 2 usage or configuration; 3 could not connect,\n"
-      "authenticate or trust the host; 4 published, but a database is missing, bad or unverified;\n"
+      "authenticate or trust the host; 4 published, but a database is missing, bad or unverified, and what\n"
+      "`verify` finds damaged or cannot check;\n"
       "5 another run holds this app's lock.\n\nExample:\n  litepull backup config/projects/billing.env");
   BackupCommand backup;
   CommonOptions list;
   CleanupCommand cleanup;
   PinCommand pin, unpin;
   unpin.pinned = false;
+  VerifyCommand verify;
   add_backup(app, backup);
   add_list(app, list);
   add_cleanup(app, cleanup);
   add_pin(app, "pin", "Keep a snapshot whatever its age", pin);
   add_pin(app, "unpin", "Leave a snapshot to retention again", unpin);
+  add_verify(app, verify);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -128,10 +141,12 @@ int run(int argc, char** argv) {
   const Environment environment = read_environment();
   backup.common.environment = list.environment = cleanup.common.environment = environment;
   pin.common.environment = unpin.common.environment = environment;
+  verify.common.environment = environment;
   if (const auto found = environment.find("LITEPULL_AGENT"); found != environment.end())
     backup.options.agent_path = found->second;
   if (app.got_subcommand("backup")) return backup_command(backup);
   if (app.got_subcommand("list")) return list_command(list);
+  if (app.got_subcommand("verify")) return verify_command(verify);
   if (app.got_subcommand("pin")) return pin_command(pin);
   if (app.got_subcommand("unpin")) return pin_command(unpin);
   return cleanup_command(cleanup);

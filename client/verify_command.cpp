@@ -1,0 +1,376 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "client/clock.h"
+#include "client/commands.h"
+#include "client/console.h"
+#include "client/jobs.h"
+#include "client/select_snapshot.h"
+#include "client/verify_snapshot.h"
+
+namespace litepull {
+namespace {
+
+using State = DatabaseReport::State;
+
+constexpr int kDamagedCode = 4;
+constexpr int kLockPatienceMs = 5000;
+constexpr const char* kAll = "all";
+
+// What became of one snapshot.
+struct Outcome {
+  enum class Result { kGood, kDamaged, kUnchecked, kGone };
+
+  std::string name;
+  std::string path;
+  Result result = Result::kGood;
+  bool old_script = false;
+  SnapshotReport report;
+  std::string trouble;     // why it could not be checked, or why its manifest is damaged
+  bool recorded = false;   // in the manifest
+  std::string unrecorded;  // why not, when it should have been
+  double duration_s = 0;
+};
+
+struct Chosen {
+  std::vector<Snapshot> snapshots;
+  std::vector<Stranger> damaged;  // whose manifest cannot be read
+};
+
+// --- choosing --------------------------------------------------------------------------------------------
+
+std::vector<Stranger> damaged_strangers(const Listing& listing) {
+  std::vector<Stranger> damaged;
+  std::copy_if(listing.strangers.begin(), listing.strangers.end(), std::back_inserter(damaged),
+               [](const Stranger& stranger) { return stranger.damaged; });
+  return damaged;
+}
+
+bool is_newer(const Stranger& stranger, const Snapshot& snapshot) {
+  const auto time = parse_snapshot_name(stranger.name);
+  return time && time->unix_s > snapshot.time.unix_s;
+}
+
+// A damaged manifest makes its directory a stranger, and what is newest, or of that name, another one or
+// none: that is damage, too.
+Chosen choose(const Listing& listing, const std::string& word) {
+  Chosen chosen;
+  const std::vector<Stranger> damaged = damaged_strangers(listing);
+  if (word == kAll) {
+    chosen = {listing.snapshots, damaged};
+    if (!chosen.snapshots.empty() || !damaged.empty()) return chosen;
+  }
+  for (const Stranger& stranger : damaged)
+    if (stranger.name == word) return {{}, {stranger}};
+  if (listing.snapshots.empty() && !damaged.empty()) return {{}, damaged};
+  chosen.snapshots.push_back(select_snapshot(listing, word == kAll ? "latest" : word));
+  if (word.starts_with("latest"))
+    for (const Stranger& stranger : damaged)
+      if (is_newer(stranger, chosen.snapshots.front())) chosen.damaged.push_back(stranger);
+  return chosen;
+}
+
+// --- checking and recording ------------------------------------------------------------------------------
+
+// Nothing while another run holds the lock for longer than is worth waiting here.
+std::optional<AppLock> wait_for_lock(const Store& store, const Cancel& cancel) {
+  for (int waited_ms = 0;; waited_ms += kCancelPollMs) {
+    std::optional<AppLock> lock;
+    const auto error = error_of([&] { lock.emplace(store.lock()); });
+    if (lock) return lock;
+    if (error->kind() != ErrorKind::kBusy) throw Error(*error);
+    if (waited_ms >= kLockPatienceMs) return std::nullopt;
+    cancel.throw_if_requested();
+    std::this_thread::sleep_for(std::chrono::milliseconds(kCancelPollMs));
+  }
+}
+
+bool same_files(const Manifest& a, const Manifest& b) {
+  return std::equal(a.databases.begin(), a.databases.end(), b.databases.begin(), b.databases.end(),
+                    [](const auto& x, const auto& y) { return x.name == y.name && x.xxh128 == y.xxh128; });
+}
+
+// The lock is held for this moment only, and the manifest is taken as it is by then.
+void record(const Store& store, const Manifest& seen, CheckDepth depth, const Cancel& cancel,
+            Outcome& outcome) {
+  Manifest trial = seen;
+  if (!apply_report(outcome.report, depth, unix_ms_now(), trial)) return;
+  const auto lock = wait_for_lock(store, cancel);
+  if (!lock) {
+    outcome.unrecorded = "another run holds the lock of the app";
+    return;
+  }
+  const Fd dir = store.open_snapshot(outcome.name);
+  std::optional<Manifest> manifest = read_manifest(dir.get(), outcome.path);
+  if (!manifest || !same_files(*manifest, seen)) {
+    outcome.unrecorded = "the manifest was replaced meanwhile";
+    return;
+  }
+  if (!apply_report(outcome.report, depth, unix_ms_now(), *manifest)) return;
+  write_manifest(dir.get(), *manifest, outcome.path);
+  outcome.recorded = true;
+}
+
+Outcome::Result result_of(const SnapshotReport& report) {
+  const auto any = [&](State state) {
+    return std::any_of(report.databases.begin(), report.databases.end(),
+                       [&](const auto& database) { return database.state == state; });
+  };
+  if (report.all_good()) return Outcome::Result::kGood;
+  if (any(State::kDamaged) || any(State::kMissing) || !report.problems.empty())
+    return Outcome::Result::kDamaged;
+  return Outcome::Result::kUnchecked;
+}
+
+SnapshotReport look_into(const Store& store, const Snapshot& snapshot, CheckDepth depth, const Cancel& cancel,
+                         Progress& progress) {
+  if (snapshot.old_script())
+    return verify_old_script(store, snapshot.name, depth, checks_in_children(), cancel, progress);
+  const Fd dir = store.open_snapshot(snapshot.name);
+  return verify_snapshot(dir.get(), store.path_of(snapshot.name), *snapshot.manifest, depth,
+                         checks_in_children(), cancel, progress);
+}
+
+void throw_cancelled(const std::unique_ptr<Error>& error) {
+  if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
+}
+
+// Retention may remove the snapshot at any moment; what was found by then says nothing.
+Outcome verify_one(const Store& store, const Snapshot& snapshot, CheckDepth depth, const Cancel& cancel,
+                   Progress& progress) {
+  const std::uint64_t started_us = monotonic_us();
+  Outcome outcome;
+  outcome.name = snapshot.name;
+  outcome.path = store.path_of(snapshot.name);
+  outcome.old_script = snapshot.old_script();
+  const auto error = error_of([&] { outcome.report = look_into(store, snapshot, depth, cancel, progress); });
+  throw_cancelled(error);
+  outcome.duration_s = static_cast<double>(monotonic_us() - started_us) / 1e6;
+  if (!store.is_there(snapshot.name)) {
+    outcome.report = {};
+    outcome.result = Outcome::Result::kGone;
+    return outcome;
+  }
+  outcome.result = error ? Outcome::Result::kUnchecked : result_of(outcome.report);
+  if (error) outcome.trouble = printable(error->message());
+  if (error || snapshot.old_script()) return outcome;
+  const auto unrecorded = error_of([&] { record(store, *snapshot.manifest, depth, cancel, outcome); });
+  throw_cancelled(unrecorded);
+  if (unrecorded) outcome.unrecorded = printable(unrecorded->message());
+  return outcome;
+}
+
+Outcome outcome_of(const Store& store, const Stranger& stranger) {
+  Outcome outcome;
+  outcome.name = stranger.name;
+  outcome.path = store.path_of(stranger.name);
+  outcome.result = Outcome::Result::kDamaged;
+  outcome.trouble = printable(stranger.reason);
+  return outcome;
+}
+
+std::vector<Outcome> verify_all(const Config& config, const VerifyCommand& command, const Cancel& cancel,
+                                Board& board) {
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
+  const Chosen chosen = choose(store.list(), command.snapshot);
+  Progress progress(board, config.app_name);
+  std::vector<Outcome> outcomes;
+  for (const Stranger& stranger : chosen.damaged) outcomes.push_back(outcome_of(store, stranger));
+  for (const Snapshot& snapshot : chosen.snapshots)
+    outcomes.push_back(verify_one(store, snapshot, command.depth, cancel, progress));
+  std::sort(outcomes.begin(), outcomes.end(), [](const Outcome& a, const Outcome& b) {
+    return parse_snapshot_name(a.name)->unix_s < parse_snapshot_name(b.name)->unix_s;
+  });
+  return outcomes;
+}
+
+// What is gone was not checked; among others that were, that is no damage.
+int exit_code_of(const std::vector<Outcome>& outcomes) {
+  const auto is = [&](Outcome::Result result) {
+    return [result](const Outcome& outcome) { return outcome.result == result; };
+  };
+  const bool bad = std::any_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kDamaged)) ||
+                   std::any_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kUnchecked)) ||
+                   std::all_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kGone));
+  return bad ? kDamagedCode : 0;
+}
+
+// --- showing ---------------------------------------------------------------------------------------------
+
+std::string_view result_text(Outcome::Result result) {
+  switch (result) {
+    case Outcome::Result::kGood:
+      return "ok";
+    case Outcome::Result::kDamaged:
+      return "damaged";
+    case Outcome::Result::kUnchecked:
+      return "not checked";
+    case Outcome::Result::kGone:
+      break;
+  }
+  return "gone";
+}
+
+std::string_view state_text(State state) {
+  switch (state) {
+    case State::kGood:
+      return "ok";
+    case State::kDamaged:
+      return "damaged";
+    case State::kMissing:
+      return "missing";
+    case State::kUnchecked:
+      break;
+  }
+  return "not checked";
+}
+
+std::string_view hashes_text(FileComparison::Hashes hashes) {
+  switch (hashes) {
+    case FileComparison::Hashes::kUsable:
+      return "usable";
+    case FileComparison::Hashes::kDamaged:
+      return "damaged";
+    case FileComparison::Hashes::kNone:
+      break;
+  }
+  return "none";
+}
+
+nlohmann::ordered_json to_json(const DatabaseReport& database) {
+  nlohmann::ordered_json out{{"name", database.name},
+                             {"result", state_text(database.state)},
+                             {"bytes", database.bytes},
+                             {"problems", database.problems},
+                             {"damaged_pages", database.damaged_pages},
+                             {"pages", nlohmann::ordered_json::array()},
+                             {"page_hashes", hashes_text(database.hashes)},
+                             {"foreign_key_violations", database.foreign_key_violations}};
+  for (const DatabaseReport::Page& page : database.pages)
+    out["pages"].push_back({{"page", page.page}, {"belongs_to", page.owner}});
+  return out;
+}
+
+nlohmann::ordered_json to_json(const Outcome& outcome) {
+  nlohmann::ordered_json out{{"name", outcome.name},
+                             {"path", outcome.path},
+                             {"result", result_text(outcome.result)},
+                             {"old_script", outcome.old_script},
+                             {"recorded", outcome.recorded},
+                             {"not_recorded_because", nullptr},
+                             {"duration_s", outcome.duration_s},
+                             {"problems", outcome.report.problems},
+                             {"databases", nlohmann::ordered_json::array()}};
+  if (!outcome.unrecorded.empty()) out["not_recorded_because"] = outcome.unrecorded;
+  if (!outcome.trouble.empty()) out["problems"].push_back(outcome.trouble);
+  for (const DatabaseReport& database : outcome.report.databases)
+    out["databases"].push_back(to_json(database));
+  return out;
+}
+
+std::string headline(const std::string& app, const Outcome& outcome, CheckDepth depth) {
+  const std::string line = app + ": " + printable(outcome.name) + ": ";
+  const auto& databases = outcome.report.databases;
+  switch (outcome.result) {
+    case Outcome::Result::kGone:
+      return line + "removed while it was checked, as by retention";
+    case Outcome::Result::kDamaged:
+      return line + "DAMAGED";
+    case Outcome::Result::kUnchecked:
+      return line + "COULD NOT BE CHECKED";
+    case Outcome::Result::kGood:
+      break;
+  }
+  std::uint64_t bytes = 0;
+  for (const DatabaseReport& database : databases) bytes += database.bytes;
+  return line +
+         fmt::format("ok, {} {}, {}, checked {} in {}{}", databases.size(),
+                     databases.size() == 1 ? "database" : "databases", format_bytes(bytes),
+                     depth == CheckDepth::kFull ? "fully" : "quickly", format_duration(outcome.duration_s),
+                     outcome.old_script ? "; of the old script: sound, but copied while it was written" : "");
+}
+
+std::string database_lines(const DatabaseReport& database) {
+  std::string text;
+  const std::string name = printable(database.name);
+  for (const std::string& problem : database.problems)
+    text += fmt::format("\n  {}: {}: {}", name, state_text(database.state), problem);
+  for (const DatabaseReport::Page& page : database.pages)
+    text += fmt::format("\n    page {}: {}", page.page, page.owner);
+  if (database.damaged_pages > database.pages.size())
+    text += fmt::format("\n    and {} more pages", database.damaged_pages - database.pages.size());
+  if (database.foreign_key_violations > 0)
+    text += fmt::format("\n  {}: {} rows refer to rows that do not exist; it was so on the server", name,
+                        database.foreign_key_violations);
+  return text;
+}
+
+std::string remedy(const Outcome& outcome) {
+  const bool bad = std::any_of(outcome.report.databases.begin(), outcome.report.databases.end(),
+                               [](const auto& database) { return database.state != State::kGood; });
+  if (outcome.result != Outcome::Result::kDamaged || !bad) return {};
+  return "\n  take another snapshot to restore from: litepull verify CONFIG all says which are good";
+}
+
+std::string lines_of(const std::string& app, const Outcome& outcome, CheckDepth depth) {
+  std::string text = headline(app, outcome, depth);
+  for (const DatabaseReport& database : outcome.report.databases) text += database_lines(database);
+  for (const std::string& problem : outcome.report.problems) text += "\n  " + problem;
+  if (!outcome.trouble.empty()) text += "\n  " + outcome.trouble;
+  return text + remedy(outcome);
+}
+
+void print(const std::string& app, const std::vector<Outcome>& outcomes, const VerifyCommand& command) {
+  for (const Outcome& outcome : outcomes) {
+    const bool good = outcome.result == Outcome::Result::kGood;
+    if (!command.common.json && !command.common.quiet)
+      fmt::print("{}\n", lines_of(app, outcome, command.depth));
+    else if (!command.common.json && !good)
+      fmt::print(stderr, "litepull: error: {}\n", lines_of(app, outcome, command.depth));
+    if (!outcome.unrecorded.empty())
+      fmt::print(stderr, "litepull: warning: {}: {}: the result could not be recorded: {}\n", app,
+                 printable(outcome.name), outcome.unrecorded);
+  }
+}
+
+void print_document(const std::string& app, int code, const std::vector<Outcome>& outcomes) {
+  nlohmann::ordered_json out{
+      {"app", app}, {"exit_code", code}, {"snapshots", nlohmann::ordered_json::array()}};
+  for (const Outcome& outcome : outcomes) out["snapshots"].push_back(to_json(outcome));
+  print_json(nlohmann::ordered_json::array({out}));
+}
+
+}  // namespace
+
+int verify_command(const VerifyCommand& command) {
+  const std::string& file = command.common.configs.at(0);
+  Board board(stderr, isatty(STDERR_FILENO) != 0 && !command.common.quiet);
+  Cancel cancel;
+  std::string app = printable(file);
+  std::vector<Outcome> outcomes;
+  std::unique_ptr<Error> error;
+  run_jobs(1, 1, cancel, [&](std::size_t) {
+    error = error_of([&] {
+      const Config config = load_config(file, command.common.environment);
+      app = config.app_name;
+      outcomes = verify_all(config, command, cancel, board);
+    });
+  });
+  const int code = error ? litepull::exit_code_of(error->kind()) : exit_code_of(outcomes);
+  if (error) {
+    fmt::print(stderr, "litepull: error: {}: {}\n", app, describe(*error));
+    if (command.common.json) print_json(nlohmann::ordered_json::array({error_json(app, code, *error)}));
+    return code;
+  }
+  print(app, outcomes, command);
+  if (command.common.json) print_document(app, code, outcomes);
+  return code;
+}
+
+}  // namespace litepull
