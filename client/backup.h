@@ -12,14 +12,12 @@
 #include "client/manifest.h"
 #include "client/progress.h"
 #include "client/prune.h"
-#include "client/verify.h"
+#include "client/pull.h"
 
 namespace litepull {
 
-struct BackupOptions {
-  VerifyMode verify = VerifyMode::kFull;
+struct BackupOptions : PullOptions {
   std::string label;  // as is_label accepts it; may be empty
-  std::string agent_path;
   bool full = false;  // every page, whatever is at hand
 };
 

@@ -1,0 +1,139 @@
+#include "client/pull.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "client/draft.h"
+#include "client/pinger.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+Request request_of(const Config& config, const Drafts& drafts) {
+  Request request;
+  request.directory = config.remote_backup_dir;
+  request.databases = config.databases;
+  request.exclude = config.exclude;
+  request.barrier_ms = static_cast<std::uint32_t>(config.barrier_ms);
+  request.hold_max_ms = static_cast<std::uint32_t>(config.hold_max_s) * 1000;
+  request.wal_growth_max_bytes = static_cast<std::uint64_t>(config.wal_growth_max_mb) << 20;
+  if (config.compression_level)
+    request.compression_level = static_cast<std::int8_t>(*config.compression_level);
+  request.bases = drafts.offers();
+  return request;
+}
+
+Pulled pull_into(const Staging& staging, Drafts& drafts, const PullRun& run) {
+  run.progress.step("connecting");
+  const std::unique_ptr<Link> link = open_link(run.config, run.options.agent_path, run.cancel, [&] {
+    if (drafts.has_room()) drafts.start_cloning();
+  });
+  FrameWriter writer(*link);
+  writer.write(MessageType::kRequest, encode(request_of(run.config, drafts)));
+  const Pinger pinger(writer);
+  FrameReader reader(*link);
+  Pulled pulled;
+  // Signs of life are not progress; ten times the idle timeout is time for a slow disk to open its databases.
+  const std::uint64_t patience_us =
+      std::uint64_t{10'000'000} * static_cast<unsigned>(run.config.idle_timeout_s);
+  pulled.verifier = std::make_unique<Verifier>(run.options.verify, staging.path(), run.cancel);
+  pulled.pull =
+      receive(reader, writer, staging, drafts, run.progress, patience_us,
+              [&](const std::string& name, std::uint64_t bytes) { pulled.verifier->add(name, bytes); });
+  pulled.wire = {link->received_bytes(), link->sent_bytes()};
+  return pulled;
+}
+
+// Databases whose base led to a file that is not the server's.
+std::set<std::string> misfits(const Pull& pull, Drafts& drafts, const PullRun& run) {
+  std::set<std::string> names;
+  for (const PulledDatabase& database : pull.databases) {
+    if (!database.misfit) continue;
+    const std::string why =
+        database.misfit->empty() ? drafts.explain(database.info.name, run.cancel) : *database.misfit;
+    run.log.warn("{}: {}: {}\n  it is now pulled whole", run.config.app_name, printable(database.info.name),
+                 printable(why));
+    names.insert(database.info.name);
+  }
+  return names;
+}
+
+// Adds what an attempt cost to what the ones before it did.
+void add_costs(const Pulled& earlier, Pulled& pulled) {
+  pulled.wire.received_bytes += earlier.wire.received_bytes;
+  pulled.wire.sent_bytes += earlier.wire.sent_bytes;
+  Done& done = pulled.pull.done;
+  done.cpu_us += earlier.pull.done.cpu_us;
+  done.max_rss_bytes = std::max(done.max_rss_bytes, earlier.pull.done.max_rss_bytes);
+}
+
+struct Attempt {
+  Pulled pulled;
+  std::set<std::string> wrong;  // misfits
+};
+
+Attempt pull_once(Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
+                  const PullRun& run) {
+  // What is checked is read right after.
+  const Caching caching = run.options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
+  Drafts drafts(run.store, staging, newest, distrusted, caching);
+  return keeping_what_is_there(staging, [&] {
+    Attempt attempt;
+    try {
+      attempt.pulled = pull_into(staging, drafts, run);
+    } catch (const Error&) {
+      drafts.save();
+      throw;
+    }
+    attempt.wrong = misfits(attempt.pulled.pull, drafts, run);
+    return attempt;
+  });
+}
+
+}  // namespace
+
+bool worth_keeping(const Staging& staging) {
+  constexpr std::uint64_t kEnough = 1 << 20, kRoomLeft = 64 << 20;
+  struct statvfs disk {};
+  return fstatvfs(staging.fd(), &disk) == 0 && std::uint64_t{disk.f_bavail} * disk.f_frsize >= kRoomLeft &&
+         staging.bytes() >= kEnough;
+}
+
+Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const PullRun& run) {
+  std::set<std::string> distrusted;
+  Pulled earlier;
+  for (int count = 1;; ++count) {
+    Attempt attempt = pull_once(*staging, count < 3 ? newest : nullptr, distrusted, run);
+    add_costs(earlier, attempt.pulled);
+    if (attempt.wrong.empty()) return std::move(attempt.pulled);
+    distrusted.insert(attempt.wrong.begin(), attempt.wrong.end());
+    earlier = std::move(attempt.pulled);
+    earlier.verifier.reset();
+    if (count == 1) staging->keep();
+    staging.reset();
+    staging.emplace(count == 1 ? run.store.resume_staging(run.lock) : run.store.create_staging(run.lock));
+  }
+}
+
+void require_one(const Pull& pull) {
+  const auto good = [](const PulledDatabase& database) { return !database.problem; };
+  if (std::any_of(pull.databases.begin(), pull.databases.end(), good)) return;
+  std::string all;
+  for (const PulledDatabase& database : pull.databases)
+    all += (all.empty() ? "" : "; ") + printable(database.info.name) + ": " +
+           printable(database.problem->message);
+  throw Error(ErrorKind::kFailed, "no database could be pulled: " + all,
+              pull.databases.empty() ? "" : printable(pull.databases.front().problem->hint));
+}
+
+const Snapshot* newest_with_manifest(const Listing& listing) {
+  const auto found = std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(),
+                                  [](const Snapshot& snapshot) { return !snapshot.old_script(); });
+  return found == listing.snapshots.rend() ? nullptr : &*found;
+}
+
+}  // namespace litepull

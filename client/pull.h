@@ -1,0 +1,78 @@
+// The pull of an app's set of databases into a staged snapshot, from what is at hand. What becomes of it then
+// (published, looked at, put somewhere else) is the caller's.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "client/cancel.h"
+#include "client/config.h"
+#include "client/link.h"
+#include "client/manifest.h"
+#include "client/progress.h"
+#include "client/receiver.h"
+#include "client/store.h"
+#include "client/verify.h"
+#include "common/error.h"
+
+namespace litepull {
+
+struct PullOptions {
+  VerifyMode verify = VerifyMode::kFull;  // of each database, while the next ones are on their way
+  std::string agent_path;
+};
+
+// What every step of a pull works with. All is borrowed, and the lock held throughout.
+struct PullRun {
+  const Store& store;
+  const AppLock& lock;
+  const Config& config;
+  const PullOptions& options;
+  const Cancel& cancel;
+  Progress& progress;
+  spdlog::logger& log;
+};
+
+struct Pulled {
+  Pull pull;
+  Manifest::Wire wire;
+  std::unique_ptr<Verifier> verifier;  // at work on what was pulled; borrows the run's Cancel
+};
+
+// Pulls what differs from what is at hand: what `staging` holds from an interrupted run, and `newest`, which
+// is part of the store and has a manifest (null: nothing). When that went wrong for a database, the set is
+// pulled once more, so that it is of one moment: that database whole, and the others with what was just
+// received as their base. When that is not enough, all are pulled whole. `staging` may be another one
+// afterwards.
+//
+// Throws Error; `staging` is then marked to be kept when the next run is to go on with it.
+Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const PullRun& run);
+
+// Throws kFailed, with what is wrong with each, when no database came.
+void require_one(const Pull& pull);
+
+// The base for a pull when nothing else is asked for; null when there is none.
+const Snapshot* newest_with_manifest(const Listing& listing);
+
+// Whether the next run is to go on with what an interrupted one has. Not when the disk is full because of it.
+bool worth_keeping(const Staging& staging);
+
+// Calls `step`. When that is stopped or cut, what is staged is kept; not when it fails for a reason that the
+// next run might take along.
+template <typename Step>
+auto keeping_what_is_there(Staging& staging, Step step) {
+  try {
+    return step();
+  } catch (const LinkError&) {
+    if (worth_keeping(staging)) staging.keep();
+    throw;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kCancelled && worth_keeping(staging)) staging.keep();
+    throw;
+  }
+}
+
+}  // namespace litepull
