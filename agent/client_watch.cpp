@@ -14,13 +14,10 @@ namespace {
 
 constexpr std::uint64_t kTickMs = 1'000;
 
-void read_until_gone(FrameReader& reader, const std::function<void(Hashes)>& take_hashes) {
+void read_until_gone(FrameReader& reader, const std::function<bool(const Frame&)>& take) {
   Frame frame;
-  while (reader.next(frame)) {
-    require_peer(frame.type == MessageType::kPing || frame.type == MessageType::kHashes,
-                 "a message out of turn");
-    if (frame.type == MessageType::kHashes) take_hashes(decode_hashes(frame.body));
-  }
+  while (reader.next(frame))
+    require_peer(frame.type == MessageType::kPing || take(frame), "a message out of turn");
 }
 
 }  // namespace
@@ -46,7 +43,7 @@ void ClientWatch::start(Handlers handlers) {
   source_.on_tick(handlers.tick);
   std::thread([this, handlers = std::move(handlers)] {
     try {
-      read_until_gone(reader_, handlers.hashes);
+      read_until_gone(reader_, handlers.take);
       handlers.gone(Error(ErrorKind::kCancelled, "the client is gone"));
     } catch (const Error& error) {
       // Silence and a broken stream mean that there is no client any more; one that talks nonsense is told

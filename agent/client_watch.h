@@ -37,8 +37,9 @@ class ClientWatch {
   ClientWatch(DeadlineSource& source, FrameReader& reader) : source_(source), reader_(reader) {}
 
   struct Handlers {
-    std::function<void(Hashes)> hashes;      // may throw Error{kPeer}
-    std::function<void(const Error&)> gone;  // why; the grace time begins
+    // All but Ping. False when it is none that may come now; may throw Error{kPeer}.
+    std::function<bool(const Frame&)> take;
+    std::function<void(const Error&)> gone;  // why; the grace time begins when it returns
     std::function<void()> tick;              // as in DeadlineSource::on_tick
   };
   void start(Handlers handlers);

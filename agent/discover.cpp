@@ -162,6 +162,16 @@ const char* network_file_system(const std::string& path) {
   }
 }
 
+// The pattern that matches this name and no other.
+std::string exactly(const std::string& name) {
+  std::string glob;
+  for (const char c : name) {
+    const bool special = c == '*' || c == '?' || c == '[';
+    glob += special ? std::string("[") + c + "]" : std::string(1, c);
+  }
+  return glob;
+}
+
 std::string login_directory() {
   const char* home = std::getenv("HOME");
   return home != nullptr ? home : ".";
@@ -182,12 +192,26 @@ void enter_directory(const std::string& directory) {
                 "run the pull against the machine whose disk it is");
 }
 
+std::vector<Candidate> discover_any(const Request& request) {
+  return Scan(request).run();
+}
+
 std::vector<Candidate> discover(const Request& request) {
-  std::vector<Candidate> found = Scan(request).run();
+  std::vector<Candidate> found = discover_any(request);
   if (found.empty())
     throw Error(ErrorKind::kConfiguration,
                 "no file in " + printable(request.directory) + " matches DATABASES",
                 "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
+  return found;
+}
+
+std::vector<Candidate> find_databases(const std::vector<std::string>& names) {
+  Request request;
+  for (const std::string& name : names) request.databases.push_back(exactly(name));
+  std::vector<Candidate> found = discover_any(request);
+  std::erase_if(found, [&](const Candidate& candidate) {
+    return std::find(names.begin(), names.end(), candidate.name) == names.end();
+  });
   return found;
 }
 

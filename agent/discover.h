@@ -34,4 +34,10 @@ void enter_directory(const std::string& directory);
 // Error{kConfiguration} when nothing matches.
 std::vector<Candidate> discover(const Request& request);
 
+// The same, but content to find nothing.
+std::vector<Candidate> discover_any(const Request& request);
+
+// Those of `names` that are there, sorted by name, with their problems as above; maybe none.
+std::vector<Candidate> find_databases(const std::vector<std::string>& names);
+
 }  // namespace litepull

@@ -1,5 +1,6 @@
-// litepull-agent: runs on the server, beside the databases, for as long as one pull takes. It takes no
-// arguments: the client's request comes on standard input, the pages go out on standard output.
+// litepull-agent: runs on the server, beside the databases, for as long as one pull or
+// restore takes. It takes no arguments: the client's request comes on standard input, the pages and answers go
+// out on standard output.
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -24,7 +25,7 @@ int main() {
   umask(077);
   try {
     litepull::check(sqlite3_initialize() == SQLITE_OK, "SQLite could not be initialized");
-    return litepull::run_session(0, 1);
+    litepull::run_session(0, 1);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "litepull-agent: %s\n", error.what());
     return 1;

@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +21,8 @@
 #include "agent/owner.h"
 #include "agent/pin.h"
 #include "agent/priority.h"
+#include "agent/report.h"
+#include "agent/restore_session.h"
 #include "agent/source_database.h"
 #include "common/error.h"
 #include "common/frame.h"
@@ -33,40 +33,12 @@ namespace {
 
 using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
-Problem problem_of(const Error& error) {
-  return {error.kind(), error.message(), error.hint()};
-}
-
-Request read_request(FrameReader& reader) {
+Frame read_request(FrameReader& reader) {
   Frame frame;
-  require_peer(reader.next(frame) && frame.type == MessageType::kRequest, "the first message is no request");
-  return decode_request(frame.body);
-}
-
-Hello make_hello() {
-  timeval now{};
-  gettimeofday(&now, nullptr);
-  Hello hello;
-  hello.clock_unix_ms =
-      static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_usec) / 1000;
-  hello.uid = geteuid();
-  return hello;
-}
-
-// ru_maxrss would be that of the process that started us, if that was larger (getrusage(2)).
-std::uint64_t peak_resident_bytes() {
-  const std::string status = read_file("/proc/self/status", 64 * 1024);
-  const std::size_t at = status.find("VmHWM:");
-  return at == std::string::npos ? 0 : std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;
-}
-
-Done make_done() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  auto us = [](const timeval& time) {
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
-  };
-  return {us(usage.ru_utime) + us(usage.ru_stime), peak_resident_bytes()};
+  require_peer(reader.next(frame) &&
+                   (frame.type == MessageType::kRequest || frame.type == MessageType::kRestoreRequest),
+               "the first message is no request");
+  return frame;
 }
 
 // Each WAL database takes five descriptors while the set is being pinned.
@@ -222,26 +194,18 @@ int pull_or_tell(const Request& request, HashFeed& hashes, Outbox& outbox) {
   }
 }
 
-}  // namespace
-
-int run_session(int in_fd, int out_fd) {
-  forbid_core_files();
-  allow_many_descriptors();
-  widen_pipe(out_fd);
-  const std::string greeting = std::string(kAgentGreeting) + "\n";
-  write_all(out_fd, greeting.data(), greeting.size(), "the client's stream");
-
-  DeadlineSource source(in_fd, kDefaultSilenceMs);
-  FrameReader reader(source);
-  const Request request = read_request(reader);
+[[noreturn]] void pull_and_exit(const Request& request, DeadlineSource& source, FrameReader& reader,
+                                FrameWriter& writer) {
   source.set_silence_ms(request.silence_ms);
-
-  FdSink sink(out_fd, "the client's stream");
-  FrameWriter writer(sink);
   HashFeed hashes;
   Outbox outbox(writer, hashes, request.memory_bytes, request.compression_level);
   ClientWatch watch(source, reader);
-  watch.start({.hashes = [&](Hashes sent) { hashes.add(std::move(sent)); },
+  watch.start({.take =
+                   [&](const Frame& frame) {
+                     if (frame.type != MessageType::kHashes) return false;
+                     hashes.add(decode_hashes(frame.body));
+                     return true;
+                   },
                .gone =
                    [&](const Error& why) {
                      hashes.fail(std::make_exception_ptr(why));
@@ -256,6 +220,25 @@ int run_session(int in_fd, int out_fd) {
   }
   // Not by returning: two other threads use what lives here, and one may be stuck in a write to a dead link.
   _exit(status);
+}
+
+}  // namespace
+
+void run_session(int in_fd, int out_fd) {
+  forbid_core_files();
+  allow_many_descriptors();
+  widen_pipe(out_fd);
+  const std::string greeting = std::string(kAgentGreeting) + "\n";
+  write_all(out_fd, greeting.data(), greeting.size(), "the client's stream");
+
+  DeadlineSource source(in_fd, kDefaultSilenceMs);
+  FrameReader reader(source);
+  const Frame first = read_request(reader);
+  FdSink sink(out_fd, "the client's stream");
+  FrameWriter writer(sink);
+  if (first.type == MessageType::kRequest)
+    pull_and_exit(decode_request(first.body), source, reader, writer);
+  restore_and_exit(decode_restore_request(first.body), source, reader, writer);
 }
 
 }  // namespace litepull

@@ -38,8 +38,10 @@ Fd open_unlinked(const std::string& directory) {
   return file;
 }
 
-// On the directory with the most room; memory is not a disk.
-Fd open_where_it_fits(std::uint64_t bytes) {
+}  // namespace
+
+// Memory is not a disk.
+Fd open_unlinked_with_room(std::uint64_t bytes) {
   const char* chosen = std::getenv("TMPDIR");
   std::string best;
   std::uint64_t most = bytes;
@@ -53,11 +55,9 @@ Fd open_where_it_fits(std::uint64_t bytes) {
   return best.empty() ? Fd() : open_unlinked(best);
 }
 
-}  // namespace
-
 bool Spool::reserve(std::uint64_t bytes) {
   if (!file_) {
-    file_ = open_where_it_fits(bytes);
+    file_ = open_unlinked_with_room(bytes);
     return static_cast<bool>(file_);
   }
   struct statvfs disk {};

@@ -8,6 +8,10 @@
 
 namespace litepull {
 
+// A file without a name on the disk with the most room, when that has `bytes` beside a reserve
+// (Spool::kReserveBytes, and a twentieth of the disk); else none. Never in the storage directory.
+Fd open_unlinked_with_room(std::uint64_t bytes);
+
 // One thread writes, another reads what was written before. The file has no name, so that no way of dying
 // leaves it behind; it is never in the storage directory.
 class Spool {

@@ -1,5 +1,7 @@
 #include "agent/sqlite.h"
 
+#include "common/error.h"
+
 namespace litepull {
 namespace {
 
@@ -28,6 +30,25 @@ Statement::Statement(sqlite3* connection, const char* sql) : connection_(connect
   sqlite3_stmt* raw = nullptr;
   require_ok(sqlite3_prepare_v2(connection, sql, -1, &raw, nullptr), connection);
   statement_.reset(raw);
+}
+
+void Statement::bind(int parameter, std::int64_t value) {
+  require_ok(sqlite3_bind_int64(statement_.get(), parameter, value), connection_);
+}
+
+void Statement::bind(int parameter, ByteView bytes) {
+  require_ok(sqlite3_bind_blob64(statement_.get(), parameter, bytes.data(), bytes.size(), SQLITE_STATIC),
+             connection_);
+}
+
+// What went wrong in a step was told then.
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+}
+
+void Statement::run() {
+  check(!step(), "a statement without rows had one");
+  reset();
 }
 
 bool Statement::step() {

@@ -38,7 +38,14 @@ void execute(sqlite3* connection, const char* sql);
 class Statement {
  public:
   Statement(sqlite3* connection, const char* sql);
+  // Parameters count from 1. The bytes must live until the statement has been stepped.
+  void bind(int parameter, std::int64_t value);
+  void bind(int parameter, ByteView bytes);
+  void reset();  // to be stepped once more; what was bound stays
+
   [[nodiscard]] bool step();  // false at the end of the rows
+  // One that has no rows: stepped and reset.
+  void run();
   std::int64_t integer() const { return sqlite3_column_int64(statement_.get(), 0); }
   std::string text() const;
   ByteView blob() const;  // valid until the next step

@@ -12,7 +12,7 @@
 
 namespace litepull {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
 
 // The first line of the remote command's output, after whatever a login script printed.
@@ -39,6 +39,10 @@ inline constexpr std::int8_t kAutoLevel = 127;
 inline constexpr std::uint32_t kHashWindow = 256 * 1024;
 inline constexpr std::size_t kMaxHashesPerMessage = 16 * 1024;
 
+// Processes that have a database open: how many of them a Target names, and how much of a name.
+inline constexpr std::size_t kMaxHolders = 32;
+inline constexpr std::size_t kMaxCommandBytes = 64;
+
 // Client's silence after which the agent ends itself, and how often the client therefore speaks.
 inline constexpr std::uint32_t kDefaultSilenceMs = 30'000;
 inline constexpr std::uint32_t kPingIntervalMs = 5'000;
@@ -48,6 +52,9 @@ enum class MessageType : std::uint8_t {
   kRequest = 1,
   kPing = 2,
   kHashes = 3,
+  kRestoreRequest = 4,
+  kPut = 5,
+  kCommit = 6,
   // agent to client
   kHello = 65,
   kDatabase = 66,
@@ -59,6 +66,11 @@ enum class MessageType : std::uint8_t {
   kAlive = 72,
   kError = 73,
   kCompared = 74,
+  kTarget = 75,
+  kNeeded = 76,
+  kReady = 77,
+  kPrepared = 78,
+  kRestored = 79,
 };
 
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
@@ -74,7 +86,7 @@ struct Base {
   bool operator==(const Base&) const = default;
 };
 
-// What is to be pulled and how; the first frame of the client.
+// What is to be pulled and how; the first frame of a client that pulls.
 struct Request {
   std::uint16_t version = kProtocolVersion;
   std::uint32_t silence_ms = kDefaultSilenceMs;
@@ -174,6 +186,82 @@ struct DatabaseFailed {
   Problem problem;
 };
 
+// --- The way back: a snapshot's databases onto the server ---
+
+// kLook: say what is there. kCompare: count the pages that differ as well. kRestore: replace them.
+enum class RestoreMode : std::uint8_t { kLook = 0, kCompare = 1, kRestore = 2 };
+
+// A snapshot's file, and the database that it is to become again.
+struct RestoreItem {
+  std::string name;  // of the database, below the directory
+  std::uint32_t page_size = 0;
+  std::uint32_t pages = 0;
+  std::uint64_t seed = 0;  // of its page hashes
+  Digest digest{};         // of the whole file
+
+  bool operator==(const RestoreItem&) const = default;
+};
+
+// The first frame of a client that restores.
+struct RestoreRequest {
+  std::uint16_t version = kProtocolVersion;
+  std::uint32_t silence_ms = kDefaultSilenceMs;
+  RestoreMode mode = RestoreMode::kLook;
+  std::string directory;           // as in Request
+  std::vector<RestoreItem> items;  // 1 to kMaxDatabases, no name twice
+};
+
+// A process that has a database open. `command` is what the process calls itself: anything.
+struct Holder {
+  std::uint32_t pid = 0;
+  std::string command;
+};
+
+enum class TargetState : std::uint8_t { kThere = 0, kMissing = 1, kRefused = 2 };
+
+// What is on the server where a database is to be restored, one for each item, in their order.
+struct Target {
+  std::uint32_t index = 0;
+  TargetState state = TargetState::kThere;
+  Problem problem;  // when kRefused: why it cannot be restored there
+  // When kThere:
+  std::uint32_t page_size = 0;
+  std::uint32_t page_count = 0;
+  JournalMode journal_mode = JournalMode::kRollback;
+  std::uint64_t wal_bytes = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t mode = 0;  // permission bits
+  std::vector<Holder> holders;
+};
+
+// Pages of an item that the agent asks for. Round 0: those that differ, ascending; round 1: all of them, since
+// the whole was not right after round 0.
+struct Needed {
+  std::uint32_t database = 0;
+  std::uint8_t round = 0;
+  std::vector<PageRun> runs;  // ascending, not overlapping
+};
+
+// The image of an item is whole on the server, or, when only comparing, all of it was compared.
+struct Ready {
+  std::uint32_t database = 0;
+  std::uint32_t differing = 0;  // pages
+  std::uint64_t hold_us = 0;    // of the read transaction in which what is there was copied
+};
+
+// A database is what the snapshot's file is, from this moment on, and durably.
+struct Restored {
+  std::uint32_t database = 0;
+  std::uint8_t created = 0;         // 1: there was none
+  std::uint32_t pages_written = 0;  // of the transaction; all of them when created
+  std::uint32_t page_count = 0;     // now
+  std::uint64_t lock_us = 0;        // how long the write lock was held
+  std::uint64_t wal_bytes_before = 0;
+  std::uint64_t wal_bytes_after = 0;
+  Digest replaced{};  // of the database that this replaced, as it was under the lock; zeros when created
+};
+
 struct Done {
   std::uint64_t cpu_us = 0;
   std::uint64_t max_rss_bytes = 0;
@@ -190,6 +278,11 @@ Bytes encode(const DatabaseEnd&);
 Bytes encode(const DatabaseFailed&);
 Bytes encode(const Done&);
 Bytes encode(const Problem&);
+Bytes encode(const RestoreRequest&);
+Bytes encode(const Target&);
+Bytes encode(const Needed&);
+Bytes encode(const Ready&);
+Bytes encode(const Restored&);
 
 Request decode_request(ByteView body);
 Hello decode_hello(ByteView body);
@@ -202,5 +295,10 @@ DatabaseEnd decode_end(ByteView body);
 DatabaseFailed decode_failed(ByteView body);
 Done decode_done(ByteView body);
 Problem decode_problem(ByteView body);
+RestoreRequest decode_restore_request(ByteView body);
+Target decode_target(ByteView body);
+Needed decode_needed(ByteView body);
+Ready decode_ready(ByteView body);
+Restored decode_restored(ByteView body);
 
 }  // namespace litepull

@@ -73,6 +73,26 @@ PagesHead sample_pages() {
   return {0, Codec::kRaw, 8192, {{1, 2}}};
 }
 
+RestoreRequest sample_restore() {
+  RestoreItem item{"a.sqlite3", 4096, 16, 42, {}};
+  for (std::size_t i = 0; i < item.digest.size(); ++i) item.digest[i] = static_cast<std::uint8_t>(i * 0x11);
+  RestoreRequest request;
+  request.mode = RestoreMode::kCompare;
+  request.directory = "/storage";
+  request.items = {item};
+  return request;
+}
+
+Target sample_target() {
+  Target target;
+  target.page_size = 4096;
+  target.page_count = 17;
+  target.uid = 1000;
+  target.mode = 0640;
+  target.holders = {{4711, "puma"}, {4712, std::string(kMaxCommandBytes, '\x1B')}};
+  return target;
+}
+
 TEST(ProtocolTest, TheDocumentsRequestIsWhatTheCodeWrites) {
   Request request;
   request.directory = "/storage";
@@ -80,6 +100,12 @@ TEST(ProtocolTest, TheDocumentsRequestIsWhatTheCodeWrites) {
   MemorySink sink;
   FrameWriter(sink).write(MessageType::kRequest, encode(request));
   EXPECT_EQ(sink.bytes, golden("request"));
+}
+
+TEST(ProtocolTest, TheDocumentsRestoreIsWhatTheCodeWrites) {
+  MemorySink sink;
+  FrameWriter(sink).write(MessageType::kRestoreRequest, encode(sample_restore()));
+  EXPECT_EQ(sink.bytes, golden("restore"));
 }
 
 TEST(ProtocolTest, TheDocumentsPagesAreWhatTheCodeWrites) {
@@ -139,6 +165,80 @@ TEST(ProtocolTest, MoreBasesOrHashesThanThereCanBeAreRefused) {
   EXPECT_THROW(decode_database(encode(info)), Error);
 }
 
+TEST(ProtocolTest, MessagesOfARestoreComeBackAsTheyWere) {
+  const RestoreRequest request = decode_restore_request(encode(sample_restore()));
+  EXPECT_EQ(request.mode, RestoreMode::kCompare);
+  EXPECT_EQ(request.items, sample_restore().items);
+  const Target target = decode_target(encode(sample_target()));
+  EXPECT_EQ(target.mode, 0640U);
+  EXPECT_EQ(target.holders.at(1).command, std::string(kMaxCommandBytes, '\x1B'));
+  Target refused;
+  refused.state = TargetState::kRefused;
+  refused.problem = {ErrorKind::kCorrupt, "no", "do this"};
+  EXPECT_EQ(decode_target(encode(refused)).problem.hint, "do this");
+  EXPECT_EQ(decode_needed(encode(Needed{3, 1, {{5, 2}}})).runs.at(0).first, 5U);
+  Restored restored;
+  restored.replaced[0] = 9;
+  restored.lock_us = 77;
+  EXPECT_EQ(decode_restored(encode(restored)).replaced, restored.replaced);
+  EXPECT_EQ(decode_restored(encode(restored)).lock_us, 77U);
+  EXPECT_EQ(decode_ready(encode(Ready{1, 2, 3})).differing, 2U);
+}
+
+TEST(ProtocolTest, NamesThatLeaveTheDirectoryOrAreSidecarsAreNotRestored) {
+  for (const std::string name :
+       {"", "/a", "a/", "a//b", "..", "../a", "a/../b", "a/.", "a\nb", "a.sqlite3-wal", "d/a-journal",
+        "a-shm", "\xFF"}) {
+    RestoreRequest request = sample_restore();
+    request.items[0].name = name;
+    EXPECT_THROW(decode_restore_request(encode(request)), Error) << printable(name);
+  }
+  for (const std::string name : {"a", "d/a.sqlite3", "..a", "a..", std::string(kMaxNameBytes, 'x').c_str()}) {
+    RestoreRequest request = sample_restore();
+    request.items[0].name = name;
+    EXPECT_NO_THROW(decode_restore_request(encode(request))) << name;
+  }
+}
+
+TEST(ProtocolTest, RestoresOfNothingOrOfWhatCannotBeAreRefused) {
+  auto refused = [](auto change) {
+    RestoreRequest request = sample_restore();
+    change(request);
+    EXPECT_THROW(decode_restore_request(encode(request)), Error);
+  };
+  refused([](RestoreRequest& r) { r.items.clear(); });
+  refused([](RestoreRequest& r) { r.items.push_back(r.items[0]); });
+  refused([](RestoreRequest& r) { r.items.resize(kMaxDatabases + 1, r.items[0]); });
+  refused([](RestoreRequest& r) { r.items[0].page_size = 1000; });
+  refused([](RestoreRequest& r) { r.items[0].pages = 0; });
+  refused([](RestoreRequest& r) { r.items[0].pages = kMaxPageCount + 1; });
+  refused([](RestoreRequest& r) { r.items[0].name = std::string(kMaxNameBytes + 1, 'x'); });
+  refused([](RestoreRequest& r) { r.directory = std::string(kMaxPathBytes + 1, 'x'); });
+  refused([](RestoreRequest& r) { r.silence_ms = 0; });
+  refused([](RestoreRequest& r) { r.version = kProtocolVersion + 1; });
+  refused([](RestoreRequest& r) { r.mode = static_cast<RestoreMode>(3); });
+}
+
+TEST(ProtocolTest, AnswersOfARestoreThatCannotBeAreRefused) {
+  Target target = sample_target();
+  target.holders.resize(kMaxHolders + 1);
+  EXPECT_THROW(decode_target(encode(target)), Error);
+  target = sample_target();
+  target.holders[0].command = std::string(kMaxCommandBytes + 1, 'x');
+  EXPECT_THROW(decode_target(encode(target)), Error);
+  target = sample_target();
+  target.page_size = 3;
+  EXPECT_THROW(decode_target(encode(target)), Error);
+  for (const auto& runs : std::vector<std::vector<PageRun>>{
+           {}, {{0, 1}}, {{1, 0}}, {{5, 2}, {6, 1}}, {{kMaxPageCount, 2}}, {{1, ~0U}}})
+    EXPECT_THROW(decode_needed(encode(Needed{0, 0, runs})), Error);
+  EXPECT_THROW(decode_needed(encode(Needed{0, 2, {{1, 1}}})), Error);
+  EXPECT_NO_THROW(decode_needed(encode(Needed{0, 1, {{kMaxPageCount, 1}}})));
+  Restored restored;
+  restored.created = 2;
+  EXPECT_THROW(decode_restored(encode(restored)), Error);
+}
+
 // Every prefix of a message is refused, and so is a message with a byte more.
 TEST(ProtocolTest, MessagesOfAnotherLengthAreRefused) {
   const std::vector<std::pair<Bytes, std::function<void(ByteView)>>> cases{
@@ -151,6 +251,11 @@ TEST(ProtocolTest, MessagesOfAnotherLengthAreRefused) {
       {encode(Done{}), [](ByteView b) { (void)decode_done(b); }},
       {encode(Compared{}), [](ByteView b) { (void)decode_compared(b); }},
       {encode(Problem{}), [](ByteView b) { (void)decode_problem(b); }},
+      {encode(sample_restore()), [](ByteView b) { (void)decode_restore_request(b); }},
+      {encode(sample_target()), [](ByteView b) { (void)decode_target(b); }},
+      {encode(Needed{1, 0, {{1, 2}, {7, 1}}}), [](ByteView b) { (void)decode_needed(b); }},
+      {encode(Ready{}), [](ByteView b) { (void)decode_ready(b); }},
+      {encode(Restored{}), [](ByteView b) { (void)decode_restored(b); }},
   };
   for (const auto& [bytes, decode] : cases) {
     EXPECT_NO_THROW(decode(bytes));

@@ -1,0 +1,57 @@
+// A whole snapshot's file on the server before anything there is changed: in a file without a name, so that no
+// way of dying leaves it behind.
+#pragma once
+
+#include <xxhash.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "agent/source_database.h"
+#include "common/bytes.h"
+#include "common/posix.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+// Different pages may be read and written by different threads at the same time.
+class Image {
+ public:
+  // Takes its room on the disk at once. Throws Error{kRefused} when no disk has it.
+  explicit Image(const RestoreItem& item);
+
+  std::uint32_t page_size() const { return page_size_; }
+  std::uint32_t pages() const { return pages_; }
+  std::uint64_t bytes() const { return std::uint64_t{page_size_} * pages_; }
+
+  // Whole pages, counted from 1. What was never written reads as zeros.
+  void read(std::uint32_t first, std::uint32_t count, Bytes& out) const;
+  void write(std::uint32_t first, ByteView pages);
+
+  // Takes over what the database has of these pages, at the speed of the disk, inside the read transaction that
+  // has begun; the database is then released. Throws Error when it cannot be read.
+  void copy_from(SourceDatabase& database);
+
+  Digest digest() const;
+
+ private:
+  const std::uint32_t page_size_;
+  const std::uint32_t pages_;
+  Fd file_;
+};
+
+// XXH3-128 of what is added, piece by piece.
+class Hasher {
+ public:
+  Hasher();
+  void add(ByteView bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
+  Digest result() const;
+
+ private:
+  struct Deleter {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  std::unique_ptr<XXH3_state_t, Deleter> state_;
+};
+
+}  // namespace litepull

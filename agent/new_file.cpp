@@ -1,0 +1,153 @@
+#include "agent/new_file.h"
+
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "agent/discover.h"
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+constexpr const char* kHiddenPrefix = ".litepull-new-";
+constexpr mode_t kMode = 0600;
+
+struct DirectoryCloser {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
+
+// Component by component, since none may be a link.
+Fd open_parent(const std::string& name) {
+  Fd directory = open_path(".", O_RDONLY | O_DIRECTORY);
+  for (std::size_t begin = 0, end; (end = name.find('/', begin)) != std::string::npos; begin = end + 1) {
+    const std::string part = name.substr(begin, end - begin);
+    const int next = openat(directory.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (next < 0)
+      throw Error(ErrorKind::kRefused, "the directory that it was in, " + printable(name.substr(0, end)) +
+                                           ", is not there any more",
+                  "make that directory on the server, for the app's user, then run this again");
+    directory = Fd(next);
+  }
+  return directory;
+}
+
+bool is_there(int directory_fd, const std::string& name) {
+  struct stat status {};
+  return fstatat(directory_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// A WAL or a journal of the database that was there before: SQLite would play it into the new one.
+void require_free(int directory_fd, const std::string& base) {
+  if (is_there(directory_fd, base))
+    throw Error(ErrorKind::kRefused, "a file of its name has appeared on the server meanwhile",
+                "look at what made it, then run this again");
+  for (const char* ending : {"-wal", "-journal", "-shm"})
+    if (is_there(directory_fd, base + ending))
+      throw Error(ErrorKind::kRefused,
+                  "it is missing, but " + printable(base + ending) +
+                      " of the database that was there is not: SQLite would play that into the new one",
+                  "stop the app and move that file away, then run this again");
+}
+
+mode_t mode_of_siblings() {
+  Request request;
+  request.databases = {"*.sqlite3"};
+  for (const Candidate& candidate : discover_any(request)) {
+    struct stat status {};
+    if (!candidate.problem && lstat(candidate.path.c_str(), &status) == 0) return status.st_mode & 0666;
+  }
+  return kMode;
+}
+
+// Those that nobody holds locked any more.
+void sweep(int directory_fd) {
+  const int copy = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, DirectoryCloser> directory(copy < 0 ? nullptr : fdopendir(copy));
+  if (!directory) return;
+  std::vector<std::string> left;
+  while (const dirent* entry = readdir(directory.get()))
+    if (std::string(entry->d_name).starts_with(kHiddenPrefix)) left.push_back(entry->d_name);
+  for (const std::string& name : left) {
+    const Fd file(openat(directory_fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat status {};
+    if (file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+        flock(file.get(), LOCK_EX | LOCK_NB) == 0)
+      unlinkat(directory_fd, name.c_str(), 0);
+  }
+}
+
+std::string new_hidden_name() {
+  std::uint64_t random = 0;
+  if (getrandom(&random, sizeof random, 0) != sizeof random) throw_errno("get a random number");
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random));
+  return std::string(kHiddenPrefix) + digits;
+}
+
+void fill(int fd, const Image& image, const std::string& shown) {
+  constexpr std::uint32_t kAtOnceBytes = 1 << 20;
+  Bytes block;
+  for (std::uint32_t first = 1; first <= image.pages();) {
+    const std::uint32_t count = std::min(kAtOnceBytes / image.page_size(), image.pages() - first + 1);
+    image.read(first, count, block);
+    write_all(fd, block.data(), block.size(), shown);
+    first += count;
+  }
+  fsync_fd(fd, shown);
+}
+
+// Never over what has the name. A file system that cannot do that in one step does it in two; killed between
+// them, the next run's sweep does the second.
+bool rename_to_free(int directory_fd, const std::string& from, const std::string& to) {
+  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE, renameat2(2)
+  if (syscall(SYS_renameat2, directory_fd, from.c_str(), directory_fd, to.c_str(), kNoReplace) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  return linkat(directory_fd, from.c_str(), directory_fd, to.c_str(), 0) == 0 &&
+         unlinkat(directory_fd, from.c_str(), 0) == 0;
+}
+
+}  // namespace
+
+NewFile::NewFile(const std::string& name, const Image& image)
+    : shown_(printable(name)),
+      directory_(open_parent(name)),
+      base_(name.substr(name.find_last_of('/') + 1)) {
+  sweep(directory_.get());
+  require_free(directory_.get(), base_);
+  const std::string hidden = new_hidden_name();
+  file_ = open_at(directory_.get(), hidden, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kMode, shown_);
+  hidden_ = hidden;
+  try {
+    if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) throw_errno("lock the new " + shown_);
+    if (fchmod(file_.get(), mode_of_siblings()) != 0) throw_errno("set the mode of " + shown_);
+    fill(file_.get(), image, shown_);
+  } catch (const Error&) {
+    unlinkat(directory_.get(), hidden_.c_str(), 0);
+    throw;
+  }
+}
+
+NewFile::~NewFile() {
+  if (!hidden_.empty()) unlinkat(directory_.get(), hidden_.c_str(), 0);
+}
+
+void NewFile::publish() {
+  require_free(directory_.get(), base_);
+  if (!rename_to_free(directory_.get(), hidden_, base_)) {
+    if (errno == EEXIST) require_free(directory_.get(), base_);
+    throw_errno("give " + shown_ + " its name");
+  }
+  hidden_.clear();
+  fsync_fd(directory_.get(), shown_);
+}
+
+}  // namespace litepull

@@ -1,0 +1,19 @@
+// The way back: a snapshot's files, of which the client sends what differs, onto the databases of the server.
+// common/PROTOCOL.md describes the order of things.
+//
+// Everything that can fail does so first: all files are whole on the server and proven before the first
+// database is touched. Then each is replaced by one transaction, one right after the other.
+#pragma once
+
+#include "agent/client_watch.h"
+#include "common/frame.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+// Ends the process, with status 0 when all that was asked for was done, else 1. Before the client's Commit a
+// client that is gone ends it as in a pull, and nothing was changed; after it nothing keeps it from finishing.
+[[noreturn]] void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, FrameReader& reader,
+                                   FrameWriter& writer);
+
+}  // namespace litepull

@@ -1,0 +1,311 @@
+#include "agent/rewrite.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "agent/source_database.h"
+#include "agent/sqlite.h"
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+constexpr const char* kVfsName = "litepull-write";
+constexpr useconds_t kBusyStepUs = 500;
+// Changed pages that are kept in memory. With more than that SQLite writes some of them out before the commit.
+constexpr std::int64_t kCacheKiB = 16 * 1024;
+constexpr std::size_t kBlockBytes = 256 * 1024;
+
+// Offsets in the first page, https://sqlite.org/fileformat2.html#the_database_header.
+constexpr std::size_t kVersions = 18, kChangeCounter = 24, kPageCount = 28, kSchemaCookie = 40, kValidFor = 92;
+constexpr std::size_t kLockByte = 0x40000000;  // its page is never used
+
+std::uint32_t big_endian(const Bytes& page, std::size_t at) {
+  return std::uint32_t{page[at]} << 24 | std::uint32_t{page[at + 1]} << 16 | std::uint32_t{page[at + 2]} << 8 |
+         page[at + 3];
+}
+
+void put_big_endian(Bytes& page, std::size_t at, std::uint32_t value) {
+  for (std::size_t i = 0; i < 4; ++i) page[at + i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+}
+
+// SQLite's own VFS, but for names, which are taken as they are: it would resolve them through directories that
+// we may no longer cross (see agent/discover.h).
+const char* write_vfs() {
+  static sqlite3_vfs vfs = [] {
+    sqlite3_vfs own = *sqlite3_vfs_find(nullptr);
+    own.zName = kVfsName;
+    own.pNext = nullptr;
+    own.xFullPathname = [](sqlite3_vfs*, const char* name, int size, char* out) {
+      return std::snprintf(out, static_cast<std::size_t>(size), "%s", name) < size ? SQLITE_OK
+                                                                                   : SQLITE_CANTOPEN;
+    };
+    return own;
+  }();
+  check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the VFS for writing could not be registered");
+  return kVfsName;
+}
+
+int wait_until(void* deadline_us, int) {
+  if (monotonic_us() >= *static_cast<std::uint64_t*>(deadline_us)) return 0;
+  usleep(kBusyStepUs);
+  return 1;
+}
+
+std::optional<std::uint64_t> size_of(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+class Rewrite {
+ public:
+  Rewrite(const Candidate& there, const Image& image, const Digest& digest, const RewritePatience& patience)
+      : there_(there),
+        image_(image),
+        digest_(digest),
+        patience_(patience),
+        changed_(std::size_t{image.pages()} + 1) {}
+
+  ~Rewrite() { close(); }
+  Rewrite(const Rewrite&) = delete;
+  Rewrite& operator=(const Rewrite&) = delete;
+
+  Restored run(std::uint32_t differing) {
+    open();
+    const std::uint64_t since_us = lock(differing);
+    require_same_file();
+    write_differing_pages();
+    write_first_page();
+    read_back();
+    cut_off();
+    commit();
+    result_.lock_us = monotonic_us() - since_us;
+    result_.page_count = image_.pages();
+    result_.wal_bytes_after = size_of(there_.path + "-wal").value_or(0);
+    close();
+    return result_;
+  }
+
+ private:
+  void open() {
+    made_sidecars_ = !size_of(there_.path + "-wal") && !size_of(there_.path + "-shm");
+    result_.wal_bytes_before = size_of(there_.path + "-wal").value_or(0);
+    connection_ = open_connection(there_.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, write_vfs());
+    sqlite3_busy_handler(connection_.get(), wait_until, &deadline_us_);
+    sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+    sqlite3_wal_autocheckpoint(connection_.get(), 0);
+    deadline_us_ = monotonic_us() + patience_.lock_us;
+    // A schema that cannot be parsed, before or after, is none of our business.
+    execute("PRAGMA writable_schema=ON");
+    // In rollback mode also the directory: a journal that came back with a power cut would undo the restore.
+    execute("PRAGMA synchronous=EXTRA");
+    execute("PRAGMA cache_size=-" + std::to_string(kCacheKiB));
+    Statement mode(connection_.get(), "PRAGMA journal_mode");
+    wal_ = mode.step() && mode.text() == "wal";
+    if (!wal_) keep_journal_file();
+  }
+
+  // An app that keeps its journal file, emptied or not, finds it again.
+  void keep_journal_file() {
+    const auto bytes = size_of(there_.path + "-journal");
+    if (!bytes) return;
+    Statement set(connection_.get(), *bytes > 0 ? "PRAGMA journal_mode=PERSIST" : "PRAGMA journal_mode=TRUNCATE");
+    (void)set.step();
+  }
+
+  // With more changes than fit into memory, a rollback-mode transaction needs the readers gone before its end.
+  // Then they had better go before its beginning: there is nothing to take back when they do not.
+  std::uint64_t lock(std::uint32_t differing) {
+    const bool spills = std::uint64_t{differing} * image_.page_size() > std::uint64_t{kCacheKiB} * 1024 / 2;
+    deadline_us_ = monotonic_us() + patience_.lock_us;
+    execute("BEGIN IMMEDIATE");
+    const std::uint64_t since_us = monotonic_us();
+    deadline_us_ = since_us + patience_.commit_us;
+    if (wal_ || !spills) return since_us;
+    execute("ROLLBACK");
+    execute("BEGIN EXCLUSIVE");
+    return since_us;
+  }
+
+  void require_same_file() {
+    struct stat status {};
+    if (lstat(there_.path.c_str(), &status) != 0 || status.st_dev != there_.device ||
+        status.st_ino != there_.inode)
+      throw Error(ErrorKind::kRefused, "it was replaced by another file while its snapshot was on its way",
+                  "stop what replaces it, then run this again");
+    if (number("PRAGMA page_size") != image_.page_size())
+      throw Error(ErrorKind::kRefused, "its page size was changed while its snapshot was on its way",
+                  "run this again");
+    count_ = number("PRAGMA page_count");
+    // With FULL, SQLite would move pages of what we write at the commit, by what it knows of what was there.
+    // Only this connection's mind is changed: what the statement writes to the first page is written over.
+    if (number("PRAGMA auto_vacuum") == 1) execute("PRAGMA auto_vacuum=INCREMENTAL");
+  }
+
+  // One pass over all that is there, hashed on the way: whatever does not equal the image is written.
+  void write_differing_pages() {
+    Statement there(connection_.get(), "SELECT data FROM sqlite_dbpage('main')");
+    Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, ?2)");
+    Hasher replaced, written;
+    Bytes block;
+    const auto at_once = static_cast<std::uint32_t>(kBlockBytes / image_.page_size());
+    const std::uint32_t last = std::max(count_, image_.pages());
+    std::uint32_t first = 1;  // of the block
+    for (std::uint32_t number = 1; number <= last; ++number) {
+      if (number <= image_.pages() && (number - 1) % at_once == 0) {
+        first = number;
+        image_.read(first, std::min(at_once, image_.pages() - first + 1), block);
+        written.add(block);
+      }
+      ByteView old;
+      if (number <= count_) {
+        if (!there.step()) throw Error(ErrorKind::kCorrupt, "it has fewer pages than its header says");
+        old = there.blob();
+        replaced.add(old);
+      }
+      if (number > image_.pages()) continue;
+      const ByteView page = ByteView(block).subspan(std::size_t{number - first} * image_.page_size(),
+                                                    image_.page_size());
+      if (number == 1) {
+        old_first_.assign(old.begin(), old.end());
+        first_.assign(page.begin(), page.end());
+      } else if (!is_lock_byte_page(number) && !std::equal(old.begin(), old.end(), page.begin(), page.end())) {
+        put(write, number, page);
+      }
+    }
+    result_.replaced = replaced.result();
+    if (written.result() != digest_)
+      throw Error(ErrorKind::kFailed, "the image of the snapshot's file has changed on the server's disk",
+                  "check the disk that holds /var/tmp on the server; nothing was replaced");
+  }
+
+  // Last, so that until then no statement of ours finds another schema than before.
+  void write_first_page() {
+    check(old_first_.size() == image_.page_size() && first_.size() == image_.page_size(), "no first page");
+    for (const std::size_t at : {kVersions, kVersions + 1}) first_[at] = old_first_[at];
+    for (const std::size_t at : {kChangeCounter, kValidFor, kValidFor + 4})
+      put_big_endian(first_, at, big_endian(old_first_, at));
+    put_big_endian(first_, kPageCount, image_.pages());
+    put_big_endian(first_, kSchemaCookie, big_endian(old_first_, kSchemaCookie) + 1);
+    Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, ?2)");
+    put(write, 1, first_);
+  }
+
+  void put(Statement& write, std::uint32_t number, ByteView page) {
+    write.bind(1, std::int64_t{number});
+    write.bind(2, page);
+    write.run();
+    changed_[number] = true;
+    ++result_.pages_written;
+  }
+
+  // What was written, as SQLite will commit it. Together with the pages that were equal, and the digest of the
+  // image that both were held against, this is the whole.
+  void read_back() {
+    // SQLite reads the number of pages from the first page again when a savepoint is rolled back; until then
+    // sqlite_dbpage would not show pages past the old end. Not when the database shrinks: see cut_off.
+    if (image_.pages() > count_) execute("SAVEPOINT grown; ROLLBACK TO grown; RELEASE grown");
+    Statement read(connection_.get(), "SELECT data FROM sqlite_dbpage('main') WHERE pgno = ?1");
+    Bytes wanted;
+    for (std::uint32_t number = 1; number <= image_.pages(); ++number) {
+      if (!changed_[number]) continue;
+      image_.read(number, 1, wanted);
+      read.bind(1, std::int64_t{number});
+      const bool there = read.step();
+      const ByteView is = there ? read.blob() : ByteView();
+      Bytes found(is.begin(), is.end());
+      if (number == 1 && found.size() == first_.size()) {
+        wanted = first_;
+        // SQLite's own, which it may have counted up when it wrote the page out.
+        for (const std::size_t at : {kChangeCounter, kValidFor, kValidFor + 4})
+          put_big_endian(found, at, big_endian(wanted, at));
+      }
+      if (found != wanted)
+        throw Error(ErrorKind::kFailed, "page " + std::to_string(number) + " was not what had been written",
+                    "check the server's disk and memory; the database is as it was");
+      read.reset();
+    }
+  }
+
+  // By the table's own rules: NULL as a page's data cuts the database off before it, at the commit.
+  void cut_off() {
+    if (image_.pages() >= count_) return;
+    Statement cut(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, NULL)");
+    cut.bind(1, std::int64_t{image_.pages()} + 1);
+    cut.run();
+  }
+
+  void commit() {
+    deadline_us_ = monotonic_us() + patience_.commit_us;
+    execute("COMMIT");
+    check(sqlite3_get_autocommit(connection_.get()) != 0, "a commit that was none");
+  }
+
+  // The WAL stays for the app to check-point, unless our own opening made it: the app is not running.
+  void close() noexcept {
+    if (connection_ && made_sidecars_) {
+      deadline_us_ = 0;
+      sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+    }
+    connection_.reset();
+  }
+
+  bool is_lock_byte_page(std::uint32_t number) const {
+    return number == kLockByte / image_.page_size() + 1;
+  }
+
+  void execute(const std::string& sql) { litepull::execute(connection_.get(), sql.c_str()); }
+
+  std::uint32_t number(const char* pragma) {
+    Statement value(connection_.get(), pragma);
+    return value.step() ? static_cast<std::uint32_t>(value.integer()) : 0;
+  }
+
+  const Candidate& there_;
+  const Image& image_;
+  const Digest& digest_;
+  const RewritePatience& patience_;
+  std::uint64_t deadline_us_ = 0;  // of the busy handler
+  bool made_sidecars_ = false;
+  bool wal_ = false;
+  std::uint32_t count_ = 0;    // pages there
+  Bytes first_, old_first_;    // page 1 as it is to be, and as it was
+  std::vector<bool> changed_;  // by page number
+  Restored result_;
+  Connection connection_;  // closed first: the busy handler uses this object
+};
+
+Error explained(const SqliteError& error, const std::string& path) {
+  if (error.code() == SQLITE_BUSY)
+    return Error(ErrorKind::kBusy,
+                 "the app, or another program, kept it locked for too long (" + std::string(error.what()) + ")",
+                 "look for a long transaction, or stop the app, then run this again");
+  if (error.code() == SQLITE_FULL)
+    return Error(ErrorKind::kFailed, "the disk of the storage directory is full; the database is as it was",
+                 "free some space there, then run this again");
+  const Problem problem = describe(error, path);
+  return Error(problem.kind, problem.message, problem.hint);
+}
+
+}  // namespace
+
+Restored rewrite(const Candidate& there, const Image& image, const Digest& digest, std::uint32_t differing,
+                 const RewritePatience& patience) {
+  try {
+    return Rewrite(there, image, digest, patience).run(differing);
+  } catch (const SqliteError& error) {
+    throw explained(error, there.path);
+  }
+}
+
+}  // namespace litepull

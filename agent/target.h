@@ -1,0 +1,29 @@
+// Where databases are to be restored: what is there, whose it is and who has it open. Nothing is opened here;
+// see agent/discover.h for why.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/discover.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+// The place of one item of the request.
+struct Place {
+  RestoreItem item;
+  std::optional<Candidate> there;  // nothing: there is no such file
+  Target target;                   // as far as it is known without opening the database
+};
+
+// In the order of the request, of the working directory. Looks through /proc for processes that have the
+// databases open, of other users only when started as root.
+std::vector<Place> find_places(const RestoreRequest& request);
+
+// As become_owner does for a pull; when none of the databases is there, the owner of the other databases in the
+// directory, else that of the directory. A database that is missing must be made by that owner.
+void become_owner(std::vector<Place>& places);
+
+}  // namespace litepull
