@@ -87,6 +87,7 @@ class Rewrite {
     write_first_page();
     read_back();
     cut_off();
+    change_schema_cookie();
     commit();
     result_.lock_us = monotonic_us() - since_us;
     result_.page_count = image_.pages();
@@ -147,9 +148,6 @@ class Rewrite {
       throw Error(ErrorKind::kRefused, "its page size was changed while its snapshot was on its way",
                   "run this again");
     count_ = number("PRAGMA page_count");
-    // With FULL, SQLite would move pages of what we write at the commit, by what it knows of what was there.
-    // Only this connection's mind is changed: what the statement writes to the first page is written over.
-    if (number("PRAGMA auto_vacuum") == 1) execute("PRAGMA auto_vacuum=INCREMENTAL");
   }
 
   // One pass over all that is there, hashed on the way: whatever does not equal the image is written.
@@ -189,14 +187,18 @@ class Rewrite {
                   "check the disk that holds /var/tmp on the server; nothing was replaced");
   }
 
-  // Last, so that until then no statement of ours finds another schema than before.
+  // Still with the old schema cookie: with another one, SQLite would read the schema for our next statement, with
+  // what it remembers of pages that are not what they were.
   void write_first_page() {
+    // With FULL, SQLite would move pages of what we write at the commit, by what it knows of what was there.
+    // Only this connection's mind is changed: what the statement writes to the first page is written over.
+    if (number("PRAGMA auto_vacuum") == 1) execute("PRAGMA auto_vacuum=INCREMENTAL");
     check(old_first_.size() == image_.page_size() && first_.size() == image_.page_size(), "no first page");
     for (const std::size_t at : {kVersions, kVersions + 1}) first_[at] = old_first_[at];
     for (const std::size_t at : {kChangeCounter, kValidFor, kValidFor + 4})
       put_big_endian(first_, at, big_endian(old_first_, at));
     put_big_endian(first_, kPageCount, image_.pages());
-    put_big_endian(first_, kSchemaCookie, big_endian(old_first_, kSchemaCookie) + 1);
+    put_big_endian(first_, kSchemaCookie, big_endian(old_first_, kSchemaCookie));
     Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, ?2)");
     put(write, 1, first_);
   }
@@ -214,7 +216,10 @@ class Rewrite {
   void read_back() {
     // SQLite reads the number of pages from the first page again when a savepoint is rolled back; until then
     // sqlite_dbpage would not show pages past the old end. Not when the database shrinks: see cut_off.
-    if (image_.pages() > count_) execute("SAVEPOINT grown; ROLLBACK TO grown; RELEASE grown");
+    if (image_.pages() > count_) {
+      execute("SAVEPOINT grown; ROLLBACK TO grown; RELEASE grown");
+      require_count(image_.pages());
+    }
     Statement read(connection_.get(), "SELECT data FROM sqlite_dbpage('main') WHERE pgno = ?1");
     Bytes wanted;
     for (std::uint32_t number = 1; number <= image_.pages(); ++number) {
@@ -237,12 +242,27 @@ class Rewrite {
     }
   }
 
-  // By the table's own rules: NULL as a page's data cuts the database off before it, at the commit.
+  // NULL as a page's data cuts the database off before it, by the table's own rules, at the commit, which takes the
+  // number of pages that there were for what is to be cut.
   void cut_off() {
     if (image_.pages() >= count_) return;
     Statement cut(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, NULL)");
     cut.bind(1, std::int64_t{image_.pages()} + 1);
     cut.run();
+    require_count(count_);
+  }
+
+  // Tells every open connection to read the schema again.
+  void change_schema_cookie() {
+    const std::uint32_t cookie = big_endian(old_first_, kSchemaCookie) + 1;
+    execute("PRAGMA schema_version=" + std::to_string(static_cast<std::int32_t>(cookie)));
+  }
+
+  // What SQLite takes for the number of pages decides what it shows and what it cuts.
+  void require_count(std::uint32_t pages) {
+    if (number("PRAGMA page_count") != pages)
+      throw Error(ErrorKind::kFailed, "this SQLite cannot change the size of a database by its pages",
+                  "build litepull with the pinned SQLite; the database is as it was");
   }
 
   void commit() {

@@ -115,10 +115,16 @@ bool is_label(const std::string& label) {
 
 BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
                         Progress& progress, spdlog::logger& log) {
-  const std::string started_at = rfc3339_utc(unix_ms_now());
-  const std::uint64_t started_us = monotonic_us();
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
   const AppLock lock = store.lock();
+  return run_backup(store, lock, config, options, cancel, progress, log);
+}
+
+BackupResult run_backup(const Store& store, const AppLock& lock, const Config& config,
+                        const BackupOptions& options, const Cancel& cancel, Progress& progress,
+                        spdlog::logger& log) {
+  const std::string started_at = rfc3339_utc(unix_ms_now());
+  const std::uint64_t started_us = monotonic_us();
   std::optional<Staging> staging(options.full ? store.create_staging(lock) : store.resume_staging(lock));
   for (const std::string& left : store.sweep(lock, &*staging).left)
     log.warn("{}: {}", config.app_name, printable(left));
@@ -133,6 +139,7 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   result.manifest = manifest_of(config, pulled.pull);
   add_missing(result.manifest, config, newest_verified(earlier));
   result.manifest.label = options.label;
+  result.manifest.pinned = options.pinned;
   result.manifest.verify = verify_text(options.verify);
   result.manifest.wire = pulled.wire;
   result.manifest.started_at = started_at;
@@ -148,7 +155,7 @@ BackupResult run_backup(const Config& config, const BackupOptions& options, cons
   const auto error = error_of([&] {
     progress.step("checking");
     record_checks(result, store, *pulled.verifier, options.verify);
-    prune_if_good(result, store, lock, config, pulled.pull.clock_difference_ms, log);
+    if (options.prune) prune_if_good(result, store, lock, config, pulled.pull.clock_difference_ms, log);
   });
   if (error) {
     result.unfinished = true;

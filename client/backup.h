@@ -19,6 +19,8 @@ namespace litepull {
 struct BackupOptions : PullOptions {
   std::string label;  // as is_label accepts it; may be empty
   bool full = false;  // every page, whatever is at hand
+  bool pinned = false;  // kept whatever its age
+  bool prune = true;    // once it is published and good
 };
 
 // Printable, at most 64 bytes.
@@ -36,6 +38,10 @@ struct BackupResult {
 // the manifest. Everything taken by reference must outlive the call.
 BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
                         Progress& progress, spdlog::logger& log);
+// The same for a caller that holds the app's lock.
+BackupResult run_backup(const Store& store, const AppLock& lock, const Config& config,
+                        const BackupOptions& options, const Cancel& cancel, Progress& progress,
+                        spdlog::logger& log);
 
 // 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for, or
 // when something after publishing failed.

@@ -16,7 +16,11 @@ class Cancel {
   Cancel& operator=(const Cancel&) = delete;
 
   void request() { requested_.store(true); }
-  bool requested() const { return requested_.load() || (parent_ != nullptr && parent_->requested()); }
+  // From now on the parent is not asked any more: what has begun must be seen to its end.
+  void detach() { detached_.store(true); }
+  bool requested() const {
+    return requested_.load() || (parent_ != nullptr && !detached_.load() && parent_->requested());
+  }
   void throw_if_requested() const {
     if (requested()) throw Error(ErrorKind::kCancelled, "stopped on request");
   }
@@ -24,6 +28,7 @@ class Cancel {
  private:
   const Cancel* const parent_ = nullptr;
   std::atomic<bool> requested_{false};
+  std::atomic<bool> detached_{false};
 };
 
 // How long a wait may go on before it looks at its Cancel again.

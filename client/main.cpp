@@ -16,6 +16,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/hidden_commands.h"
+#include "client/restore_server_command.h"
 
 extern char** environ;
 
@@ -104,6 +105,26 @@ void add_verify(CLI::App& app, VerifyCommand& verify) {
   command->footer("Example:\n  litepull verify config/projects/billing.env all");
 }
 
+void add_restore_server(CLI::App& app, RestoreServerCommand& restore) {
+  CLI::App* command = app.add_subcommand("restore", "Put a snapshot's databases back");
+  command->add_option("CONFIG", restore.config, "Configuration file of the app")->required();
+  command
+      ->add_option("SNAPSHOT", restore.options.snapshot,
+                   "latest, latest-verified, a name or its beginning, a label, or a number as list shows it")
+      ->required();
+  command->add_flag_callback("--to-server", [] {}, "Onto the live databases, which are replaced")->required();
+  command->add_option("--database", restore.options.databases, "Only this one; may be given several times")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command->add_option("--yes", restore.yes, "Go on without asking; names the app, so that it is the right one")
+      ->type_name("APP_NAME");
+  command->add_flag("-n,--dry-run", restore.options.dry_run, "Only say what would be replaced");
+  command->add_flag("!--no-safety-snapshot", restore.options.safety_snapshot,
+                    "Replace what is there without a snapshot of it");
+  command->add_flag("--json", restore.common.json, "Print one JSON document");
+  command->footer("Example:\n  litepull restore config/projects/billing.env latest-verified --to-server");
+}
+
 bool wants_json(int argc, char** argv) {
   return std::find(argv, argv + argc, std::string("--json")) != argv + argc;
 }
@@ -129,6 +150,8 @@ int run(int argc, char** argv) {
   add_pin(app, "pin", "Keep a snapshot whatever its age", pin);
   add_pin(app, "unpin", "Leave a snapshot to retention again", unpin);
   add_verify(app, verify);
+  RestoreServerCommand restore_server;
+  add_restore_server(app, restore_server);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -149,6 +172,9 @@ int run(int argc, char** argv) {
   if (app.got_subcommand("verify")) return verify_command(verify);
   if (app.got_subcommand("pin")) return pin_command(pin);
   if (app.got_subcommand("unpin")) return pin_command(unpin);
+  restore_server.common.environment = environment;
+  restore_server.options.agent_path = backup.options.agent_path;
+  if (app.got_subcommand("restore")) return restore_server_command(restore_server);
   return cleanup_command(cleanup);
 }
 

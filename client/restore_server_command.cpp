@@ -1,0 +1,219 @@
+#include "client/restore_server_command.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "client/agent_file.h"
+#include "client/console.h"
+#include "client/jobs.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::size_t kMaxTypedBytes = 256;
+
+// One line from the terminal, without its end.
+std::string read_typed(const Cancel& cancel) {
+  std::string typed;
+  while (typed.size() < kMaxTypedBytes) {
+    cancel.throw_if_requested();
+    pollfd waiting{STDIN_FILENO, POLLIN, 0};
+    if (retry_eintr([&] { return ::poll(&waiting, 1, kCancelPollMs); }) <= 0) continue;
+    char byte = 0;
+    if (read_some(STDIN_FILENO, &byte, 1, "the answer") == 0 || byte == '\n') break;
+    typed += byte;
+  }
+  return typed;
+}
+
+[[noreturn]] void throw_unconfirmed(const std::string& what, const std::string& app) {
+  throw Error(ErrorKind::kConfiguration, what + "; nothing was done",
+              "type the app's name when asked, or give --yes " + app);
+}
+
+void confirm(const RestoreServerCommand& command, const RestorePlan& plan, const Cancel& cancel) {
+  require_possible(plan);
+  if (!command.yes.empty()) {
+    if (command.yes != plan.app)
+      throw_unconfirmed("--yes names " + printable(command.yes) + ", and the app is " + plan.app, plan.app);
+    return;
+  }
+  if (isatty(STDIN_FILENO) == 0) throw_unconfirmed("there is no terminal to confirm this at", plan.app);
+  fmt::print(stderr, "This replaces live data. Type {} to go on: ", plan.app);
+  std::fflush(stderr);
+  if (read_typed(cancel) != plan.app) throw_unconfirmed("not confirmed", plan.app);
+}
+
+std::string undo_command(const RestoreServerCommand& command, const ServerRestore& restore) {
+  std::string text =
+      fmt::format("litepull restore {} {} --to-server", printable(command.config), restore.safety->manifest.snapshot);
+  for (const RestorePlan::Database& database : restore.plan.databases)
+    text += " --database " + printable(database.entry.name);
+  return text;
+}
+
+// By database of the plan: "restored", "created", "failed", "untouched" or "unknown".
+std::string_view outcome_of(const ServerRestore& restore, std::size_t index) {
+  const RestoreTalk& talk = restore.talk;
+  if (index < talk.restored.size()) return talk.restored[index].created == 1 ? "created" : "restored";
+  if (talk.lost) return "unknown";
+  if (talk.failed && talk.failed->database == index) return "failed";
+  return "untouched";
+}
+
+nlohmann::ordered_json to_json(const RestoreServerCommand& command, const ServerRestore& restore) {
+  nlohmann::ordered_json out = plan_json(restore.plan);
+  out["exit_code"] = exit_code(restore);
+  out["dry_run"] = restore.state == RestoreState::kPlanned;
+  if (restore.state == RestoreState::kPlanned) return out;
+  for (std::size_t i = 0; i < restore.plan.databases.size(); ++i) {
+    nlohmann::ordered_json& entry = out["databases"][i];
+    entry["outcome"] = outcome_of(restore, i);
+    if (i < restore.talk.ready.size()) entry["differing_pages"] = restore.talk.ready[i].differing;
+    if (i >= restore.talk.restored.size()) continue;
+    const Restored& restored = restore.talk.restored[i];
+    entry["pages_written"] = restored.pages_written;
+    entry["lock_ms"] = static_cast<double>(restored.lock_us) / 1e3;
+    entry["wal_bytes_before"] = restored.wal_bytes_before;
+    entry["wal_bytes_after"] = restored.wal_bytes_after;
+  }
+  const RestoreTalk& talk = restore.talk;
+  out["wire"] = {{"received_bytes", talk.wire.received_bytes}, {"sent_bytes", talk.wire.sent_bytes}};
+  out["agent"] = {{"cpu_s", static_cast<double>(talk.done.cpu_us) / 1e6},
+                  {"peak_rss_bytes", talk.done.max_rss_bytes}};
+  out["safety_snapshot"] = nullptr;
+  if (restore.safety) {
+    out["safety_snapshot"] = restore.safety->path;
+    out["safety_verified"] = verified_text(restore.safety->manifest.verified);
+    out["undo"] = undo_command(command, restore);
+  }
+  out["written_between"] = restore.written_between;
+  out["advice"] = advice_after(restore.plan);
+  if (talk.failed)
+    out["error"] = {{"message", printable(talk.failed->problem.message)},
+                    {"hint", printable(talk.failed->problem.hint)}};
+  if (talk.lost) out["error"] = {{"message", talk.lost->message()}, {"hint", talk.lost->hint()}};
+  return out;
+}
+
+void print_databases(const ServerRestore& restore) {
+  std::size_t width = 8;
+  for (const auto& database : restore.plan.databases)
+    width = std::max(width, printable(database.entry.name).size());
+  fmt::print("  {:{}}  {:>10}  {:>13}  {:>9}  {}\n", "database", width, "size", "pages written", "locked",
+             "outcome");
+  for (std::size_t i = 0; i < restore.plan.databases.size(); ++i) {
+    const Manifest::Database& entry = restore.plan.databases[i].entry;
+    const bool done = i < restore.talk.restored.size();
+    fmt::print("  {:{}}  {:>10}  {:>13}  {:>9}  {}\n", printable(entry.name), width, format_bytes(entry.bytes),
+               done ? std::to_string(restore.talk.restored[i].pages_written) : "",
+               done ? fmt::format("{:.1f} ms", static_cast<double>(restore.talk.restored[i].lock_us) / 1e3) : "",
+               outcome_of(restore, i));
+  }
+}
+
+void print_safety(const RestoreServerCommand& command, const ServerRestore& restore) {
+  if (!restore.safety) {
+    fmt::print("  no safety snapshot: this cannot be undone\n");
+    return;
+  }
+  fmt::print("  what was there: {}\n", restore.safety->path);
+  if (restore.safety->manifest.verified == Verified::kOk)
+    fmt::print("  to undo this: {}\n", undo_command(command, restore));
+  else
+    fmt::print("  it is kept, but it did not pass its check: take from it what can be had with litepull open\n");
+  for (const std::string& name : restore.written_between)
+    fmt::print("  {}: the app wrote to it after that; what it wrote then is lost\n", printable(name));
+}
+
+void print_result(const RestoreServerCommand& command, const ServerRestore& restore) {
+  const std::string_view how = restore.state == RestoreState::kRestored ? "restored"
+                               : restore.state == RestoreState::kPartly ? "PARTLY restored"
+                                                                        : "NOT KNOWN whether all was restored:";
+  fmt::print("{}: {} {} onto {}\n", restore.plan.app, how, restore.plan.snapshot, restore.plan.where);
+  print_databases(restore);
+  print_safety(command, restore);
+  fmt::print("Next:\n");
+  for (const std::string& advice : advice_after(restore.plan)) fmt::print("  {}\n", advice);
+}
+
+// What went wrong after the first database had been touched, or may have been.
+void tell_trouble(const RestoreServerCommand& command, const ServerRestore& restore, spdlog::logger& log) {
+  const RestoreTalk& talk = restore.talk;
+  if (talk.failed)
+    log.error("{}: {}: {}; those before it are restored, it and those after it are as they were\n  {}",
+              restore.plan.app, printable(restore.plan.databases[talk.failed->database].entry.name),
+              printable(talk.failed->problem.message), printable(talk.failed->problem.hint));
+  if (talk.lost)
+    log.error(
+        "{}: {}, after the server was told to go on: each of the other databases is either as it was or "
+        "restored, never in between\n"
+        "  look with litepull diff {} {} live, or run the same restore again: it changes only what differs",
+        restore.plan.app, talk.lost->message(), printable(command.config), restore.plan.snapshot);
+}
+
+struct Outcome {
+  std::string name;
+  std::unique_ptr<ServerRestore> restore;
+  std::unique_ptr<Error> error;
+};
+
+void show_plan(const RestoreServerCommand& command, const RestorePlan& plan) {
+  if (command.common.json) return;
+  for (const std::string& line : plan_lines(plan)) fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+void run_one(const RestoreServerCommand& command, const Cancel& cancel, Board& board, spdlog::logger& log,
+             Outcome& outcome) {
+  outcome.name = printable(command.config);
+  outcome.error = error_of([&] {
+    const Config config = load_config(command.config, command.common.environment);
+    outcome.name = config.app_name;
+    for (const std::string& warning : config.warnings) log.warn("{}", warning);
+    ServerRestoreOptions options = command.options;
+    options.agent_path = find_agent(options.agent_path);
+    Progress progress(board, config.app_name);
+    auto ask = [&](const RestorePlan& plan) {
+      board.finish(config.app_name, "");
+      show_plan(command, plan);
+      confirm(command, plan, cancel);
+    };
+    outcome.restore =
+        std::make_unique<ServerRestore>(restore_to_server(config, options, ask, cancel, progress, log));
+  });
+  if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
+}
+
+void print(const RestoreServerCommand& command, const Outcome& outcome, int code, spdlog::logger& log) {
+  if (outcome.restore) tell_trouble(command, *outcome.restore, log);
+  if (command.common.json) {
+    print_json(nlohmann::ordered_json::array(
+        {outcome.restore ? to_json(command, *outcome.restore) : error_json(outcome.name, code, *outcome.error)}));
+  } else if (outcome.restore) {
+    if (outcome.restore->state == RestoreState::kPlanned)
+      show_plan(command, outcome.restore->plan);
+    else
+      print_result(command, *outcome.restore);
+  }
+}
+
+}  // namespace
+
+int restore_server_command(const RestoreServerCommand& command) {
+  Board board(stderr, isatty(STDERR_FILENO) != 0 && !command.common.quiet);
+  const auto log = make_log(board, command.common.log_file);
+  Cancel cancel;
+  Outcome outcome;
+  run_jobs(1, 1, cancel, [&](std::size_t) { run_one(command, cancel, board, *log, outcome); });
+  const int code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.restore);
+  print(command, outcome, code, *log);
+  return code;
+}
+
+}  // namespace litepull
