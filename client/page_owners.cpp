@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kMaxOutputBytes = 1 << 20;
 constexpr std::size_t kMaxSuspects = 3;
 constexpr std::uint64_t kLockByte = 0x40000000;  // https://sqlite.org/fileformat2.html#the_lock_byte_page
-constexpr const char* kUnknown = "what it belongs to is not known";
+constexpr const char* kUnknown = "what it belongs to cannot be told";
 
 // --- from the bytes of the file --------------------------------------------------------------------------
 
@@ -167,29 +167,41 @@ std::string unreached(const std::vector<std::string>& suspects) {
   return text + (suspects.size() > kMaxSuspects ? " or others" : "") + ", or unused";
 }
 
+// Words for pages that are in no tree; empty for others.
+std::string outside_of_trees(const FileLayout& layout, std::uint32_t page) {
+  if (page == 1) return "the header of the file, and the list of tables (sqlite_schema)";
+  if (layout.is_lock_byte_page(page)) return "the page of the lock bytes: SQLite keeps nothing in it";
+  if (layout.is_pointer_map(page)) return "a pointer map (auto_vacuum): no rows are in it";
+  if (layout.is_free(page)) return "a free page: no rows are in it";
+  return {};
+}
+
+// What the trees know of these pages, and words for those that they do not know.
+std::string walk_trees(const std::string& path, const std::set<std::uint32_t>& wanted,
+                       std::map<std::uint32_t, std::string>& found) {
+  if (sqlite3_compileoption_used("ENABLE_DBSTAT_VTAB") == 0)
+    return std::string(kUnknown) + ": this SQLite has no dbstat";
+  try {
+    SQLite::Database database = open_damaged(path);
+    std::vector<std::string> suspects;
+    find_in_trees(database, wanted, found, suspects);
+    return unreached(suspects);
+  } catch (const SQLite::Exception& error) {
+    return std::string(kUnknown) + ": " + error.what();
+  }
+}
+
 std::vector<std::string> owners_of(const std::string& path, std::uint32_t page_size,
                                    const std::vector<std::uint32_t>& pages) {
   const std::set<std::uint32_t> wanted(pages.begin(), pages.end());
   const FileLayout layout(path, page_size, wanted);
   std::map<std::uint32_t, std::string> found;
-  std::vector<std::string> suspects;
-  SQLite::Database database = open_damaged(path);
-  const bool can_walk = sqlite3_compileoption_used("ENABLE_DBSTAT_VTAB") != 0;
-  if (can_walk) find_in_trees(database, wanted, found, suspects);
+  const std::string otherwise = walk_trees(path, wanted, found);
   std::vector<std::string> owners;
   for (const std::uint32_t page : pages) {
-    std::string owner =
-        can_walk ? unreached(suspects) : std::string(kUnknown) + ": SQLite's dbstat is not here";
-    if (const auto at = found.find(page); at != found.end())
-      owner = at->second;
-    else if (layout.is_lock_byte_page(page))
-      owner = "the page of the lock bytes: SQLite keeps nothing in it";
-    else if (layout.is_pointer_map(page))
-      owner = "a pointer map (auto_vacuum): no rows are in it";
-    else if (layout.is_free(page))
-      owner = "a free page: no rows are in it";
-    if (page == 1) owner = "the header of the file, and the list of tables (sqlite_schema)";
-    owners.push_back(std::move(owner));
+    const auto at = found.find(page);
+    const std::string outside = at == found.end() || page == 1 ? outside_of_trees(layout, page) : "";
+    owners.push_back(!outside.empty() ? outside : at != found.end() ? at->second : otherwise);
   }
   return owners;
 }
@@ -205,8 +217,6 @@ std::vector<std::string> page_owners(const std::string& path, std::uint32_t page
   if (page_size < 512 || page_size > 65536) return unknown(pages.size(), "the page size is not one");
   try {
     return owners_of(path, page_size, pages);
-  } catch (const SQLite::Exception& error) {
-    return unknown(pages.size(), error.what());
   } catch (const Error& error) {
     return unknown(pages.size(), error.message());
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -264,7 +265,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
                              {"old_script", outcome.old_script},
                              {"recorded", outcome.recorded},
                              {"not_recorded_because", nullptr},
-                             {"duration_s", outcome.duration_s},
+                             {"duration_s", std::round(outcome.duration_s * 1000) / 1000},
                              {"problems", outcome.report.problems},
                              {"databases", nlohmann::ordered_json::array()}};
   if (!outcome.unrecorded.empty()) out["not_recorded_because"] = outcome.unrecorded;

@@ -99,11 +99,11 @@ DatabaseReport missing(const Manifest::Database& database, const std::string& wh
 
 // --- what lies beside the databases ----------------------------------------------------------------------
 
-std::string sidecar_problem(const std::string& file) {
+std::string sidecar_problem(const std::string& path, const std::string& file) {
   return fmt::format(
-      "{} lies there: somebody has opened the database where it is; unless it is to be looked at, "
-      "remove it",
-      printable(file));
+      "{} lies beside its database: somebody has opened that where it is; it is no part of the "
+      "snapshot, remove it with: rm '{}'",
+      printable(file), printable(path + "/" + file));
 }
 
 // The database that a sidecar's name is of; empty when it is none.
@@ -115,15 +115,15 @@ std::string owner_of_sidecar(const std::string& file, const std::set<std::string
   return {};
 }
 
-void look_for_extra_files(const std::vector<std::string>& files, const std::set<std::string>& databases,
-                          SnapshotReport& report) {
+void look_for_extra_files(const std::string& path, const std::vector<std::string>& files,
+                          const std::set<std::string>& databases, SnapshotReport& report) {
   const std::string hashes = std::string(kHashesName) + "/";
   for (const std::string& file : files) {
     const bool of_hashes = file.starts_with(hashes) && databases.contains(file.substr(hashes.size()));
     if (file == kManifestName || file == kNewManifestName || databases.contains(file) || of_hashes) continue;
     report.problems.push_back(owner_of_sidecar(file, databases).empty()
                                   ? printable(file) + " is not in the manifest"
-                                  : sidecar_problem(file));
+                                  : sidecar_problem(path, file));
   }
 }
 
@@ -158,7 +158,7 @@ SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manife
                                Progress& progress) {
   SnapshotReport report;
   const std::vector<std::string> files = files_below(dir_fd, path);
-  look_for_extra_files(files, names_of(manifest), report);
+  look_for_extra_files(path, files, names_of(manifest), report);
   const auto is_listed = [&](const std::string& name) {
     return std::binary_search(files.begin(), files.end(), name);
   };

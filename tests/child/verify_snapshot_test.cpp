@@ -252,6 +252,14 @@ TEST(PageOwners, ArePutDownToADamagedPageAboveThem) {
   EXPECT_TRUE(contains(words(report), "below another damaged page, of table \"accounts\"")) << words(report);
 }
 
+TEST(PageOwners, OfAFileWithoutItsHeaderAreKnownAsFarAsTheyNeedNone) {
+  const SmallSnapshot snapshot;
+  const Changed changed(snapshot.file(), flipped(snapshot.file(), 3));
+  const std::vector<std::string> all = owners(snapshot);
+  EXPECT_TRUE(contains(all.at(0), "header of the file")) << all[0];
+  EXPECT_TRUE(contains(all.at(1), "cannot be told: file is not a database")) << all[1];
+}
+
 TEST(PageOwners, OfADamagedListOfTablesAreSaidNotToBeKnown) {
   const SmallSnapshot snapshot;
   std::string content = read_file(snapshot.file());
@@ -293,7 +301,7 @@ TEST(VerifySnapshot, NamesWhatIsMissingAndWhatDoesNotBelong) {
   EXPECT_EQ(extra.databases.at(0).state, State::kGood);
   EXPECT_EQ(extra.problems.size(), 6U) << words(extra);
   for (const char* part :
-       {"sqlite3-wal lies there", "sqlite3-shm lies there", "sqlite3-journal lies there",
+       {"sqlite3-wal lies beside", "sqlite3-shm lies beside", "sqlite3-journal lies beside",
         "notes/todo.txt is not in the manifest", ".hashes/other.sqlite3 is not in the manifest",
         "link.sqlite3 is not in the manifest"})
     EXPECT_TRUE(contains(words(extra), part)) << part;
@@ -304,6 +312,13 @@ TEST(VerifySnapshot, NamesWhatIsMissingAndWhatDoesNotBelong) {
       << words(missing);
   fs::create_symlink("/etc/passwd", snapshot.file());
   EXPECT_NE(verify(snapshot).databases.at(0).state, State::kGood);
+}
+
+TEST(VerifySnapshot, WithoutItsManifestIsDamagedAndNotOfTheOldScript) {
+  const SmallSnapshot snapshot;
+  fs::remove(snapshot.manifest_file());
+  EXPECT_TRUE(only_stranger(snapshot).damaged);
+  EXPECT_TRUE(contains(only_stranger(snapshot).reason, "no manifest"));
 }
 
 TEST(VerifySnapshot, NamesADatabaseThatWasNotBackedUp) {

@@ -2,7 +2,6 @@
 // directory are what they were, and no system call of the agent could have changed them.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
 #include "tests/support/proc.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {
@@ -184,34 +184,6 @@ TEST_F(OwnedStorage, BelowADirectoryThatOnlyRootMayCrossIsPulled) {
 }
 
 // --- A full disk ---
-
-class SmallDisk {
- public:
-  SmallDisk(const std::string& path, const std::string& options) : path_(path) {
-    fs::create_directory(path);
-    mounted_ = ::mount("tmpfs", path.c_str(), "tmpfs", 0, options.c_str()) == 0;
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  ~SmallDisk() {
-    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-  }
-
-  bool mounted() const { return mounted_; }
-
-  void fill() const {
-    const std::string ballast = path_ + "/ballast";
-    const Fd fd = open_path(ballast, O_WRONLY | O_CREAT, 0600);
-    const std::string block(4096, 'x');
-    while (::write(fd.get(), block.data(), block.size()) > 0) {
-    }
-    if (errno != ENOSPC) throw_errno("fill " + ballast);
-  }
-
- private:
-  std::string path_;
-  bool mounted_ = false;
-};
 
 class FullDisk : public testing::TestWithParam<const char*> {};
 

@@ -9,7 +9,7 @@
 
 #include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/run_helpers.h"
-#include "tests/support/scratch_copy.h"
+#include "tests/support/small_disk.h"
 
 namespace litepull::test {
 namespace fs = std::filesystem;
@@ -222,6 +222,33 @@ TEST_F(Verify, StoppedOrKilledChangesNothingAndIsSweptUp) {
   }
   EXPECT_EQ(app_.litepull({"cleanup"}).status.code, 0);
   EXPECT_EQ(app_.strangers(), std::vector<std::string>{".lock"});
+}
+
+// --- a full disk -----------------------------------------------------------------------------------------
+
+TEST_F(Verify, OnAFullDiskSaysThatTheResultIsNotRecorded) {
+  const SmallDisk disk(app_.workspace(), "size=2m,mode=0700");
+  if (!disk.mounted()) GTEST_SKIP() << "a tmpfs cannot be mounted here";
+  const std::string snapshot = backup({"--verify=none"});
+  disk.fill();
+  const ProcessResult result = verify();
+  EXPECT_EQ(result.status.code, 0) << "the snapshot is good all the same";
+  EXPECT_TRUE(contains(result.err, "could not be recorded")) << result.err;
+  EXPECT_EQ(listed(snapshot)["verified"], "skipped");
+  EXPECT_EQ(why_not_whole(snapshot), "");
+}
+
+TEST_F(Verify, WithTooLittleRoomForACopyOfAnOldScriptsDatabaseSaysSo) {
+  const SmallDisk disk(app_.workspace(), "size=2m,mode=0700");
+  if (!disk.mounted()) GTEST_SKIP() << "a tmpfs cannot be mounted here";
+  const std::string path = old_script_directory("2026-01-02T030405+0000");
+  const std::string before = fingerprint(path);
+  const ProcessResult result = verify();
+  EXPECT_EQ(result.status.code, 4);
+  EXPECT_TRUE(contains(result.out, "COULD NOT BE CHECKED")) << result.out;
+  EXPECT_TRUE(contains(result.out, "are free")) << result.out;
+  EXPECT_EQ(fingerprint(path), before);
+  EXPECT_TRUE(app_.strangers().empty());
 }
 
 }  // namespace

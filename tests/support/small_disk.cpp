@@ -1,0 +1,32 @@
+#include "tests/support/small_disk.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "common/posix.h"
+
+namespace litepull::test {
+
+SmallDisk::SmallDisk(const std::string& path, const std::string& options) : path_(path) {
+  std::filesystem::create_directory(path);
+  mounted_ = ::mount("tmpfs", path.c_str(), "tmpfs", 0, options.c_str()) == 0;
+}
+
+SmallDisk::~SmallDisk() {
+  if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+}
+
+void SmallDisk::fill() const {
+  const std::string ballast = path_ + "/ballast";
+  const Fd fd = open_path(ballast, O_WRONLY | O_CREAT, 0600);
+  const std::string block(4096, 'x');
+  while (::write(fd.get(), block.data(), block.size()) > 0) {
+  }
+  if (errno != ENOSPC) throw_errno("fill " + ballast);
+}
+
+}  // namespace litepull::test

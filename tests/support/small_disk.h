@@ -1,0 +1,25 @@
+// A small file system for tests to fill; needs root.
+#pragma once
+
+#include <string>
+
+namespace litepull::test {
+
+class SmallDisk {
+ public:
+  // Mounted at `path`, which is made; `options` are tmpfs's, e.g. "size=8m,mode=0755".
+  SmallDisk(const std::string& path, const std::string& options);
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk();
+
+  bool mounted() const { return mounted_; }
+  // With a file `ballast`, until nothing more can be written.
+  void fill() const;
+
+ private:
+  std::string path_;
+  bool mounted_ = false;
+};
+
+}  // namespace litepull::test
