@@ -162,16 +162,6 @@ const char* network_file_system(const std::string& path) {
   }
 }
 
-// The pattern that matches this name and no other.
-std::string exactly(const std::string& name) {
-  std::string glob;
-  for (const char c : name) {
-    const bool special = c == '*' || c == '?' || c == '[';
-    glob += special ? std::string("[") + c + "]" : std::string(1, c);
-  }
-  return glob;
-}
-
 std::string login_directory() {
   const char* home = std::getenv("HOME");
   return home != nullptr ? home : ".";
@@ -207,7 +197,7 @@ std::vector<Candidate> discover(const Request& request) {
 
 std::vector<Candidate> find_databases(const std::vector<std::string>& names) {
   Request request;
-  for (const std::string& name : names) request.databases.push_back(exactly(name));
+  for (const std::string& name : names) request.databases.push_back(glob_for(name));
   std::vector<Candidate> found = discover_any(request);
   std::erase_if(found, [&](const Candidate& candidate) {
     return std::find(names.begin(), names.end(), candidate.name) == names.end();

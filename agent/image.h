@@ -1,5 +1,5 @@
-// A whole snapshot's file on the server before anything there is changed: in a file without a name, so that no
-// way of dying leaves it behind.
+// A whole snapshot's file on the server before anything there is changed: in a file without a name, so that
+// no way of dying leaves it behind.
 #pragma once
 
 #include <xxhash.h>
@@ -28,8 +28,8 @@ class Image {
   void read(std::uint32_t first, std::uint32_t count, Bytes& out) const;
   void write(std::uint32_t first, ByteView pages);
 
-  // Takes over what the database has of these pages, at the speed of the disk, inside the read transaction that
-  // has begun; the database is then released. Throws Error when it cannot be read.
+  // Takes over what the database has of these pages, at the speed of the disk, inside the read transaction
+  // that has begun; the database is then released. Throws Error when it cannot be read.
   void copy_from(SourceDatabase& database);
 
   Digest digest() const;

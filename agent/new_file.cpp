@@ -32,9 +32,10 @@ Fd open_parent(const std::string& name) {
     const std::string part = name.substr(begin, end - begin);
     const int next = openat(directory.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (next < 0)
-      throw Error(ErrorKind::kRefused, "the directory that it was in, " + printable(name.substr(0, end)) +
-                                           ", is not there any more",
-                  "make that directory on the server, for the app's user, then run this again");
+      throw Error(
+          ErrorKind::kRefused,
+          "the directory that it was in, " + printable(name.substr(0, end)) + ", is not there any more",
+          "make that directory on the server, for the app's user, then run this again");
     directory = Fd(next);
   }
   return directory;
@@ -109,7 +110,8 @@ void fill(int fd, const Image& image, const std::string& shown) {
 // them, the next run's sweep does the second.
 bool rename_to_free(int directory_fd, const std::string& from, const std::string& to) {
   constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE, renameat2(2)
-  if (syscall(SYS_renameat2, directory_fd, from.c_str(), directory_fd, to.c_str(), kNoReplace) == 0) return true;
+  if (syscall(SYS_renameat2, directory_fd, from.c_str(), directory_fd, to.c_str(), kNoReplace) == 0)
+    return true;
   if (errno != EINVAL && errno != ENOSYS) return false;
   return linkat(directory_fd, from.c_str(), directory_fd, to.c_str(), 0) == 0 &&
          unlinkat(directory_fd, from.c_str(), 0) == 0;
@@ -118,9 +120,7 @@ bool rename_to_free(int directory_fd, const std::string& from, const std::string
 }  // namespace
 
 NewFile::NewFile(const std::string& name, const Image& image)
-    : shown_(printable(name)),
-      directory_(open_parent(name)),
-      base_(name.substr(name.find_last_of('/') + 1)) {
+    : shown_(printable(name)), directory_(open_parent(name)), base_(name.substr(name.find_last_of('/') + 1)) {
   sweep(directory_.get());
   require_free(directory_.get(), base_);
   const std::string hidden = new_hidden_name();

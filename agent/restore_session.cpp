@@ -171,8 +171,8 @@ class Restore {
       target.problem = problem_of(error);
       if (error.kind() == ErrorKind::kCorrupt)
         target.problem.hint =
-            "stop the app, move that file away together with its -wal and -shm, and run this again: it is then "
-            "made new";
+            "stop the app, move that file away together with its -wal and -shm, and run this again: "
+            "it is then made new";
     }
   }
 
@@ -185,10 +185,11 @@ class Restore {
 
   static void require_page_size(const Work& work) {
     const std::uint32_t here = work.place.target.page_size, wanted = work.place.item.page_size;
-    if (here == wanted || work.place.target.page_count == 0) return;
+    if (work.place.target.page_count == 0) throw Error(ErrorKind::kCorrupt, "it has no pages");
+    if (here == wanted) return;
     throw Error(ErrorKind::kRefused,
-                "its pages have " + std::to_string(here) + " bytes on the server and " + std::to_string(wanted) +
-                    " in the snapshot: one transaction cannot change that",
+                "its pages have " + std::to_string(here) + " bytes on the server and " +
+                    std::to_string(wanted) + " in the snapshot: one transaction cannot change that",
                 "stop the app, take the snapshot's file with litepull restore CONFIG SNAPSHOT --to DIR, and "
                 "copy it to the server in place of the database, its -wal and its -shm");
   }
@@ -239,8 +240,7 @@ class Restore {
   // Asks for the pages that differ; returns how many.
   std::uint32_t compare(Work& work) {
     const RestoreItem& item = work.place.item;
-    Asking asking(writer_, client_.pages, work.place.target.index, 0,
-                  request_.mode == RestoreMode::kCompare);
+    Asking asking(writer_, client_.pages, work.place.target.index, 0, request_.mode == RestoreMode::kCompare);
     const auto at_once = static_cast<std::uint32_t>(kBlockBytes / item.page_size);
     std::uint32_t reported = 0;
     for (std::uint32_t first = 1; first <= work.compared;) {
@@ -261,7 +261,8 @@ class Restore {
     work.image->read(first, count, block_);
     const std::uint32_t size = work.place.item.page_size;
     for (std::uint32_t i = 0; i < count; ++i)
-      if (page_hash(ByteView(block_).subspan(std::size_t{i} * size, size), work.place.item.seed) != wanted_[i])
+      if (page_hash(ByteView(block_).subspan(std::size_t{i} * size, size), work.place.item.seed) !=
+          wanted_[i])
         asking.add(first + i, 1);
   }
 

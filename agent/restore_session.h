@@ -12,7 +12,8 @@
 namespace litepull {
 
 // Ends the process, with status 0 when all that was asked for was done, else 1. Before the client's Commit a
-// client that is gone ends it as in a pull, and nothing was changed; after it nothing keeps it from finishing.
+// client that is gone ends it as in a pull, and nothing was changed; after it nothing keeps it from
+// finishing.
 [[noreturn]] void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, FrameReader& reader,
                                    FrameWriter& writer);
 

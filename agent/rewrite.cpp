@@ -20,25 +20,27 @@ namespace {
 
 constexpr const char* kVfsName = "litepull-write";
 constexpr useconds_t kBusyStepUs = 500;
-// Changed pages that are kept in memory. With more than that SQLite writes some of them out before the commit.
+// Changed pages that are kept in memory. With more than that SQLite writes some of them out before the
+// commit.
 constexpr std::int64_t kCacheKiB = 16 * 1024;
 constexpr std::size_t kBlockBytes = 256 * 1024;
 
 // Offsets in the first page, https://sqlite.org/fileformat2.html#the_database_header.
-constexpr std::size_t kVersions = 18, kChangeCounter = 24, kPageCount = 28, kSchemaCookie = 40, kValidFor = 92;
+constexpr std::size_t kVersions = 18, kChangeCounter = 24, kPageCount = 28, kSchemaCookie = 40,
+                      kValidFor = 92;
 constexpr std::size_t kLockByte = 0x40000000;  // its page is never used
 
 std::uint32_t big_endian(const Bytes& page, std::size_t at) {
-  return std::uint32_t{page[at]} << 24 | std::uint32_t{page[at + 1]} << 16 | std::uint32_t{page[at + 2]} << 8 |
-         page[at + 3];
+  return std::uint32_t{page[at]} << 24 | std::uint32_t{page[at + 1]} << 16 |
+         std::uint32_t{page[at + 2]} << 8 | page[at + 3];
 }
 
 void put_big_endian(Bytes& page, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) page[at + i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
 }
 
-// SQLite's own VFS, but for names, which are taken as they are: it would resolve them through directories that
-// we may no longer cross (see agent/discover.h).
+// SQLite's own VFS, but for names, which are taken as they are: it would resolve them through directories
+// that we may no longer cross (see agent/discover.h).
 const char* write_vfs() {
   static sqlite3_vfs vfs = [] {
     sqlite3_vfs own = *sqlite3_vfs_find(nullptr);
@@ -120,12 +122,13 @@ class Rewrite {
   void keep_journal_file() {
     const auto bytes = size_of(there_.path + "-journal");
     if (!bytes) return;
-    Statement set(connection_.get(), *bytes > 0 ? "PRAGMA journal_mode=PERSIST" : "PRAGMA journal_mode=TRUNCATE");
+    Statement set(connection_.get(),
+                  *bytes > 0 ? "PRAGMA journal_mode=PERSIST" : "PRAGMA journal_mode=TRUNCATE");
     (void)set.step();
   }
 
-  // With more changes than fit into memory, a rollback-mode transaction needs the readers gone before its end.
-  // Then they had better go before its beginning: there is nothing to take back when they do not.
+  // With more changes than fit into memory, a rollback-mode transaction needs the readers gone before its
+  // end. Then they had better go before its beginning: there is nothing to take back when they do not.
   std::uint64_t lock(std::uint32_t differing) {
     const bool spills = std::uint64_t{differing} * image_.page_size() > std::uint64_t{kCacheKiB} * 1024 / 2;
     deadline_us_ = monotonic_us() + patience_.lock_us;
@@ -148,6 +151,9 @@ class Rewrite {
       throw Error(ErrorKind::kRefused, "its page size was changed while its snapshot was on its way",
                   "run this again");
     count_ = number("PRAGMA page_count");
+    if (count_ == 0)
+      throw Error(ErrorKind::kRefused, "it has lost its pages while its snapshot was on its way",
+                  "stop the app, move the file away, and run this again: it is then made new");
   }
 
   // One pass over all that is there, hashed on the way: whatever does not equal the image is written.
@@ -172,12 +178,13 @@ class Rewrite {
         replaced.add(old);
       }
       if (number > image_.pages()) continue;
-      const ByteView page = ByteView(block).subspan(std::size_t{number - first} * image_.page_size(),
-                                                    image_.page_size());
+      const ByteView page =
+          ByteView(block).subspan(std::size_t{number - first} * image_.page_size(), image_.page_size());
       if (number == 1) {
         old_first_.assign(old.begin(), old.end());
         first_.assign(page.begin(), page.end());
-      } else if (!is_lock_byte_page(number) && !std::equal(old.begin(), old.end(), page.begin(), page.end())) {
+      } else if (!is_lock_byte_page(number) &&
+                 !std::equal(old.begin(), old.end(), page.begin(), page.end())) {
         put(write, number, page);
       }
     }
@@ -187,8 +194,8 @@ class Rewrite {
                   "check the disk that holds /var/tmp on the server; nothing was replaced");
   }
 
-  // Still with the old schema cookie: with another one, SQLite would read the schema for our next statement, with
-  // what it remembers of pages that are not what they were.
+  // Still with the old schema cookie: with another one, SQLite would read the schema for our next statement,
+  // with what it remembers of pages that are not what they were.
   void write_first_page() {
     // With FULL, SQLite would move pages of what we write at the commit, by what it knows of what was there.
     // Only this connection's mind is changed: what the statement writes to the first page is written over.
@@ -211,8 +218,8 @@ class Rewrite {
     ++result_.pages_written;
   }
 
-  // What was written, as SQLite will commit it. Together with the pages that were equal, and the digest of the
-  // image that both were held against, this is the whole.
+  // What was written, as SQLite will commit it. Together with the pages that were equal, and the digest of
+  // the image that both were held against, this is the whole.
   void read_back() {
     // SQLite reads the number of pages from the first page again when a savepoint is rolled back; until then
     // sqlite_dbpage would not show pages past the old end. Not when the database shrinks: see cut_off.
@@ -242,8 +249,8 @@ class Rewrite {
     }
   }
 
-  // NULL as a page's data cuts the database off before it, by the table's own rules, at the commit, which takes the
-  // number of pages that there were for what is to be cut.
+  // NULL as a page's data cuts the database off before it, by the table's own rules, at the commit, which
+  // takes the number of pages that there were for what is to be cut.
   void cut_off() {
     if (image_.pages() >= count_) return;
     Statement cut(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, NULL)");
@@ -280,9 +287,7 @@ class Rewrite {
     connection_.reset();
   }
 
-  bool is_lock_byte_page(std::uint32_t number) const {
-    return number == kLockByte / image_.page_size() + 1;
-  }
+  bool is_lock_byte_page(std::uint32_t number) const { return number == kLockByte / image_.page_size() + 1; }
 
   void execute(const std::string& sql) { litepull::execute(connection_.get(), sql.c_str()); }
 
@@ -307,9 +312,10 @@ class Rewrite {
 
 Error explained(const SqliteError& error, const std::string& path) {
   if (error.code() == SQLITE_BUSY)
-    return Error(ErrorKind::kBusy,
-                 "the app, or another program, kept it locked for too long (" + std::string(error.what()) + ")",
-                 "look for a long transaction, or stop the app, then run this again");
+    return Error(
+        ErrorKind::kBusy,
+        "the app, or another program, kept it locked for too long (" + std::string(error.what()) + ")",
+        "look for a long transaction, or stop the app, then run this again");
   if (error.code() == SQLITE_FULL)
     return Error(ErrorKind::kFailed, "the disk of the storage directory is full; the database is as it was",
                  "free some space there, then run this again");

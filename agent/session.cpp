@@ -236,8 +236,7 @@ void run_session(int in_fd, int out_fd) {
   const Frame first = read_request(reader);
   FdSink sink(out_fd, "the client's stream");
   FrameWriter writer(sink);
-  if (first.type == MessageType::kRequest)
-    pull_and_exit(decode_request(first.body), source, reader, writer);
+  if (first.type == MessageType::kRequest) pull_and_exit(decode_request(first.body), source, reader, writer);
   restore_and_exit(decode_restore_request(first.body), source, reader, writer);
 }
 

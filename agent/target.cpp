@@ -120,11 +120,11 @@ std::vector<Candidate> siblings() {
 void refuse_missing(std::vector<Place>& places, uid_t owner) {
   for (Place& place : places)
     if (!place.there)
-      refuse(place.target, {ErrorKind::kRefused,
-                            "it is missing, and user " + std::to_string(geteuid()) +
-                                " would make it, although the other databases belong to user " +
-                                std::to_string(owner),
-                            "set SERVER_USER to root or to user " + std::to_string(owner)});
+      refuse(place.target,
+             {ErrorKind::kRefused,
+              "it is missing, and user " + std::to_string(geteuid()) +
+                  " would make it, although the other databases belong to user " + std::to_string(owner),
+              "set SERVER_USER to root or to user " + std::to_string(owner)});
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ struct Place {
 // databases open, of other users only when started as root.
 std::vector<Place> find_places(const RestoreRequest& request);
 
-// As become_owner does for a pull; when none of the databases is there, the owner of the other databases in the
-// directory, else that of the directory. A database that is missing must be made by that owner.
+// As become_owner does for a pull; when none of the databases is there, the owner of the other databases in
+// the directory, else that of the directory. A database that is missing must be made by that owner.
 void become_owner(std::vector<Place>& places);
 
 }  // namespace litepull

@@ -17,8 +17,8 @@
 namespace litepull {
 
 struct BackupOptions : PullOptions {
-  std::string label;  // as is_label accepts it; may be empty
-  bool full = false;  // every page, whatever is at hand
+  std::string label;    // as is_label accepts it; may be empty
+  bool full = false;    // every page, whatever is at hand
   bool pinned = false;  // kept whatever its age
   bool prune = true;    // once it is published and good
 };

@@ -33,4 +33,11 @@ std::string read_greeting(ByteSource& source, std::string& greeting) {
               "look at what the login shell's start-up files print when there is no terminal");
 }
 
+Error remote_error(const Problem& problem) {
+  const bool local_meaning = problem.kind == ErrorKind::kBusy || problem.kind == ErrorKind::kConnection ||
+                             problem.kind == ErrorKind::kCancelled;
+  return Error(local_meaning ? ErrorKind::kFailed : problem.kind, "the agent: " + printable(problem.message),
+               printable(problem.hint));
+}
+
 }  // namespace litepull

@@ -49,4 +49,8 @@ std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_p
 // before, from a login script say. Throws Error{kPeer} when no such line comes within kMaxGreetingNoiseBytes.
 std::string read_greeting(ByteSource& source, std::string& greeting);
 
+// The agent's own words as an error of ours, safe to print. They are from its side of the wire: an exit code
+// that means something else here is not theirs.
+Error remote_error(const Problem& problem);
+
 }  // namespace litepull

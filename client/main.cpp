@@ -112,17 +112,25 @@ void add_restore_server(CLI::App& app, RestoreServerCommand& restore) {
       ->add_option("SNAPSHOT", restore.options.snapshot,
                    "latest, latest-verified, a name or its beginning, a label, or a number as list shows it")
       ->required();
-  command->add_flag_callback("--to-server", [] {}, "Onto the live databases, which are replaced")->required();
+  command
+      ->add_flag_callback(
+          "--to-server", [] {}, "Onto the live databases, which are replaced")
+      ->required();
   command->add_option("--database", restore.options.databases, "Only this one; may be given several times")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  command->add_option("--yes", restore.yes, "Go on without asking; names the app, so that it is the right one")
+  command
+      ->add_option("--yes", restore.yes, "Go on without asking; names the app, so that it is the right one")
       ->type_name("APP_NAME");
   command->add_flag("-n,--dry-run", restore.options.dry_run, "Only say what would be replaced");
   command->add_flag("!--no-safety-snapshot", restore.options.safety_snapshot,
                     "Replace what is there without a snapshot of it");
   command->add_flag("--json", restore.common.json, "Print one JSON document");
-  command->footer("Example:\n  litepull restore config/projects/billing.env latest-verified --to-server");
+  command->footer(
+      "Exit codes: 1 failed, nothing changed on the server; 4 some databases were restored and others not, "
+      "or\n"
+      "the link broke before that was known; others as for backup.\n\n"
+      "Example:\n  litepull restore config/projects/billing.env latest-verified --to-server");
 }
 
 bool wants_json(int argc, char** argv) {

@@ -46,15 +46,6 @@ std::string folded(std::string name) {
   return name;
 }
 
-// The agent's own words, from its side of the wire: an exit code that means something else here is not
-// theirs.
-Error remote_error(const Problem& problem) {
-  const bool local_meaning = problem.kind == ErrorKind::kBusy || problem.kind == ErrorKind::kConnection ||
-                             problem.kind == ErrorKind::kCancelled;
-  return Error(local_meaning ? ErrorKind::kFailed : problem.kind, "the agent: " + printable(problem.message),
-               printable(problem.hint));
-}
-
 // One database on its way into its draft: pages from the wire and from the base, in order, each once.
 class Intake {
  public:

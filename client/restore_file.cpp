@@ -38,13 +38,15 @@ RestoreFile::RestoreFile(int snapshot_dir_fd, const std::string& shown, const Ma
   item_.page_size = page_size_of(file_.get(), shown_);
   const bool valid = item_.page_size >= kMinPageSize && (item_.page_size & (item_.page_size - 1)) == 0;
   const auto bytes = static_cast<std::uint64_t>(status.st_size);
-  if (!valid || bytes != entry.bytes || bytes % item_.page_size != 0 || bytes / item_.page_size > kMaxPageCount)
+  if (!valid || bytes != entry.bytes || bytes % item_.page_size != 0 ||
+      bytes / item_.page_size > kMaxPageCount)
     throw Error(ErrorKind::kCorrupt, printable(shown_) + " has another size than its manifest says", verify);
   item_.pages = static_cast<std::uint32_t>(bytes / item_.page_size);
   item_.digest = file_digest(file_.get(), shown_, cancel);
   if (to_hex(item_.digest) != entry.xxh128)
     throw Error(ErrorKind::kCorrupt, printable(shown_) + " is not what its manifest says", verify);
-  hashes_ = HashFile::open(open_hash_file(snapshot_dir_fd, entry.name, shown), shown_ + " (page hashes)", bytes);
+  hashes_ =
+      HashFile::open(open_hash_file(snapshot_dir_fd, entry.name, shown), shown_ + " (page hashes)", bytes);
   if (hashes_ && hashes_->head().page_size != item_.page_size) hashes_.reset();
   item_.seed = hashes_ ? hashes_->head().seed : new_seed();
 }

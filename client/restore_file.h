@@ -1,5 +1,5 @@
-// A snapshot's file that is to go back to the server: proven once, and read through the descriptor that it was
-// proven through.
+// A snapshot's file that is to go back to the server: proven once, and read through the descriptor that it
+// was proven through.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace litepull {
 
 class RestoreFile {
  public:
-  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, `entry` what its manifest says. Reads all
-  // of the file. Throws Error{kCorrupt} when it is not what the manifest says.
+  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, `entry` what its manifest says. Reads
+  // all of the file. Throws Error{kCorrupt} when it is not what the manifest says.
   RestoreFile(int snapshot_dir_fd, const std::string& shown, const Manifest::Database& entry,
               const Cancel& cancel);
 

@@ -25,9 +25,10 @@ std::uint64_t bytes_of(const Target& target) {
 
 std::string holders_text(const std::vector<Holder>& holders) {
   if (holders.empty()) return "no process that can be seen has it open";
-  std::string text = holders.size() >= kMaxHolders ? fmt::format("open in {} processes or more: ", kMaxHolders)
-                     : holders.size() == 1         ? "open in 1 process: "
-                                                   : fmt::format("open in {} processes: ", holders.size());
+  std::string text = holders.size() >= kMaxHolders
+                         ? fmt::format("open in {} processes or more: ", kMaxHolders)
+                     : holders.size() == 1 ? "open in 1 process: "
+                                           : fmt::format("open in {} processes: ", holders.size());
   constexpr std::size_t kNamed = 5;
   for (std::size_t i = 0; i < std::min(holders.size(), kNamed); ++i)
     text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", printable(holders[i].command), holders[i].pid);
@@ -68,7 +69,8 @@ nlohmann::ordered_json to_json(const RestorePlan::Database& database) {
   out["xxh128"] = database.entry.xxh128;
   out["on_server"] = state_text(target.state);
   if (target.state == TargetState::kRefused)
-    out["problem"] = {{"message", printable(target.problem.message)}, {"hint", printable(target.problem.hint)}};
+    out["problem"] = {{"message", printable(target.problem.message)},
+                      {"hint", printable(target.problem.hint)}};
   if (target.state == TargetState::kThere) {
     out["server_bytes"] = bytes_of(target);
     out["journal_mode"] = target.journal_mode == JournalMode::kWal ? "wal" : "rollback";
@@ -82,16 +84,6 @@ nlohmann::ordered_json to_json(const RestorePlan::Database& database) {
   return out;
 }
 
-// The pattern that matches this name and no other.
-std::string exactly(const std::string& name) {
-  std::string glob;
-  for (const char c : name) {
-    const bool special = c == '*' || c == '?' || c == '[';
-    glob += special ? std::string("[") + c + "]" : std::string(1, c);
-  }
-  return glob;
-}
-
 }  // namespace
 
 std::string destination_of(const Config& config) {
@@ -103,9 +95,10 @@ std::string destination_of(const Config& config) {
 std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
                                                  const std::vector<std::string>& names) {
   if (!snapshot.manifest)
-    throw Error(ErrorKind::kRefused,
-                snapshot.name + " was made by the old script: nothing says that it is whole, or of one moment",
-                "take its databases with litepull restore CONFIG SNAPSHOT --to DIR, and look at them first");
+    throw Error(
+        ErrorKind::kRefused,
+        snapshot.name + " was made by the old script: nothing says that it is whole, or of one moment",
+        "take its databases with litepull restore CONFIG SNAPSHOT --to DIR, and look at them first");
   if (snapshot.verified != Verified::kOk)
     throw Error(ErrorKind::kRefused, snapshot.name + " is not known to be good: it did not pass a check",
                 "litepull verify CONFIG SNAPSHOT checks it; latest-verified is the newest that passed");
@@ -115,7 +108,8 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
     if (names.empty() || std::find(names.begin(), names.end(), database.name) != names.end())
       chosen.push_back(database);
   std::string known;
-  for (const Manifest::Database& database : all) known += (known.empty() ? "" : ", ") + printable(database.name);
+  for (const Manifest::Database& database : all)
+    known += (known.empty() ? "" : ", ") + printable(database.name);
   for (const std::string& name : names)
     if (std::none_of(all.begin(), all.end(), [&](const auto& database) { return database.name == name; }))
       throw Error(ErrorKind::kConfiguration, snapshot.name + " has no database " + printable(name),
@@ -130,11 +124,10 @@ std::vector<std::string> plan_lines(const RestorePlan& plan) {
                               age_text(plan.age_s), plan.verified_at.empty() ? "ok" : plan.verified_at));
   lines.push_back("  onto the live databases in " + plan.where);
   for (const RestorePlan::Database& database : plan.databases) {
-    lines.push_back(fmt::format("  {}  {}{}", printable(database.entry.name), format_bytes(database.entry.bytes),
-                                database.differing
-                                    ? fmt::format(", {} of {} pages differ", *database.differing,
-                                                  database.entry.pages)
-                                    : ""));
+    lines.push_back(fmt::format(
+        "  {}  {}{}", printable(database.entry.name), format_bytes(database.entry.bytes),
+        database.differing ? fmt::format(", {} of {} pages differ", *database.differing, database.entry.pages)
+                           : ""));
     lines.push_back("    " + there_text(database.target));
   }
   return lines;
@@ -178,7 +171,7 @@ Config config_for_safety(const Config& config, const RestorePlan& plan) {
   Config safety = config;
   for (const RestorePlan::Database& database : plan.databases) {
     const std::string& name = database.entry.name;
-    if (!glob_matches_any(safety.databases, name)) safety.databases.push_back(exactly(name));
+    if (!glob_matches_any(safety.databases, name)) safety.databases.push_back(glob_for(name));
     std::erase_if(safety.exclude, [&](const std::string& glob) { return glob_matches(glob, name); });
   }
   return safety;

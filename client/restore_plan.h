@@ -35,7 +35,8 @@ std::string destination_of(const Config& config);
 // The databases of the snapshot that `names` names; all of them when it names none. Throws
 // Error{kConfiguration} for a name that the snapshot does not have, and Error{kRefused} for a snapshot that
 // did not pass its check, or was never checked.
-std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot, const std::vector<std::string>& names);
+std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
+                                                 const std::vector<std::string>& names);
 
 // Lines for a terminal, safe to print whatever the server says.
 std::vector<std::string> plan_lines(const RestorePlan& plan);
@@ -44,8 +45,8 @@ nlohmann::ordered_json plan_json(const RestorePlan& plan);
 // Throws what the first database that is refused has for a problem.
 void require_possible(const RestorePlan& plan);
 
-// Throws Error{kRefused} when a database is missing now that was there when the user said yes, or the other way
-// round: then there is no safety snapshot of it.
+// Throws Error{kRefused} when a database is missing now that was there when the user said yes, or the other
+// way round: then there is no safety snapshot of it.
 void require_same_places(const RestorePlan& plan, const std::vector<Target>& now);
 
 // A configuration for the pull of the safety snapshot: what is about to be replaced is part of it whatever

@@ -59,7 +59,8 @@ void require_saved(const RestorePlan& plan, const BackupResult& backup) {
     const Manifest::Database* saved = entry_of(backup, database.entry.name);
     if (saved != nullptr && !saved->error) continue;
     throw Error(ErrorKind::kRefused,
-                "the safety snapshot " + backup.manifest.snapshot + " lacks " + printable(database.entry.name) +
+                "the safety snapshot " + backup.manifest.snapshot + " lacks " +
+                    printable(database.entry.name) +
                     (saved == nullptr ? "" : ": " + printable(saved->error->message)) +
                     "; nothing was changed on the server",
                 "see to that, or give up what is there: --no-safety-snapshot");
@@ -73,8 +74,8 @@ void warn_of_damage(const BackupResult& backup, spdlog::logger& log) {
 
 std::unique_ptr<BackupResult> save_what_is_there(const Config& config, const ServerRestoreOptions& options,
                                                  const RestorePlan& plan, const Store& store,
-                                                 const AppLock& lock, const Cancel& cancel, Progress& progress,
-                                                 spdlog::logger& log) {
+                                                 const AppLock& lock, const Cancel& cancel,
+                                                 Progress& progress, spdlog::logger& log) {
   if (!options.safety_snapshot || std::none_of(plan.databases.begin(), plan.databases.end(), is_there))
     return nullptr;
   BackupOptions backup;
@@ -134,7 +135,8 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   restore.plan = plan_of(config, snapshot, choose_databases(snapshot, options.databases));
   const std::vector<RestoreFile> files = open_files(store, restore.plan, cancel, progress);
 
-  const RestoreTalk seen = talk_restore(config, options.agent_path, RestoreMode::kLook, files, cancel, progress);
+  const RestoreTalk seen =
+      talk_restore(config, options.agent_path, RestoreMode::kLook, files, cancel, progress);
   add_targets(restore.plan, seen.targets);
   if (options.dry_run) {
     require_possible(restore.plan);
@@ -148,10 +150,10 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   require_possible(restore.plan);
 
   const AppLock lock = store.lock();
-  restore.safety =
-      save_what_is_there(config, options, restore.plan, store, lock, cancel, progress, log);
-  restore.talk = talk_restore(config, options.agent_path, RestoreMode::kRestore, files, cancel, progress,
-                              [&](const RestoreTalk& talk) { require_same_places(restore.plan, talk.targets); });
+  restore.safety = save_what_is_there(config, options, restore.plan, store, lock, cancel, progress, log);
+  restore.talk =
+      talk_restore(config, options.agent_path, RestoreMode::kRestore, files, cancel, progress,
+                   [&](const RestoreTalk& talk) { require_same_places(restore.plan, talk.targets); });
   restore.state = state_of(restore);
   restore.written_between = written_between(restore);
   return restore;

@@ -47,8 +47,8 @@ struct ServerRestore {
   std::vector<std::string> written_between;
 };
 
-// Throws Error when nothing has changed on the server. `confirm` is shown the plan and throws when the user does
-// not want it.
+// Throws Error when nothing has changed on the server. `confirm` is shown the plan and throws when the user
+// does not want it.
 ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions& options,
                                 const std::function<void(const RestorePlan&)>& confirm, const Cancel& cancel,
                                 Progress& progress, spdlog::logger& log);

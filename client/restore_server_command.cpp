@@ -50,8 +50,8 @@ void confirm(const RestoreServerCommand& command, const RestorePlan& plan, const
 }
 
 std::string undo_command(const RestoreServerCommand& command, const ServerRestore& restore) {
-  std::string text =
-      fmt::format("litepull restore {} {} --to-server", printable(command.config), restore.safety->manifest.snapshot);
+  std::string text = fmt::format("litepull restore {} {} --to-server", printable(command.config),
+                                 restore.safety->manifest.snapshot);
   for (const RestorePlan::Database& database : restore.plan.databases)
     text += " --database " + printable(database.entry.name);
   return text;
@@ -110,10 +110,11 @@ void print_databases(const ServerRestore& restore) {
   for (std::size_t i = 0; i < restore.plan.databases.size(); ++i) {
     const Manifest::Database& entry = restore.plan.databases[i].entry;
     const bool done = i < restore.talk.restored.size();
-    fmt::print("  {:{}}  {:>10}  {:>13}  {:>9}  {}\n", printable(entry.name), width, format_bytes(entry.bytes),
-               done ? std::to_string(restore.talk.restored[i].pages_written) : "",
-               done ? fmt::format("{:.1f} ms", static_cast<double>(restore.talk.restored[i].lock_us) / 1e3) : "",
-               outcome_of(restore, i));
+    fmt::print(
+        "  {:{}}  {:>10}  {:>13}  {:>9}  {}\n", printable(entry.name), width, format_bytes(entry.bytes),
+        done ? std::to_string(restore.talk.restored[i].pages_written) : "",
+        done ? fmt::format("{:.1f} ms", static_cast<double>(restore.talk.restored[i].lock_us) / 1e3) : "",
+        outcome_of(restore, i));
   }
 }
 
@@ -126,15 +127,17 @@ void print_safety(const RestoreServerCommand& command, const ServerRestore& rest
   if (restore.safety->manifest.verified == Verified::kOk)
     fmt::print("  to undo this: {}\n", undo_command(command, restore));
   else
-    fmt::print("  it is kept, but it did not pass its check: take from it what can be had with litepull open\n");
+    fmt::print(
+        "  it is kept, but it did not pass its check: take from it what can be had with litepull open\n");
   for (const std::string& name : restore.written_between)
     fmt::print("  {}: the app wrote to it after that; what it wrote then is lost\n", printable(name));
 }
 
 void print_result(const RestoreServerCommand& command, const ServerRestore& restore) {
   const std::string_view how = restore.state == RestoreState::kRestored ? "restored"
-                               : restore.state == RestoreState::kPartly ? "PARTLY restored"
-                                                                        : "NOT KNOWN whether all was restored:";
+                               : restore.state == RestoreState::kPartly
+                                   ? "PARTLY restored"
+                                   : "NOT KNOWN whether all was restored:";
   fmt::print("{}: {} {} onto {}\n", restore.plan.app, how, restore.plan.snapshot, restore.plan.where);
   print_databases(restore);
   print_safety(command, restore);
@@ -163,10 +166,9 @@ struct Outcome {
   std::unique_ptr<Error> error;
 };
 
-void show_plan(const RestoreServerCommand& command, const RestorePlan& plan) {
-  if (command.common.json) return;
-  for (const std::string& line : plan_lines(plan)) fmt::print("{}\n", line);
-  std::fflush(stdout);
+void show_plan(const RestorePlan& plan, std::FILE* out) {
+  for (const std::string& line : plan_lines(plan)) fmt::print(out, "{}\n", line);
+  std::fflush(out);
 }
 
 void run_one(const RestoreServerCommand& command, const Cancel& cancel, Board& board, spdlog::logger& log,
@@ -181,7 +183,7 @@ void run_one(const RestoreServerCommand& command, const Cancel& cancel, Board& b
     Progress progress(board, config.app_name);
     auto ask = [&](const RestorePlan& plan) {
       board.finish(config.app_name, "");
-      show_plan(command, plan);
+      show_plan(plan, command.common.json ? stderr : stdout);
       confirm(command, plan, cancel);
     };
     outcome.restore =
@@ -193,11 +195,12 @@ void run_one(const RestoreServerCommand& command, const Cancel& cancel, Board& b
 void print(const RestoreServerCommand& command, const Outcome& outcome, int code, spdlog::logger& log) {
   if (outcome.restore) tell_trouble(command, *outcome.restore, log);
   if (command.common.json) {
-    print_json(nlohmann::ordered_json::array(
-        {outcome.restore ? to_json(command, *outcome.restore) : error_json(outcome.name, code, *outcome.error)}));
+    print_json(
+        nlohmann::ordered_json::array({outcome.restore ? to_json(command, *outcome.restore)
+                                                       : error_json(outcome.name, code, *outcome.error)}));
   } else if (outcome.restore) {
     if (outcome.restore->state == RestoreState::kPlanned)
-      show_plan(command, outcome.restore->plan);
+      show_plan(outcome.restore->plan, stdout);
     else
       print_result(command, *outcome.restore);
   }

@@ -15,8 +15,8 @@ struct RestoreServerCommand {
   std::string yes;  // the app's name, instead of typing it
 };
 
-// Returns the process's exit code: as for backup, but 1 is: failed, nothing changed on the server, and 4: some
-// databases were restored and others not, or it is not known.
+// Returns the process's exit code: as for backup, but 1 is: failed, nothing changed on the server, and 4:
+// some databases were restored and others not, or it is not known.
 int restore_server_command(const RestoreServerCommand& command);
 
 }  // namespace litepull

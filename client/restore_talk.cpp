@@ -20,14 +20,6 @@ namespace {
 
 constexpr int kDefaultLevel = 3;
 
-// The agent's own words; an exit code that means something else here is not theirs.
-Error remote_error(const Problem& problem) {
-  const bool local_meaning = problem.kind == ErrorKind::kBusy || problem.kind == ErrorKind::kConnection ||
-                             problem.kind == ErrorKind::kCancelled;
-  return Error(local_meaning ? ErrorKind::kFailed : problem.kind, "the agent: " + printable(problem.message),
-               printable(problem.hint));
-}
-
 // Sends the page hashes of one file after the other, as far ahead as the protocol allows.
 class HashPump {
  public:
@@ -138,7 +130,8 @@ class PageUpload {
     const bool smaller = size > 0 && ZSTD_isError(size) == 0;
     head_.codec = smaller ? Codec::kZstd : Codec::kRaw;
     head_.raw_bytes = static_cast<std::uint32_t>(raw_.size());
-    writer_.write(MessageType::kPut, encode(head_), smaller ? ByteView(compressed_).first(size) : ByteView(raw_));
+    writer_.write(MessageType::kPut, encode(head_),
+                  smaller ? ByteView(compressed_).first(size) : ByteView(raw_));
     head_.runs.clear();
     raw_.clear();
   }
@@ -156,8 +149,8 @@ class PageUpload {
 
 class Talker {
  public:
-  Talker(const Config& config, RestoreMode mode, const std::vector<RestoreFile>& files, Link& link, Cancel& cancel,
-         Progress& progress)
+  Talker(const Config& config, RestoreMode mode, const std::vector<RestoreFile>& files, Link& link,
+         Cancel& cancel, Progress& progress)
       : mode_(mode),
         files_(files),
         cancel_(cancel),
@@ -195,7 +188,9 @@ class Talker {
       if (monotonic_us() - since_us > patience_us_)
         throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
                     "look at the load and the disks of the server");
-      if (!reader_.next(frame_)) throw LinkError("the agent's stream ended before it was done", "");
+      if (!reader_.next(frame_))
+        throw LinkError("the agent's stream ended before it was done",
+                        "run this again; nothing was changed on the server");
     } while (frame_.type == MessageType::kAlive);
     if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
     return frame_;
@@ -254,7 +249,8 @@ class Talker {
       upload_.send(index, files_[index], needed.runs);
     }
     talk_.ready.push_back(decode_ready(frame_.body));
-    require_peer(talk_.ready.back().database == index && compared == item.pages, "a database ready too early");
+    require_peer(talk_.ready.back().database == index && compared == item.pages,
+                 "a database ready too early");
     progress_.finish();
   }
 

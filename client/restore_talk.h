@@ -1,5 +1,5 @@
-// The client's half of a restore to the server; common/PROTOCOL.md has the order of things. Trusts the agent as
-// little as a pull does: what it asks for must be pages that it may ask for, in order.
+// The client's half of a restore to the server; common/PROTOCOL.md has the order of things. Trusts the agent
+// as little as a pull does: what it asks for must be pages that it may ask for, in order.
 #pragma once
 
 #include <cstdint>

@@ -101,6 +101,15 @@ bool glob_matches_any(const std::vector<std::string>& patterns, std::string_view
                      [&](const std::string& pattern) { return glob_matches(pattern, path); });
 }
 
+std::string glob_for(std::string_view path) {
+  std::string glob;
+  for (const char c : path) {
+    const bool special = c == '*' || c == '?' || c == '[';
+    glob += special ? std::string("[") + c + "]" : std::string(1, c);
+  }
+  return glob;
+}
+
 bool glob_descends(const std::vector<std::string>& patterns) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [](const std::string& pattern) { return pattern.find('/') != kNone; });

@@ -19,6 +19,9 @@ bool glob_matches(std::string_view pattern, std::string_view path);
 
 bool glob_matches_any(const std::vector<std::string>& patterns, std::string_view path);
 
+// The pattern that matches this path and no other.
+std::string glob_for(std::string_view path);
+
 // False when no pattern can match below the top level, so that a scan need not descend.
 bool glob_descends(const std::vector<std::string>& patterns);
 

@@ -235,8 +235,8 @@ struct Target {
   std::vector<Holder> holders;
 };
 
-// Pages of an item that the agent asks for. Round 0: those that differ, ascending; round 1: all of them, since
-// the whole was not right after round 0.
+// Pages of an item that the agent asks for. Round 0: those that differ, ascending; round 1: all of them,
+// since the whole was not right after round 0.
 struct Needed {
   std::uint32_t database = 0;
   std::uint8_t round = 0;

@@ -1,5 +1,5 @@
-// A snapshot's file back onto a database: the transaction that replaces it, what is refused before, and what a
-// client may not send.
+// A snapshot's file back onto a database: the transaction that replaces it, what is refused before, and what
+// a client may not send.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -49,15 +49,16 @@ std::string without_counters(std::string file) {
 }
 
 std::string rows(const char* table, int count, int bytes) {
-  return std::string("CREATE TABLE ") + table + " (a INTEGER PRIMARY KEY, b); CREATE INDEX i_" + table + " ON " +
-         table + " (b); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+  return std::string("CREATE TABLE ") + table + " (a INTEGER PRIMARY KEY, b); CREATE INDEX i_" + table +
+         " ON " + table + " (b); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
          std::to_string(count) + ") INSERT INTO " + table + " (b) SELECT hex(randomblob(" +
          std::to_string(bytes) + ")) FROM n;";
 }
 
 std::string large_rows(const char* table, int megabytes) {
   return std::string("CREATE TABLE ") + table +
-         " (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+         " (a INTEGER PRIMARY KEY, b); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+         "i < " +
          std::to_string(4 * megabytes) + ") INSERT INTO " + table + " (b) SELECT randomblob(262144) FROM n;";
 }
 
@@ -72,6 +73,7 @@ class RestoreTest : public ::testing::Test {
 
   Connection open_at(const std::string& path, const std::string& sql) {
     Connection connection = open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    execute(connection.get(), "PRAGMA synchronous=OFF");
     execute(connection.get(), sql.c_str());
     return connection;
   }
@@ -137,32 +139,40 @@ class RestoreTest : public ::testing::Test {
   int snapshots_ = 0;
 };
 
+// All of them takes half a minute.
+std::vector<int> page_sizes() {
+  const char* value = std::getenv("LITEPULL_LONG");
+  if (value != nullptr && std::string(value) == "1") return {512, 1024, 4096, 65536};
+  return {1024};
+}
+
 class EveryShape : public RestoreTest, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(EveryShape, IsReplacedUnderAnOpenConnectionWhichSeesTheSnapshotThen) {
   int count = 0;
-  for (const int page_size : {512, 4096, 65536})
+  for (const int page_size : page_sizes())
     for (const int there : {0, 1, 2})
       for (const int snapshot : {0, 1, 2})
         for (const auto& [rows_there, rows_snapshot] : {std::pair{900, 900}, {60, 1500}, {1500, 60}}) {
           const std::string name = std::to_string(++count) + ".sqlite3";
           const std::string size = "PRAGMA page_size=" + std::to_string(page_size) + "; PRAGMA auto_vacuum=";
-          const Connection open = app(name, size + std::to_string(there) + "; PRAGMA journal_mode=" + GetParam() +
-                                                ";" + rows("t", rows_there, 60) + rows("other", 20, 10) +
-                                                "DELETE FROM t WHERE a % 3 = 0;");
+          const Connection open = app(
+              name, size + std::to_string(there) + "; PRAGMA journal_mode=" + GetParam() + ";" +
+                        rows("t", rows_there, 60) + rows("other", 20, 10) + "DELETE FROM t WHERE a % 3 = 0;");
           ask(open, "SELECT count(*) FROM t");
           // Free pages, which a vacuum at the commit would move about.
-          const std::string file = snapshot_of(size + std::to_string(snapshot) + ";" +
-                                               rows("t", rows_snapshot, 60) + "CREATE TABLE new (x);" +
-                                               "DELETE FROM t WHERE a BETWEEN 10 AND 40;");
+          const std::string file =
+              snapshot_of(size + std::to_string(snapshot) + ";" + rows("t", rows_snapshot, 60) +
+                          "CREATE TABLE new (x);" + "DELETE FROM t WHERE a BETWEEN 10 AND 40;");
           const std::string before = pages_of(name);
-          struct stat was {}, is {};
+          struct stat was {
+          }, is{};
           ASSERT_EQ(::stat(name.c_str(), &was), 0);
 
           const Restored restored = restore(name, file);
 
-          const std::string what = name + ": " + std::to_string(page_size) + " " + std::to_string(there) + " " +
-                                   std::to_string(snapshot) + " " + std::to_string(rows_there);
+          const std::string what = name + ": " + std::to_string(page_size) + " " + std::to_string(there) +
+                                   " " + std::to_string(snapshot) + " " + std::to_string(rows_there);
           EXPECT_EQ(ask(open, "SELECT count(*) FROM t"), std::to_string(rows_snapshot - 31)) << what;
           EXPECT_EQ(ask(open, "SELECT count(*) FROM new"), "0") << what;
           EXPECT_EQ(ask(open, "SELECT count(*) FROM sqlite_schema WHERE name = 'other'"), "0") << what;
@@ -173,7 +183,8 @@ TEST_P(EveryShape, IsReplacedUnderAnOpenConnectionWhichSeesTheSnapshotThen) {
           EXPECT_EQ(restored.replaced, digest_of(before)) << what;
           EXPECT_EQ(restored.page_count, file.size() / static_cast<std::size_t>(page_size)) << what;
           ASSERT_EQ(::stat(name.c_str(), &is), 0);
-          EXPECT_TRUE(was.st_ino == is.st_ino && was.st_mode == is.st_mode && was.st_uid == is.st_uid) << what;
+          EXPECT_TRUE(was.st_ino == is.st_ino && was.st_mode == is.st_mode && was.st_uid == is.st_uid)
+              << what;
           execute(open.get(), "PRAGMA wal_checkpoint(TRUNCATE)");
           EXPECT_EQ(fs::file_size(name), file.size()) << what;
           execute(open.get(), "INSERT INTO t (b) VALUES (1); INSERT INTO new VALUES (1)");
@@ -235,7 +246,8 @@ TEST_F(RestoreTest, ATransactionThatFailsLeavesEverythingAsItWas) {
 TEST_F(RestoreTest, AWriterThatDoesNotEndIsWaitedForOnlySoLong) {
   for (const std::string mode : {"wal", "delete"}) {
     const std::string name = mode + ".sqlite3";
-    const Connection open = app(name, "PRAGMA journal_mode=" + mode + ";" + rows("t", 500, 60) + "BEGIN IMMEDIATE");
+    const Connection open =
+        app(name, "PRAGMA journal_mode=" + mode + ";" + rows("t", 500, 60) + "BEGIN IMMEDIATE");
     const std::string before = pages_of(name);
     EXPECT_NE(refusal(name, snapshot_of(rows("t", 900, 60)), ErrorKind::kBusy).find("locked"),
               std::string::npos);
@@ -400,7 +412,8 @@ TEST_F(RestoreTest, WhoHasADatabaseOpenIsSaid) {
   }
   ::close(fd);
   RestoreRequest request;
-  request.items = {item_of("a[1]*.sqlite3", snapshot_of("CREATE TABLE t (a)")), {"b.sqlite3", 4096, 1, 0, {}},
+  request.items = {item_of("a[1]*.sqlite3", snapshot_of("CREATE TABLE t (a)")),
+                   {"b.sqlite3", 4096, 1, 0, {}},
                    {"c.sqlite3", 4096, 1, 0, {}}};
   const std::vector<Place> places = find_places(request);
   ::kill(child, SIGKILL);
@@ -467,8 +480,14 @@ TEST_F(IntakeTest, PagesThatWereNotAskedForAreRefusedAndNotWritten) {
   EXPECT_THROW(intake_.put(put({{1, 1}})), Error);  // nothing is prepared
   intake_.begin(0, image_);
   intake_.ask({{2, 3}, {10, 1}});
-  for (const auto& runs : std::vector<std::vector<PageRun>>{
-           {{1, 1}}, {{3, 1}}, {{2, 4}}, {{2, 3}, {11, 1}}, {{2, 3}, {10, 2}}, {{10, 1}}, {{41, 1}}, {{2, ~0U}}}) {
+  for (const auto& runs : std::vector<std::vector<PageRun>>{{{1, 1}},
+                                                            {{3, 1}},
+                                                            {{2, 4}},
+                                                            {{2, 3}, {11, 1}},
+                                                            {{2, 3}, {10, 2}},
+                                                            {{10, 1}},
+                                                            {{41, 1}},
+                                                            {{2, ~0U}}}) {
     PagesHead head;
     head.runs = runs;
     head.raw_bytes = 4096;
@@ -476,8 +495,8 @@ TEST_F(IntakeTest, PagesThatWereNotAskedForAreRefusedAndNotWritten) {
     body.resize(body.size() + 4096, 0xEE);
     EXPECT_THROW(intake_.put(body), Error);
   }
-  EXPECT_THROW(intake_.put(put({{2, 1}}, 1)), Error);          // another database
-  EXPECT_THROW(intake_.put(put({{2, 1}}, 0, 1)), Error);       // pages of another size
+  EXPECT_THROW(intake_.put(put({{2, 1}}, 1)), Error);     // another database
+  EXPECT_THROW(intake_.put(put({{2, 1}}, 0, 1)), Error);  // pages of another size
   for (std::uint32_t page = 1; page <= 40; ++page) EXPECT_EQ(byte_of(page), 0);
   intake_.put(put({{2, 3}, {10, 1}}));
   EXPECT_THROW(intake_.put(put({{10, 1}})), Error);  // twice

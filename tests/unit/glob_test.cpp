@@ -140,5 +140,15 @@ TEST(Glob, OnlyAPatternWithASlashMakesTheScanDescend) {
   EXPECT_TRUE(glob_descends({"tenant/*.sqlite3"}));
 }
 
+TEST(Glob, APatternForANameMatchesItAndNothingElse) {
+  for (const std::string name : {"a.sqlite3", "tenants/[a]*?.sqlite3", "[", "*", "a]b"}) {
+    EXPECT_TRUE(glob_matches(glob_for(name), name)) << name;
+    EXPECT_FALSE(glob_matches(glob_for(name), name + "x")) << name;
+  }
+  EXPECT_FALSE(glob_matches(glob_for("*"), "a"));
+  EXPECT_FALSE(glob_matches(glob_for("[a]"), "a"));
+  EXPECT_FALSE(glob_matches(glob_for("a?"), "ab"));
+}
+
 }  // namespace
 }  // namespace litepull

@@ -186,9 +186,8 @@ TEST(ProtocolTest, MessagesOfARestoreComeBackAsTheyWere) {
 }
 
 TEST(ProtocolTest, NamesThatLeaveTheDirectoryOrAreSidecarsAreNotRestored) {
-  for (const std::string name :
-       {"", "/a", "a/", "a//b", "..", "../a", "a/../b", "a/.", "a\nb", "a.sqlite3-wal", "d/a-journal",
-        "a-shm", "\xFF"}) {
+  for (const std::string name : {"", "/a", "a/", "a//b", "..", "../a", "a/../b", "a/.", "a\nb",
+                                 "a.sqlite3-wal", "d/a-journal", "a-shm", "\xFF"}) {
     RestoreRequest request = sample_restore();
     request.items[0].name = name;
     EXPECT_THROW(decode_restore_request(encode(request)), Error) << printable(name);
