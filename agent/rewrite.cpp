@@ -20,6 +20,7 @@ namespace {
 
 constexpr const char* kVfsName = "litepull-write";
 constexpr useconds_t kBusyStepUs = 500;
+constexpr int kTriesWithoutLock = 3;
 // Changed pages that are kept in memory. With more than that SQLite writes some of them out before the
 // commit.
 constexpr std::int64_t kCacheKiB = 16 * 1024;
@@ -83,8 +84,7 @@ class Rewrite {
 
   Restored run(std::uint32_t differing) {
     open();
-    const std::uint64_t since_us = lock(differing);
-    require_same_file();
+    const std::uint64_t since_us = lock_with_differences_known(differing);
     write_differing_pages();
     write_first_page();
     read_back();
@@ -156,10 +156,41 @@ class Rewrite {
                   "stop the app, move the file away, and run this again: it is then made new");
   }
 
-  // One pass over all that is there, hashed on the way: whatever does not equal the image is written.
-  void write_differing_pages() {
+  // Finding the differences takes a second for a gigabyte. In WAL mode they can be found in a read
+  // transaction, for which nobody waits; it becomes the write transaction if nobody has committed meanwhile.
+  // An app that commits all the time is made to wait in the end.
+  std::uint64_t lock_with_differences_known(std::uint32_t differing) {
+    for (int i = 0; wal_ && i < kTriesWithoutLock; ++i) {
+      execute("BEGIN");
+      find_differences();
+      const std::uint64_t since_us = monotonic_us();
+      if (upgrade()) return since_us;
+      execute("ROLLBACK");
+    }
+    const std::uint64_t since_us = lock(differing);
+    find_differences();
+    return since_us;
+  }
+
+  // By writing the first page as it is. False when what was read is not the newest state any more.
+  bool upgrade() {
+    deadline_us_ = monotonic_us() + patience_.commit_us;
+    try {
+      Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (1, ?1)");
+      write.bind(1, old_first_);
+      write.run();
+      return true;
+    } catch (const SqliteError& error) {
+      if (error.code() == SQLITE_BUSY) return false;
+      throw;
+    }
+  }
+
+  // One pass over all that is there, hashed on the way, against all of the image.
+  void find_differences() {
+    require_same_file();
+    std::fill(changed_.begin(), changed_.end(), false);
     Statement there(connection_.get(), "SELECT data FROM sqlite_dbpage('main')");
-    Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, ?2)");
     Hasher replaced, written;
     Bytes block;
     const auto at_once = static_cast<std::uint32_t>(kBlockBytes / image_.page_size());
@@ -183,15 +214,24 @@ class Rewrite {
       if (number == 1) {
         old_first_.assign(old.begin(), old.end());
         first_.assign(page.begin(), page.end());
-      } else if (!is_lock_byte_page(number) &&
-                 !std::equal(old.begin(), old.end(), page.begin(), page.end())) {
-        put(write, number, page);
+      } else if (!is_lock_byte_page(number)) {
+        changed_[number] = !std::equal(old.begin(), old.end(), page.begin(), page.end());
       }
     }
     result_.replaced = replaced.result();
     if (written.result() != digest_)
       throw Error(ErrorKind::kFailed, "the image of the snapshot's file has changed on the server's disk",
                   "check the disk that holds /var/tmp on the server; nothing was replaced");
+  }
+
+  void write_differing_pages() {
+    Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, ?2)");
+    Bytes page;
+    for (std::uint32_t number = 2; number <= image_.pages(); ++number) {
+      if (!changed_[number]) continue;
+      image_.read(number, 1, page);
+      put(write, number, page);
+    }
   }
 
   // Still with the old schema cookie: with another one, SQLite would read the schema for our next statement,
@@ -208,13 +248,13 @@ class Rewrite {
     put_big_endian(first_, kSchemaCookie, big_endian(old_first_, kSchemaCookie));
     Statement write(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, ?2)");
     put(write, 1, first_);
+    changed_[1] = true;
   }
 
   void put(Statement& write, std::uint32_t number, ByteView page) {
     write.bind(1, std::int64_t{number});
     write.bind(2, page);
     write.run();
-    changed_[number] = true;
     ++result_.pages_written;
   }
 

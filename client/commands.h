@@ -8,6 +8,8 @@
 #include "client/backup.h"
 #include "client/check_file.h"
 #include "client/env_file.h"
+#include "client/restore_local.h"
+#include "client/run_on_restored.h"
 
 namespace litepull {
 
@@ -40,6 +42,22 @@ struct VerifyCommand {
   CommonOptions common;             // one configuration
   std::string snapshot = "latest";  // a word for it, or "all"
   CheckDepth depth = CheckDepth::kFull;
+  TrialOptions trial;
+};
+
+struct RestoreCommand {
+  CommonOptions common;  // one configuration
+  std::string snapshot;  // as client/select_snapshot.h takes it
+  RestoreChoice choice;
+  LocalTarget local;
+};
+
+struct OpenCommand {
+  std::string config;
+  std::string snapshot = "latest";
+  std::string database;                      // empty: the one that stands out
+  std::vector<std::string> shell_arguments;  // for sqlite3
+  Environment environment;
 };
 
 int backup_command(const BackupCommand& command);
@@ -47,6 +65,8 @@ int list_command(const CommonOptions& options);
 int cleanup_command(const CleanupCommand& command);
 int pin_command(const PinCommand& command);
 int verify_command(const VerifyCommand& command);
+int open_command(const OpenCommand& command);  // the shell's exit status
+int restore_command(const RestoreCommand& command);
 
 // The exit code of an error that ended a job; see the README's table.
 int exit_code_of(ErrorKind kind);

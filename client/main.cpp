@@ -102,35 +102,91 @@ void add_verify(CLI::App& app, VerifyCommand& verify) {
           "latest (default), latest-verified, all, a name or its beginning, an index or a label of `list`");
   command->add_flag_callback(
       "--quick", [&verify] { verify.depth = CheckDepth::kQuick; }, "quick_check in place of integrity_check");
+  command
+      ->add_option("--run", verify.trial.command,
+                   "Restore to a temporary directory, and run this there with sh; it fails: exit code 4")
+      ->type_name("COMMAND");
+  command->add_option("--run-timeout", verify.trial.timeout_s, "The longest that may take (default 600)")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("SECONDS");
   command->footer("Example:\n  litepull verify config/projects/billing.env all");
 }
 
-void add_restore_server(CLI::App& app, RestoreServerCommand& restore) {
-  CLI::App* command = app.add_subcommand("restore", "Put a snapshot's databases back");
-  command->add_option("CONFIG", restore.config, "Configuration file of the app")->required();
+// To a directory here, or onto the server.
+struct RestoreCommands {
+  RestoreCommand here;
+  RestoreServerCommand server;
+  bool to_server = false;
+};
+
+void add_restore(CLI::App& app, RestoreCommands& restore) {
+  CLI::App* command = app.add_subcommand("restore", "Put a snapshot's databases back, proven");
+  add_one_snapshot(*command, restore.here.common, restore.here.snapshot)->required();
   command
-      ->add_option("SNAPSHOT", restore.options.snapshot,
-                   "latest, latest-verified, a name or its beginning, a label, or a number as list shows it")
-      ->required();
-  command
-      ->add_flag_callback(
-          "--to-server", [] {}, "Onto the live databases, which are replaced")
-      ->required();
-  command->add_option("--database", restore.options.databases, "Only this one; may be given several times")
+      ->add_option("--database", restore.here.choice.databases, "Only this one; may be given several times")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  CLI::App* where = command->add_option_group("Where to")->require_option(1);
+  CLI::Option* directory =
+      where->add_option("--to", restore.here.local.directory, "A directory on this machine")
+          ->type_name("DIR");
+  CLI::Option* server =
+      where->add_flag("--to-server", restore.to_server, "Onto the live databases, which are replaced");
   command
-      ->add_option("--yes", restore.yes, "Go on without asking; names the app, so that it is the right one")
-      ->type_name("APP_NAME");
-  command->add_flag("-n,--dry-run", restore.options.dry_run, "Only say what would be replaced");
-  command->add_flag("!--no-safety-snapshot", restore.options.safety_snapshot,
-                    "Replace what is there without a snapshot of it");
-  command->add_flag("--json", restore.common.json, "Print one JSON document");
+      ->add_flag("--force", restore.here.local.force,
+                 "Replace databases that are in DIR; the app must be stopped")
+      ->needs(directory);
+  command
+      ->add_flag("--allow-failed", restore.here.choice.allow_failed,
+                 "Also databases that did not pass their check, as they are")
+      ->needs(directory);
+  command
+      ->add_option("--yes", restore.server.yes,
+                   "Go on without asking; names the app, so that it is the right one")
+      ->type_name("APP_NAME")
+      ->needs(server);
+  command->add_flag("-n,--dry-run", restore.server.options.dry_run, "Only say what would be replaced")
+      ->needs(server);
+  command
+      ->add_flag("!--no-safety-snapshot", restore.server.options.safety_snapshot,
+                 "Replace what is there without a snapshot of it")
+      ->needs(server);
   command->footer(
-      "Exit codes: 1 failed, nothing changed on the server; 4 some databases were restored and others not, "
-      "or\n"
-      "the link broke before that was known; others as for backup.\n\n"
-      "Example:\n  litepull restore config/projects/billing.env latest-verified --to-server");
+      "Exit codes with --to-server: 1 failed, nothing changed on the server; 4 some databases were restored\n"
+      "and others not, or the link broke before that was known; others as for backup.\n\n"
+      "Examples:\n  litepull restore config/projects/billing.env latest --to /tmp/restored\n"
+      "  litepull restore config/projects/billing.env latest-verified --to-server");
+}
+
+int restore(RestoreCommands& restore, const std::string& agent_path) {
+  if (!restore.to_server) return restore_command(restore.here);
+  RestoreServerCommand& server = restore.server;
+  server.config = restore.here.common.configs.front();
+  server.common = restore.here.common;
+  server.options.snapshot = restore.here.snapshot;
+  server.options.databases = restore.here.choice.databases;
+  server.options.agent_path = agent_path;
+  return restore_server_command(server);
+}
+
+void add_open(CLI::App& app, OpenCommand& open) {
+  CLI::App* command = app.add_subcommand("open", "Look into a snapshot's database with sqlite3, read-only");
+  command->add_option("CONFIG", open.config, "Configuration file of the app")->required();
+  command->add_option("SNAPSHOT", open.snapshot, "As for restore (default latest)");
+  command->add_option("DATABASE", open.database,
+                      "Its name; may be left out when one is alone or the main one");
+  command->footer(
+      "What follows -- goes to sqlite3.\n\n"
+      "Example:\n  litepull open config/projects/billing.env latest -- -header 'SELECT count(*) FROM users'");
+}
+
+// Takes what follows `--` off the command line of `open`: it is for another program, whatever it looks like.
+std::vector<std::string> take_shell_arguments(int& argc, char** argv) {
+  if (argc < 2 || std::string(argv[1]) != "open") return {};
+  char** const end = argv + argc;
+  char** const dashes = std::find(argv, end, std::string("--"));
+  argc = static_cast<int>(dashes - argv);
+  return dashes == end ? std::vector<std::string>{} : std::vector<std::string>(dashes + 1, end);
 }
 
 bool wants_json(int argc, char** argv) {
@@ -158,8 +214,11 @@ int run(int argc, char** argv) {
   add_pin(app, "pin", "Keep a snapshot whatever its age", pin);
   add_pin(app, "unpin", "Leave a snapshot to retention again", unpin);
   add_verify(app, verify);
-  RestoreServerCommand restore_server;
-  add_restore_server(app, restore_server);
+  RestoreCommands restore_to;
+  add_restore(app, restore_to);
+  OpenCommand open;
+  open.shell_arguments = take_shell_arguments(argc, argv);
+  add_open(app, open);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -175,14 +234,16 @@ int run(int argc, char** argv) {
   verify.common.environment = environment;
   if (const auto found = environment.find("LITEPULL_AGENT"); found != environment.end())
     backup.options.agent_path = found->second;
+  if (const auto found = environment.find("TMPDIR"); found != environment.end() && !found->second.empty())
+    verify.trial.temporary_directory = found->second;
   if (app.got_subcommand("backup")) return backup_command(backup);
   if (app.got_subcommand("list")) return list_command(list);
   if (app.got_subcommand("verify")) return verify_command(verify);
   if (app.got_subcommand("pin")) return pin_command(pin);
   if (app.got_subcommand("unpin")) return pin_command(unpin);
-  restore_server.common.environment = environment;
-  restore_server.options.agent_path = backup.options.agent_path;
-  if (app.got_subcommand("restore")) return restore_server_command(restore_server);
+  restore_to.here.common.environment = open.environment = environment;
+  if (app.got_subcommand("restore")) return restore(restore_to, backup.options.agent_path);
+  if (app.got_subcommand("open")) return open_command(open);
   return cleanup_command(cleanup);
 }
 

@@ -1,136 +1,24 @@
 #include "client/store.h"
 
-#include <dirent.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <filesystem>
-#include <memory>
-#include <random>
 #include <tuple>
 
+#include "client/directory.h"
 #include "common/error.h"
-
-#ifdef __linux__
-#include <sys/syscall.h>
-#endif
 
 namespace litepull {
 namespace {
 
-constexpr int kDirFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-constexpr mode_t kDirMode = 0700;
-constexpr mode_t kFileMode = 0600;
 constexpr const char* kLockName = ".lock";
 constexpr std::string_view kPartialPrefix = ".partial-";
 constexpr std::string_view kTrashPrefix = ".trash-";
 constexpr std::string_view kWorkPrefix = ".work-";
 constexpr int kNameWaitMs = 20;
-
-// --- directories and what they hold ----------------------------------------------------------------------
-
-struct stat look_at(int fd, const std::string& shown) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) throw_errno("look at " + shown);
-  return info;
-}
-
-// Of the entry itself, never of a link's target; nullopt when there is no such entry.
-std::optional<struct stat> look_at_entry(int dir_fd, const std::string& name, const std::string& shown) {
-  struct stat info {};
-  if (::fstatat(dir_fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return info;
-  if (errno == ENOENT) return std::nullopt;
-  throw_errno("look at " + shown);
-}
-
-bool is_file_type(const struct stat& info, mode_t type) {
-  return (info.st_mode & S_IFMT) == type;
-}
-
-std::vector<std::string> names_in(int dir_fd, const std::string& shown) {
-  // A description of its own: the position in a directory is shared between duplicates.
-  Fd own = open_at(dir_fd, ".", kDirFlags, 0, shown);
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), ::closedir);
-  if (!stream) throw_errno("list " + shown);
-  own.release();
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-    errno = 0;
-  }
-  if (errno != 0) throw_errno("list " + shown);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-// True when it was made, false when something of that name was there.
-bool make_dir(int dir_fd, const std::string& name, const std::string& shown) {
-  if (::mkdirat(dir_fd, name.c_str(), kDirMode) == 0) return true;
-  if (errno != EEXIST) throw_errno("make the directory " + shown);
-  return false;
-}
-
-void sync_dir(const std::string& path) {
-  fsync_fd(open_path(path, O_RDONLY | O_DIRECTORY).get(), path);
-}
-
-std::string parent_of(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
-}
-
-void make_dirs(const std::string& path) {
-  if (::access(path.c_str(), F_OK) == 0 || path == ".") return;
-  const std::string parent = parent_of(path);
-  if (parent != path) make_dirs(parent);
-  if (make_dir(AT_FDCWD, path, path)) sync_dir(parent);
-}
-
-// The directories first, then the one that holds them.
-void sync_tree(int dir_fd, const std::string& shown) {
-  for (const std::string& name : names_in(dir_fd, shown)) {
-    const std::string path = shown + "/" + name;
-    const auto info = look_at_entry(dir_fd, name, path);
-    if (info && is_file_type(*info, S_IFDIR))
-      sync_tree(open_at(dir_fd, name, kDirFlags, 0, path).get(), path);
-  }
-  fsync_fd(dir_fd, shown);
-}
-
-// --- removal ---------------------------------------------------------------------------------------------
-
-void unlink_entry(int dir_fd, const std::string& name, int flags, const std::string& shown) {
-  if (::unlinkat(dir_fd, name.c_str(), flags) != 0 && errno != ENOENT) throw_errno("remove " + shown);
-}
-
-void remove_below(int dir_fd, const std::string& name, dev_t device, const std::string& shown);
-
-void empty_dir(int dir_fd, dev_t device, const std::string& shown) {
-  const struct stat info = look_at(dir_fd, shown);
-  if (info.st_dev != device)
-    throw Error(ErrorKind::kRefused, "cannot remove " + shown + ": it is on another disk",
-                "unmount it first");
-  // What was made read-only by hand or by rsync is to go all the same: that was decided before.
-  if ((info.st_mode & S_IRWXU) != S_IRWXU && ::fchmod(dir_fd, kDirMode) != 0)
-    throw_errno("make writable " + shown);
-  for (const std::string& name : names_in(dir_fd, shown))
-    remove_below(dir_fd, name, device, shown + "/" + name);
-}
-
-// Links are removed, never followed. Interrupted at any point it leaves a smaller tree under the same name.
-void remove_below(int dir_fd, const std::string& name, dev_t device, const std::string& shown) {
-  const auto info = look_at_entry(dir_fd, name, shown);
-  if (!info) return;
-  const bool is_dir = is_file_type(*info, S_IFDIR);
-  if (is_dir) empty_dir(open_at(dir_fd, name, kDirFlags, 0, shown).get(), device, shown);
-  unlink_entry(dir_fd, name, is_dir ? AT_REMOVEDIR : 0, shown);
-}
 
 // --- files below a snapshot ------------------------------------------------------------------------------
 
@@ -138,27 +26,10 @@ std::string hash_file_of(const std::string& name) {
   return std::string(kHashesName) + "/" + name;
 }
 
-struct Place {
-  Fd dir;
-  std::string leaf;
-};
-
 void require_database_name(const std::string& name) {
   if (!is_database_name(name))
     throw Error(ErrorKind::kRefused, printable(name) + " is not a name a snapshot can hold",
                 "leave it out with EXCLUDE");
-}
-
-// Walks to the directory that holds `name`, through real directories only.
-Place find_place(int top_fd, const std::string& name, bool make, const std::string& shown) {
-  Fd dir = open_at(top_fd, ".", kDirFlags, 0, shown);
-  std::size_t from = 0;
-  for (std::size_t slash; (slash = name.find('/', from)) != std::string::npos; from = slash + 1) {
-    const std::string part = name.substr(from, slash - from), path = shown + "/" + name.substr(0, slash);
-    if (make) make_dir(dir.get(), part, path);
-    dir = open_at(dir.get(), part, kDirFlags, 0, path);
-  }
-  return {std::move(dir), name.substr(from)};
 }
 
 Fd open_regular(int top_fd, const std::string& name, const std::string& shown) {
@@ -250,28 +121,7 @@ void keep_databases(int dir_fd, const std::string& below, dev_t device, const st
   }
 }
 
-// --- names, renames and the lock -------------------------------------------------------------------------
-
-std::string random_hex() {
-  std::random_device device;
-  char text[32];
-  std::snprintf(text, sizeof text, "%08x%08x", device(), device());
-  return text;
-}
-
-// Renames unless `to` exists. -1 with errno EINVAL, ENOSYS or ENOTSUP where that is not one system call.
-int rename_exclusive(int dir_fd, const char* from, const char* to) {
-#if defined(__linux__) && defined(SYS_renameat2)
-  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE; by number because older C libraries lack the call
-  return static_cast<int>(::syscall(SYS_renameat2, dir_fd, from, dir_fd, to, kNoReplace));
-#elif defined(RENAME_EXCL)
-  return ::renameatx_np(dir_fd, from, dir_fd, to, RENAME_EXCL);
-#else
-  (void)dir_fd, (void)from, (void)to;
-  errno = ENOSYS;
-  return -1;
-#endif
-}
+// --- names and the lock -----------------------------------------------------------------------------------
 
 // Digits only: the file is there for anybody to write nonsense into.
 std::string pid_in(int lock_fd) {
@@ -550,12 +400,7 @@ std::string Store::publish(const AppLock&, Staging&& staging, SnapshotTime time)
 }
 
 void Store::rename_dir(const std::string& from, const std::string& to) const {
-  const std::string action = "rename " + path_of(from) + " to " + to;
-  if (rename_exclusive(dir_.get(), from.c_str(), to.c_str()) == 0) return;
-  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) throw_errno(action);
-  // No such call on this file system. The lock keeps our own runs from making `to` in between.
-  if (is_there(to)) throw Error(ErrorKind::kFailed, "cannot " + action + ": it exists");
-  if (::renameat(dir_.get(), from.c_str(), dir_.get(), to.c_str()) != 0) throw_errno(action);
+  rename_new(dir_.get(), from, dir_.get(), to, "rename " + path_of(from) + " to " + to);
 }
 
 Sweep Store::sweep(const AppLock&, const Staging* spared) const {

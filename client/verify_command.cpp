@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/run_on_restored.h"
 #include "client/select_snapshot.h"
 #include "client/verify_snapshot.h"
 
@@ -37,6 +39,10 @@ struct Outcome {
   bool recorded = false;   // in the manifest
   std::string unrecorded;  // why not, when it should have been
   double duration_s = 0;
+  std::optional<CommandRun> run;  // the user's own test, of what has passed ours
+  std::string run_trouble;        // why it could not be run
+
+  bool run_failed() const { return !run_trouble.empty() || (run && run->status != 0); }
 };
 
 struct Chosen {
@@ -167,6 +173,45 @@ Outcome verify_one(const Store& store, const Snapshot& snapshot, CheckDepth dept
   return outcome;
 }
 
+// As lines, so that they do not tear the progress line.
+class LinesTo {
+ public:
+  explicit LinesTo(Board& board) : board_(board) {}
+  ~LinesTo() {
+    if (!rest_.empty()) board_.say(rest_);
+  }
+  LinesTo(const LinesTo&) = delete;
+  LinesTo& operator=(const LinesTo&) = delete;
+
+  void add(std::string_view text) {
+    for (std::size_t end; (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1)) {
+      board_.say(std::exchange(rest_, {}) + std::string(text.substr(0, end)));
+    }
+    rest_ += text;
+  }
+
+ private:
+  Board& board_;
+  std::string rest_;
+};
+
+// The verdict is the command's alone: it is reported, and never marks the snapshot.
+void try_out(const Store& store, const Listing& listing, Snapshot snapshot, const VerifyCommand& command,
+             const Cancel& cancel, Progress& progress, Board& board, Outcome& outcome) {
+  if (snapshot.manifest)  // as was found a moment ago
+    for (Manifest::Database& database : snapshot.manifest->databases) database.verified = Verified::kOk;
+  LinesTo lines(board);
+  const auto output = [&](std::string_view text) {
+    if (!command.common.quiet) lines.add(text);
+  };
+  const auto error = error_of([&] {
+    const RestoreSource source(store, listing, snapshot, {});
+    outcome.run = run_on_restored(source, command.trial, output, cancel, progress);
+  });
+  throw_cancelled(error);
+  if (error) outcome.run_trouble = describe(*error);
+}
+
 Outcome outcome_of(const Store& store, const Stranger& stranger) {
   Outcome outcome;
   outcome.name = stranger.name;
@@ -179,12 +224,16 @@ Outcome outcome_of(const Store& store, const Stranger& stranger) {
 std::vector<Outcome> verify_all(const Config& config, const VerifyCommand& command, const Cancel& cancel,
                                 Board& board) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-  const Chosen chosen = choose(store.list(), command.snapshot);
+  const Listing listing = store.list();
+  const Chosen chosen = choose(listing, command.snapshot);
   Progress progress(board, config.app_name);
   std::vector<Outcome> outcomes;
   for (const Stranger& stranger : chosen.damaged) outcomes.push_back(outcome_of(store, stranger));
-  for (const Snapshot& snapshot : chosen.snapshots)
-    outcomes.push_back(verify_one(store, snapshot, command.depth, cancel, progress));
+  for (const Snapshot& snapshot : chosen.snapshots) {
+    Outcome& outcome = outcomes.emplace_back(verify_one(store, snapshot, command.depth, cancel, progress));
+    if (!command.trial.command.empty() && outcome.result == Outcome::Result::kGood)
+      try_out(store, listing, snapshot, command, cancel, progress, board, outcome);
+  }
   std::sort(outcomes.begin(), outcomes.end(), [](const Outcome& a, const Outcome& b) {
     return parse_snapshot_name(a.name)->unix_s < parse_snapshot_name(b.name)->unix_s;
   });
@@ -198,6 +247,8 @@ int exit_code_of(const std::vector<Outcome>& outcomes) {
   };
   const bool bad = std::any_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kDamaged)) ||
                    std::any_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kUnchecked)) ||
+                   std::any_of(outcomes.begin(), outcomes.end(),
+                               [](const Outcome& outcome) { return outcome.run_failed(); }) ||
                    std::all_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kGone));
   return bad ? kDamagedCode : 0;
 }
@@ -258,7 +309,20 @@ nlohmann::ordered_json to_json(const DatabaseReport& database) {
   return out;
 }
 
-nlohmann::ordered_json to_json(const Outcome& outcome) {
+nlohmann::ordered_json run_json(const Outcome& outcome, const VerifyCommand& command) {
+  nlohmann::ordered_json out{{"command", command.trial.command}, {"status", nullptr}, {"seconds", nullptr}};
+  if (!outcome.run) {
+    out["problem"] = outcome.run_trouble;
+    return out;
+  }
+  out["status"] = outcome.run->status;
+  out["seconds"] = outcome.run->seconds;
+  out["timed_out"] = outcome.run->timed_out;
+  out["last_lines"] = outcome.run->last_lines;
+  return out;
+}
+
+nlohmann::ordered_json to_json(const Outcome& outcome, const VerifyCommand& command) {
   nlohmann::ordered_json out{{"name", outcome.name},
                              {"path", outcome.path},
                              {"result", result_text(outcome.result)},
@@ -272,6 +336,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   if (!outcome.trouble.empty()) out["problems"].push_back(outcome.trouble);
   for (const DatabaseReport& database : outcome.report.databases)
     out["databases"].push_back(to_json(database));
+  if (outcome.run || outcome.run_failed()) out["run"] = run_json(outcome, command);
   return out;
 }
 
@@ -327,6 +392,26 @@ std::string lines_of(const std::string& app, const Outcome& outcome, CheckDepth 
   return text + remedy(outcome);
 }
 
+std::string run_text(const Outcome& outcome, const VerifyCommand& command) {
+  if (!outcome.run) return "the command could not be run: " + outcome.run_trouble;
+  const CommandRun& run = *outcome.run;
+  if (run.timed_out)
+    return fmt::format("the command was ended: it took longer than {} s", command.trial.timeout_s);
+  const std::string ended = run.status == 0 ? "succeeded" : fmt::format("FAILED with status {}", run.status);
+  return fmt::format("the command {} after {}", ended, format_duration(run.seconds));
+}
+
+// What it printed has been shown already, unless we are to be quiet.
+void print_run(const std::string& app, const Outcome& outcome, const VerifyCommand& command) {
+  const std::string text = app + ": " + printable(outcome.name) + ": " + run_text(outcome, command);
+  if (outcome.run_failed()) {
+    if (command.common.quiet && outcome.run) fmt::print(stderr, "{}", outcome.run->last_lines);
+    fmt::print(stderr, "litepull: error: {}\n", text);
+  } else if (outcome.run && !command.common.json && !command.common.quiet) {
+    fmt::print("{}\n", text);
+  }
+}
+
 void print(const std::string& app, const std::vector<Outcome>& outcomes, const VerifyCommand& command) {
   for (const Outcome& outcome : outcomes) {
     const bool good = outcome.result == Outcome::Result::kGood;
@@ -337,13 +422,15 @@ void print(const std::string& app, const std::vector<Outcome>& outcomes, const V
     if (!outcome.unrecorded.empty())
       fmt::print(stderr, "litepull: warning: {}: {}: the result could not be recorded: {}\n", app,
                  printable(outcome.name), outcome.unrecorded);
+    print_run(app, outcome, command);
   }
 }
 
-void print_document(const std::string& app, int code, const std::vector<Outcome>& outcomes) {
+void print_document(const std::string& app, int code, const std::vector<Outcome>& outcomes,
+                    const VerifyCommand& command) {
   nlohmann::ordered_json out{
       {"app", app}, {"exit_code", code}, {"snapshots", nlohmann::ordered_json::array()}};
-  for (const Outcome& outcome : outcomes) out["snapshots"].push_back(to_json(outcome));
+  for (const Outcome& outcome : outcomes) out["snapshots"].push_back(to_json(outcome, command));
   print_json(nlohmann::ordered_json::array({out}));
 }
 
@@ -370,7 +457,7 @@ int verify_command(const VerifyCommand& command) {
     return code;
   }
   print(app, outcomes, command);
-  if (command.common.json) print_document(app, code, outcomes);
+  if (command.common.json) print_document(app, code, outcomes, command);
   return code;
 }
 

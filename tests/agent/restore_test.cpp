@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -276,6 +277,39 @@ TEST_F(RestoreTest, AReaderOfAWalDatabaseKeepsTheOldStateUntilItEnds) {
   EXPECT_EQ(ask(open, "SELECT count(*) FROM t"), "500");
   execute(open.get(), "COMMIT");
   EXPECT_EQ(ask(open, "SELECT count(*) FROM t"), "900");
+}
+
+// Whatever moment the commits fall into, before the lock or while it is waited for.
+TEST_F(RestoreTest, AnAppThatCommitsAllTheTimeIsReplacedAllTheSame) {
+  for (const std::string mode : {"wal", "delete"}) {
+    const std::string name = mode + ".sqlite3";
+    app(name, "PRAGMA journal_mode=" + mode + "; CREATE TABLE w (n); INSERT INTO w VALUES (0);" +
+                  large_rows("t", 20));
+    const std::string file =
+        snapshot_of("CREATE TABLE w (n); INSERT INTO w VALUES (-1000000);" + large_rows("t", 19));
+    std::atomic<bool> stop = false;
+    std::string failure;
+    std::thread writer([&] {
+      try {
+        const Connection busy = app(name);
+        sqlite3_busy_timeout(busy.get(), 20'000);
+        while (!stop) execute(busy.get(), "UPDATE w SET n = n + 1");
+      } catch (const std::exception& error) {
+        failure = error.what();
+      }
+    });
+    ::usleep(20'000);
+    const Restored restored = restore(name, file);
+    ::usleep(20'000);
+    stop = true;
+    writer.join();
+    EXPECT_EQ(failure, "");
+    EXPECT_GT(restored.pages_written, 4000U);
+    const Connection reader = app(name);
+    EXPECT_EQ(ask(reader, "PRAGMA integrity_check"), "ok");
+    EXPECT_EQ(ask(reader, "SELECT count(*) FROM t"), "76");
+    EXPECT_EQ(ask(reader, "SELECT n BETWEEN -1000000 AND -1 FROM w"), "1");
+  }
 }
 
 TEST_F(RestoreTest, ADatabaseWhosePagesAreGarbageIsMadeWholeAgain) {

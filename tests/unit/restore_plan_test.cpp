@@ -28,7 +28,8 @@ RestorePlan sample_plan() {
   RestorePlan plan;
   plan.app = "shop";
   plan.where = "deploy@shop.example:/storage";
-  for (const Manifest::Database& entry : sample_snapshot().manifest->databases)
+  const Snapshot snapshot = sample_snapshot();
+  for (const Manifest::Database& entry : snapshot.manifest->databases)
     plan.databases.push_back({entry, {}, {}});
   for (RestorePlan::Database& database : plan.databases) {
     database.target.page_size = 4096;
