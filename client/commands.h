@@ -7,6 +7,7 @@
 
 #include "client/backup.h"
 #include "client/check_file.h"
+#include "client/diff.h"
 #include "client/env_file.h"
 #include "client/restore_local.h"
 #include "client/run_on_restored.h"
@@ -60,6 +61,11 @@ struct OpenCommand {
   Environment environment;
 };
 
+struct DiffCommand {
+  CommonOptions common;  // one configuration
+  DiffOptions options;
+};
+
 int backup_command(const BackupCommand& command);
 int list_command(const CommonOptions& options);
 int cleanup_command(const CleanupCommand& command);
@@ -67,6 +73,7 @@ int pin_command(const PinCommand& command);
 int verify_command(const VerifyCommand& command);
 int open_command(const OpenCommand& command);  // the shell's exit status
 int restore_command(const RestoreCommand& command);
+int diff_command(const DiffCommand& command);
 
 // The exit code of an error that ended a job; see the README's table.
 int exit_code_of(ErrorKind kind);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "client/check_file.h"
+#include "client/diff_files.h"
 #include "client/page_owners.h"
 #include "client/recover.h"
 
@@ -18,6 +19,7 @@ std::uint64_t number(const std::string& word) {
 
 //   check-file PATH full|quick BYTES
 //   page-owners PATH PAGE_SIZE PAGE,PAGE,... BYTES
+//   diff-files PATH_A PATH_B ROWS BYTES
 //   recover-file PATH BYTES
 std::optional<int> run_hidden_command(const std::vector<std::string>& words) {
   if (words.size() == 4 && words[0] == "check-file")
@@ -26,6 +28,8 @@ std::optional<int> run_hidden_command(const std::vector<std::string>& words) {
   if (words.size() == 5 && words[0] == "page-owners")
     return page_owners_command(words[1], static_cast<std::uint32_t>(number(words[2])), words[3],
                                number(words[4]));
+  if (words.size() == 5 && words[0] == "diff-files")
+    return diff_files_command(words[1], words[2], number(words[3]), number(words[4]));
   if (words.size() == 3 && words[0] == "recover-file")
     return recover_file_command(words[1], number(words[2]));
   return std::nullopt;

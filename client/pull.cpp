@@ -78,8 +78,8 @@ struct Attempt {
 
 Attempt pull_once(Staging& staging, const Snapshot* newest, const std::set<std::string>& distrusted,
                   const PullRun& run) {
-  // What is checked is read right after.
-  const Caching caching = run.options.verify == VerifyMode::kNone ? Caching::kBypass : Caching::kKeep;
+  const bool read_soon = run.options.read_soon || run.options.verify != VerifyMode::kNone;
+  const Caching caching = read_soon ? Caching::kKeep : Caching::kBypass;
   Drafts drafts(run.store, staging, newest, distrusted, caching);
   return keeping_what_is_there(staging, [&] {
     Attempt attempt;

@@ -23,6 +23,7 @@ namespace litepull {
 struct PullOptions {
   VerifyMode verify = VerifyMode::kFull;  // of each database, while the next ones are on their way
   std::string agent_path;
+  bool read_soon = false;  // by the caller, so that it is to stay in memory; what is verified does anyway
 };
 
 // What every step of a pull works with. All is borrowed, and the lock held throughout.
@@ -61,7 +62,7 @@ const Snapshot* newest_with_manifest(const Listing& listing);
 bool worth_keeping(const Staging& staging);
 
 // Calls `step`. When that is stopped or cut, what is staged is kept; not when it fails for a reason that the
-// next run might take along.
+// next run might take along. What an earlier run left is kept also when the server is not reached.
 template <typename Step>
 auto keeping_what_is_there(Staging& staging, Step step) {
   try {
@@ -70,7 +71,8 @@ auto keeping_what_is_there(Staging& staging, Step step) {
     if (worth_keeping(staging)) staging.keep();
     throw;
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kCancelled && worth_keeping(staging)) staging.keep();
+    const bool unreached = error.kind() == ErrorKind::kConnection && !staging.leftovers().empty();
+    if ((error.kind() == ErrorKind::kCancelled || unreached) && worth_keeping(staging)) staging.keep();
     throw;
   }
 }

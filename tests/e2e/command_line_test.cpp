@@ -100,6 +100,11 @@ TEST_F(CommandLine, WrongUsageIsExitCode2AndDoesNothing) {
       {"cleanup", "--verify=full", config},
       {"pin", config},
       {"unpin", config},
+      {"diff", config, "1"},
+      {"restore", config, "latest"},
+      {"restore", config, "latest", "--to", "x", "--to-server"},
+      {"restore", config, "latest", "--to", "x", "--yes", "app"},
+      {"restore", config, "latest", "--to-server", "--force"},
   };
   for (const auto& arguments : wrong) {
     const ProcessResult result = litepull(arguments);
@@ -113,13 +118,15 @@ TEST_F(CommandLine, WrongUsageIsExitCode2AndDoesNothing) {
 
 TEST_F(CommandLine, AMissingConfigurationIsExitCode2AndNamed) {
   const std::string missing = app_.scratch("missing.env");
-  const std::map<std::string, std::string> words{{"pin", "latest"}, {"unpin", "latest"}};  // that they need
+  const std::map<std::string, std::vector<std::string>> words{
+      {"pin", {"latest"}}, {"unpin", {"latest"}}, {"diff", {"1", "2"}}, {"restore", {"latest", "--to", "x"}}};
   for (const std::string& name : commands()) {
     std::vector<std::string> arguments{name, missing};
-    if (words.contains(name)) arguments.push_back(words.at(name));
+    if (words.contains(name)) arguments.insert(arguments.end(), words.at(name).begin(), words.at(name).end());
     const ProcessResult result = litepull(arguments);
     EXPECT_EQ(result.status.code, 2) << name;
     EXPECT_TRUE(contains(result.err, missing)) << result.err;
+    if (name == "open") continue;  // its result is a shell's
     arguments.push_back("--json");
     const ProcessResult json = litepull(arguments);
     EXPECT_EQ(json.status.code, 2) << name;

@@ -61,6 +61,7 @@ std::string steady(std::string text) {
       {std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"), "TIME"},
       {std::regex("[0-9]+(\\.[0-9]+)? (s|ms|min|h|B|kB|MB|GB)(/s)?\\b"), "SOME"},
       {std::regex("\\b[0-9]+ of [0-9]+ pages"), "SOME pages"},
+      {std::regex("\\buser [0-9]+"), "user"},
       {std::regex(" +"), " "},
       {std::regex(" +\n"), "\n"},
   };

@@ -574,8 +574,11 @@ class Struck : public testing::TestWithParam<const char*> {
     std::set<std::string> names;
     for (const auto& entry : fs::directory_iterator(server_.app.storage()))
       names.insert(entry.path().filename().string());
-    for (const char* coming_and_going : {"-wal", "-shm", "-journal"})
-      names.erase(kMain + std::string(coming_and_going));
+    // An agent that is killed in the pull of the safety snapshot leaves the sidecars of a stopped app's
+    // database.
+    for (const std::string database : {kMain, kOther})
+      for (const char* coming_and_going : {"-wal", "-shm", "-journal"})
+        names.erase(database + coming_and_going);
     return names;
   }
 
@@ -698,7 +701,7 @@ TEST_P(StruckLink, AtAnyByte) {
   const std::uint64_t bytes = proxy_.bytes_up() + proxy_.bytes_down() - before;
   server_.advance(kRows);
   std::uniform_int_distribution<std::uint64_t> anywhere(1, bytes), at_the_end(bytes - 3000, bytes + 500);
-  for (int i = 0; i < rounds(2, 25); ++i)
+  for (int i = 0; i < rounds(1, 25); ++i)
     for (const CutMode mode : {CutMode::kFin, CutMode::kReset}) {
       proxy_.cut_after(mode == CutMode::kFin ? anywhere(random_) : at_the_end(random_), mode);
       disturb([](Child&) {});
@@ -708,7 +711,11 @@ TEST_P(StruckLink, AtAnyByte) {
   EXPECT_EQ(traffic.failures(), std::vector<std::string>{});
 }
 
-INSTANTIATE_TEST_SUITE_P(InJournalMode, StruckLink, testing::Values("wal", "delete"),
+// Each takes a dozen logins.
+std::vector<const char*> modes_over_ssh() {
+  return rounds(0, 1) == 1 ? std::vector<const char*>{"wal", "delete"} : std::vector<const char*>{"wal"};
+}
+INSTANTIATE_TEST_SUITE_P(InJournalMode, StruckLink, testing::ValuesIn(modes_over_ssh()),
                          [](const auto& mode) { return std::string(mode.param); });
 
 }  // namespace

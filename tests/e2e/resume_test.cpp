@@ -13,6 +13,7 @@
 #include "tests/e2e/delta_helpers.h"
 #include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/run_helpers.h"
+#include "tests/support/loopback.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {
@@ -135,6 +136,18 @@ TEST_F(Resume, OfAClientThatWasKilledSendsAFewMegabytesAgainAtMost) {
   pull_rightly();
   std::printf("  killed at half: %.3f times the bytes\n", bytes_in_all());
   EXPECT_LE(proxy_.bytes_down() - start_bytes_, uncut_bytes_ + kInHands);
+}
+
+TEST_F(Resume, OutlivesATryThatDoesNotReachTheServer) {
+  pull_cut_after(share(70));
+  const ClosedPort nobody;
+  app_.set("SERVER_PORT", std::to_string(nobody.port()));
+  EXPECT_EQ(pull(app_).exit_code(), 3);
+  expect_hidden_partial();
+  app_.reach_through(proxy_.port());
+  start_bytes_ = proxy_.bytes_down();
+  pull_rightly();
+  EXPECT_LE(bytes_in_all(), kMostInAll - 0.65);
 }
 
 TEST_F(Resume, AfterTheDatabaseHasChangedIsTheNewState) {

@@ -192,7 +192,8 @@ TEST(ProtocolTest, NamesThatLeaveTheDirectoryOrAreSidecarsAreNotRestored) {
     request.items[0].name = name;
     EXPECT_THROW(decode_restore_request(encode(request)), Error) << printable(name);
   }
-  for (const std::string name : {"a", "d/a.sqlite3", "..a", "a..", std::string(kMaxNameBytes, 'x').c_str()}) {
+  const std::string longest(kMaxNameBytes, 'x');
+  for (const std::string& name : std::vector<std::string>{"a", "d/a.sqlite3", "..a", "a..", longest}) {
     RestoreRequest request = sample_restore();
     request.items[0].name = name;
     EXPECT_NO_THROW(decode_restore_request(encode(request))) << name;
