@@ -75,7 +75,7 @@ const std::vector<Expectation> kRefused{
     {"pages-with-a-gap", "pages out of order"},
     {"no-pages-at-all", "an end before all pages were sent"},
     {"page-0", "page runs out of order"},
-    {"run-of-4-billion-pages", "pages of another size"},
+    {"run-of-4-billion-pages", "page runs past the last page there can be"},
     {"runs-that-overflow", "page"},
     {"no-runs", "a number of page runs out of range"},
     {"5000-runs", "a number of page runs out of range"},
