@@ -704,8 +704,10 @@ TEST_P(StruckLink, AtAnyByte) {
   for (int i = 0; i < rounds(1, 25); ++i)
     for (const CutMode mode : {CutMode::kFin, CutMode::kReset}) {
       proxy_.cut_after(mode == CutMode::kFin ? anywhere(random_) : at_the_end(random_), mode);
-      disturb([](Child&) {});
-      proxy_.cut_after(~std::uint64_t{0} / 2, mode);
+      disturb([&](Child& client) {
+        client.wait(Milliseconds(60'000));
+        proxy_.cut_after(~std::uint64_t{0} / 2, mode);  // what was not struck must not strike the next try
+      });
     }
   traffic.stop();
   EXPECT_EQ(traffic.failures(), std::vector<std::string>{});
