@@ -97,7 +97,11 @@ nlohmann::ordered_json to_json(const RestoreServerCommand& command, const Server
   if (talk.failed)
     out["error"] = {{"message", printable(talk.failed->problem.message)},
                     {"hint", printable(talk.failed->problem.hint)}};
-  if (talk.lost) out["error"] = {{"message", talk.lost->message()}, {"hint", talk.lost->hint()}};
+  // The hint of a broken link says that nothing was changed, which is not known here.
+  if (talk.lost)
+    out["error"] = {{"message", talk.lost->message()},
+                    {"hint", "look with litepull diff " + printable(command.config) + " " +
+                                 restore.plan.snapshot + " live, or run the same restore again"}};
   return out;
 }
 
