@@ -68,7 +68,7 @@ fail_way() {  # WAY
 
 run_untimed() {  # WAY
   run_way "$1" </dev/null 2>"$work/stderr" || fail_way "$1"
-  require_copy "$1"
+  judge_copy "$1"
   wait_for_sessions
 }
 
@@ -166,7 +166,7 @@ measure_way() {  # LINK SCENARIO WAY ROUND
   server_cpu=$(($(server_cpu_ms) - server_cpu))
   read -ra after < <(link_bytes)
   [ "${after[0]}" = - ] || received=$((after[0] - before[0])) sent=$((after[1] - before[1]))
-  require_copy "$3"
+  judge_copy "$3"
   [ ! -e "$server_copy" ] || written=$(stat -c %s "$server_copy")
   read_own_bytes "$3"
   read_agent "$3"
