@@ -103,7 +103,7 @@ void prune_if_good(BackupResult& result, const Store& store, const AppLock& lock
     result.note = "nothing was pruned, since the clocks here and on the server differ by more than a day";
     log.warn("{}: {}\n  set the clock that is wrong", config.app_name, result.note);
   } else {
-    prune(store, lock, config.retention_days, unix_ms_now() / 1000, result.removed);
+    prune(store, lock, config.policy, unix_ms_now() / 1000, result.removed);
   }
 }
 

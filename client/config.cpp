@@ -25,6 +25,7 @@ constexpr std::size_t kMaxGlobs = 64;
 constexpr std::size_t kMaxGlobBytes = 255;
 constexpr std::size_t kMaxShownBytes = 120;
 constexpr std::size_t kNearMissEdits = 2;
+constexpr int kMaxKept = 100'000;
 
 struct Key {
   std::string_view name;
@@ -32,10 +33,11 @@ struct Key {
 };
 
 constexpr std::string_view kKeys[] = {
-    "APP_NAME",          "WORKSPACE_DIR",     "LOCAL_BACKUP_ROOT", "SERVER_USER",       "SERVER_HOST",
-    "SERVER_PORT",       "REMOTE_BACKUP_DIR", "SSH_KEY",           "SSH_KNOWN_HOSTS",   "TRANSPORT",
-    "DATABASES",         "EXCLUDE",           "RETENTION_DAYS",    "CONNECT_TIMEOUT",   "IDLE_TIMEOUT",
-    "COMPRESSION_LEVEL", "HOLD_MAX_SECONDS",  "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS"};
+    "APP_NAME",          "WORKSPACE_DIR",     "LOCAL_BACKUP_ROOT", "SERVER_USER",        "SERVER_HOST",
+    "SERVER_PORT",       "REMOTE_BACKUP_DIR", "SSH_KEY",           "SSH_KNOWN_HOSTS",    "TRANSPORT",
+    "DATABASES",         "EXCLUDE",           "RETENTION_DAYS",    "CONNECT_TIMEOUT",    "IDLE_TIMEOUT",
+    "COMPRESSION_LEVEL", "HOLD_MAX_SECONDS",  "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS", "KEEP_LAST",
+    "KEEP_DAILY",        "KEEP_WEEKLY",       "KEEP_MONTHLY",      "KEEP_YEARLY",        "KEEP_PRE_DEPLOY"};
 
 constexpr Key kAppName{"APP_NAME", "APP_NAME=billing"};
 constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/backups\""};
@@ -137,6 +139,7 @@ class Reader {
   void read_remote_directory();
   void read_ssh_files();
   void read_choice_of_databases();
+  void read_policy();
   void read_numbers();
   void read_unknown_keys();
   void read_transport();
@@ -180,6 +183,7 @@ Config Reader::read() && {
   read_local_directories();
   read_remote_directory();
   read_choice_of_databases();
+  read_policy();
   read_numbers();
   read_ssh_files();
   read_unknown_keys();
@@ -256,8 +260,25 @@ void Reader::read_choice_of_databases() {
   if (const EnvAssignment* exclude = find_filled("EXCLUDE")) config_.exclude = globs(*exclude);
 }
 
+// Days alone when nothing is said; counts alone when only they are.
+void Reader::read_policy() {
+  auto count = [&](std::string_view name) { return number(name, 0, kMaxKept, 0); };
+  Policy& policy = config_.policy;
+  policy.keep_last = count("KEEP_LAST");
+  policy.keep_daily = count("KEEP_DAILY");
+  policy.keep_weekly = count("KEEP_WEEKLY");
+  policy.keep_monthly = count("KEEP_MONTHLY");
+  policy.keep_yearly = count("KEEP_YEARLY");
+  policy.keep_pre_deploy = number("KEEP_PRE_DEPLOY", 1, kMaxKept).value_or(policy.keep_pre_deploy);
+  const bool counts =
+      policy.keep_last + policy.keep_daily + policy.keep_weekly + policy.keep_monthly + policy.keep_yearly >
+      0;
+  const std::optional<int> days = number("RETENTION_DAYS", 1, 36500);
+  if (days) policy.retention_days = *days;
+  if (!days && counts) policy.retention_days.reset();
+}
+
 void Reader::read_numbers() {
-  config_.retention_days = number("RETENTION_DAYS", 1, 36500, config_.retention_days);
   config_.connect_timeout_s = number("CONNECT_TIMEOUT", 1, 3600, config_.connect_timeout_s);
   config_.idle_timeout_s = number("IDLE_TIMEOUT", 1, 86400, config_.idle_timeout_s);
   config_.compression_level = number("COMPRESSION_LEVEL", -7, 19);

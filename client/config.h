@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/env_file.h"
+#include "client/retention.h"
 
 namespace litepull {
 
@@ -31,7 +32,7 @@ struct Config {
   Transport transport = Transport::kSsh;
   std::vector<std::string> databases{"*.sqlite3"};  // globs as in common/glob.h, never empty
   std::vector<std::string> exclude;
-  int retention_days = 7;
+  Policy policy;
   int connect_timeout_s = 15;
   int idle_timeout_s = 60;
   std::optional<int> compression_level;  // as in zstd; chosen by the program when not set

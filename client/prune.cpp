@@ -6,7 +6,7 @@
 
 namespace litepull {
 
-PruneResult plan_prune(const Store& store, int retention_days, std::int64_t now_unix_s) {
+PruneResult plan_prune(const Store& store, const Policy& policy, std::int64_t now_unix_s) {
   Listing listing = store.list();
   std::vector<SnapshotFacts> facts;
   for (const Snapshot& snapshot : listing.snapshots) {
@@ -20,14 +20,14 @@ PruneResult plan_prune(const Store& store, int retention_days, std::int64_t now_
     facts.push_back(std::move(fact));
   }
   PruneResult result;
-  result.decisions = decide(facts, {retention_days}, now_unix_s);
+  result.decisions = decide(facts, policy, now_unix_s);
   result.strangers = std::move(listing.strangers);
   return result;
 }
 
-PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s,
+PruneResult prune(const Store& store, const AppLock& lock, const Policy& policy, std::int64_t now_unix_s,
                   std::vector<std::string>& removed) {
-  PruneResult result = plan_prune(store, retention_days, now_unix_s);
+  PruneResult result = plan_prune(store, policy, now_unix_s);
   for (const Decision& decision : result.decisions) {
     if (decision.keep) continue;
     store.remove_snapshot(lock, decision.name);

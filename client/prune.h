@@ -15,10 +15,10 @@ struct PruneResult {
   std::vector<Stranger> strangers;  // what was not looked at, and why
 };
 
-PruneResult plan_prune(const Store& store, int retention_days, std::int64_t now_unix_s);
+PruneResult plan_prune(const Store& store, const Policy& policy, std::int64_t now_unix_s);
 
 // Removes what the plan does not keep; `removed` gets the names as they go, also when a later one throws.
-PruneResult prune(const Store& store, const AppLock& lock, int retention_days, std::int64_t now_unix_s,
+PruneResult prune(const Store& store, const AppLock& lock, const Policy& policy, std::int64_t now_unix_s,
                   std::vector<std::string>& removed);
 
 }  // namespace litepull

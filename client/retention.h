@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,8 +22,15 @@ struct SnapshotFacts {
   bool fully = true;                       // verified by integrity_check, not only by quick_check
 };
 
+// The counts are restic's `forget --keep-*`; 0 is no such rule. A snapshot stays when any rule keeps it.
 struct Policy {
-  std::int64_t retention_days = 7;
+  std::optional<std::int64_t> retention_days = 7;
+  std::int64_t keep_last = 0;
+  std::int64_t keep_daily = 0;
+  std::int64_t keep_weekly = 0;  // weeks begin on Monday
+  std::int64_t keep_monthly = 0;
+  std::int64_t keep_yearly = 0;
+  std::int64_t keep_pre_deploy = 5;
 };
 
 struct Decision {
@@ -31,10 +39,20 @@ struct Decision {
   std::string reason;  // a short sentence for people
 };
 
-// One decision for each snapshot, in the order given. Kept: the newest one verified ok, the newest one
+// Whether a snapshot with this label was taken for a deploy: "pre-deploy", or that and a blank before more.
+bool is_pre_deploy(const std::string& label);
+
+// One decision for each snapshot, in the order given. Always kept: the newest one verified ok, the newest one
 // verified fully (quick_check passes what integrity_check refuses), the newest one of all, every pinned one,
-// those at most `retention_days` times 24 hours old, and those from the future. A snapshot from the future
-// never takes the place of the newest: a clock that was once wrong must not cost the last good copy.
+// and those from the future. A snapshot from the future never takes the place of another: a clock that was
+// once wrong must not cost the last good copy.
+//
+// Of the rest, those taken for a deploy stay while they are among the newest `keep_pre_deploy` of their kind,
+// and no other rule looks at them: a busy afternoon must not push out last month. All others stay while they
+// are at most `retention_days` times 24 hours old, or as one of the last N, or as the one that stands for one
+// of the last N days (weeks, months, years) that have any, by the local time in their names. A period's
+// newest verified snapshot stands for it; where none is verified, its newest. What failed its check uses up
+// none of the N. While a rule has places left, it keeps the oldest snapshot, too.
 std::vector<Decision> decide(std::span<const SnapshotFacts> snapshots, const Policy& policy,
                              std::int64_t now_unix_s);
 

@@ -119,7 +119,7 @@ TEST_F(ConfigTest, AFileOfTheOldScriptWorksUnchanged) {
   EXPECT_EQ(config.server_host, "203.0.113.10");
   EXPECT_EQ(config.remote_backup_dir, "/var/lib/docker/volumes/billing_storage/_data");
   EXPECT_EQ(config.ssh_key, home_ + "/.ssh/id_ed25519");
-  EXPECT_EQ(config.retention_days, 14);
+  EXPECT_EQ(config.policy.retention_days, 14);
   EXPECT_EQ(config.transport, Transport::kSsh);
   EXPECT_TRUE(config.warnings.empty());
 }
@@ -133,7 +133,7 @@ TEST_F(ConfigTest, WhatIsNotSetHasItsDefault) {
   EXPECT_EQ(config.transport, Transport::kSsh);
   EXPECT_EQ(config.databases, std::vector<std::string>{"*.sqlite3"});
   EXPECT_TRUE(config.exclude.empty());
-  EXPECT_EQ(config.retention_days, 7);
+  EXPECT_EQ(config.policy.retention_days, 7);
   EXPECT_EQ(config.connect_timeout_s, 15);
   EXPECT_EQ(config.idle_timeout_s, 60);
   EXPECT_EQ(config.compression_level, std::nullopt);
@@ -165,8 +165,29 @@ TEST_F(ConfigTest, EveryOtherKeyIsRead) {
   EXPECT_EQ(config.hold_max_s, 30);
   EXPECT_EQ(config.wal_growth_max_mb, 64);
   EXPECT_EQ(config.barrier_ms, 0);
-  EXPECT_EQ(config.retention_days, 36500);
+  EXPECT_EQ(config.policy.retention_days, 36500);
   EXPECT_TRUE(config.warnings.empty());
+}
+
+TEST_F(ConfigTest, CountsAloneLeaveNoLimitOfDays) {
+  EXPECT_EQ(load_with({{"KEEP_DAILY", "7"}}).policy.retention_days, std::nullopt);
+  EXPECT_EQ(load_with({{"KEEP_DAILY", "0"}}).policy.retention_days, 7);
+  EXPECT_EQ(load_with({{"KEEP_PRE_DEPLOY", "3"}}).policy.retention_days, 7);
+  const Policy policy = load_with({{"KEEP_LAST", "1"},
+                                   {"KEEP_DAILY", "2"},
+                                   {"KEEP_WEEKLY", "3"},
+                                   {"KEEP_MONTHLY", "4"},
+                                   {"KEEP_YEARLY", "5"},
+                                   {"KEEP_PRE_DEPLOY", "6"},
+                                   {"RETENTION_DAYS", "8"}})
+                            .policy;
+  EXPECT_EQ(policy.keep_last, 1);
+  EXPECT_EQ(policy.keep_daily, 2);
+  EXPECT_EQ(policy.keep_weekly, 3);
+  EXPECT_EQ(policy.keep_monthly, 4);
+  EXPECT_EQ(policy.keep_yearly, 5);
+  EXPECT_EQ(policy.keep_pre_deploy, 6);
+  EXPECT_EQ(policy.retention_days, 8);
 }
 
 TEST_F(ConfigTest, EachMissingRequiredKeyIsNamedWithAnExampleLine) {
@@ -233,6 +254,9 @@ TEST_F(ConfigTest, AServerUserIsAPlainNameAndNeverAnOption) {
 TEST_F(ConfigTest, NumbersAreWholeAndInTheirRange) {
   const std::map<std::string, std::pair<int, int>> ranges{
       {"SERVER_PORT", {1, 65535}},         {"RETENTION_DAYS", {1, 36500}},
+      {"KEEP_LAST", {0, 100'000}},         {"KEEP_DAILY", {0, 100'000}},
+      {"KEEP_WEEKLY", {0, 100'000}},       {"KEEP_MONTHLY", {0, 100'000}},
+      {"KEEP_YEARLY", {0, 100'000}},       {"KEEP_PRE_DEPLOY", {1, 100'000}},
       {"CONNECT_TIMEOUT", {1, 3600}},      {"IDLE_TIMEOUT", {1, 86400}},
       {"COMPRESSION_LEVEL", {-7, 19}},     {"HOLD_MAX_SECONDS", {1, 86400}},
       {"WAL_GROWTH_MAX_MB", {1, 1 << 20}}, {"BARRIER_TIMEOUT_MS", {0, 10000}}};
@@ -363,7 +387,7 @@ TEST_F(ConfigTest, UpToSixtyFourPatternsAreRead) {
 TEST_F(ConfigTest, AnUnknownKeyIsOnlyWarnedAbout) {
   const Config config =
       load(file_with({}) + "NOTIFY_EMAIL='a;b'\nRETENTION_DAY=3\nserver_port=1\nEXCLUDES=x\n");
-  EXPECT_EQ(config.retention_days, 7);
+  EXPECT_EQ(config.policy.retention_days, 7);
   EXPECT_EQ(config.warnings,
             (std::vector<std::string>{
                 path_ + ":6: NOTIFY_EMAIL is not a key of litepull",
