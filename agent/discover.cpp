@@ -8,8 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "common/glob.h"
@@ -141,25 +144,31 @@ class Scan {
   std::vector<Candidate> found_;
 };
 
-// Magic numbers from statfs(2).
-const char* network_file_system(const std::string& path) {
+struct FileSystem {
+  std::uint32_t magic;
+  const char* name;
+  bool network;
+};
+
+// Magic numbers from statfs(2) and the kernel's linux/magic.h.
+constexpr FileSystem kFileSystems[] = {
+    {0x6969, "NFS", true},          {0x517B, "SMB", true},          {0xFF534D42, "SMB", true},
+    {0xFE534D42, "SMB", true},      {0x5346414F, "AFS", true},      {0x6B414653, "AFS", true},
+    {0x00C36400, "CephFS", true},   {0xEF53, "ext4", false},        {0x58465342, "xfs", false},
+    {0x9123683E, "btrfs", false},   {0x2FC12FC1, "zfs", false},     {0xF2F52010, "f2fs", false},
+    {0x01021994, "tmpfs", false},   {0x794C7630, "overlay", false}, {0x65735546, "fuse", false},
+    {0xCA451A4E, "bcachefs", false}};
+
+std::uint32_t file_system_magic(const std::string& path) {
   struct statfs status {};
   if (statfs(path.c_str(), &status) != 0) throw_errno("look at the file system of " + path);
-  switch (static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL) {
-    case 0x6969:
-      return "NFS";
-    case 0x517B:
-    case 0xFF534D42:
-    case 0xFE534D42:
-      return "SMB";
-    case 0x5346414F:
-    case 0x6B414653:
-      return "AFS";
-    case 0x00C36400:
-      return "CephFS";
-    default:
-      return nullptr;
-  }
+  return static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL);
+}
+
+const FileSystem* known_file_system(std::uint32_t magic) {
+  const auto found = std::find_if(std::begin(kFileSystems), std::end(kFileSystems),
+                                  [&](const FileSystem& known) { return known.magic == magic; });
+  return found == std::end(kFileSystems) ? nullptr : &*found;
 }
 
 std::string login_directory() {
@@ -176,10 +185,19 @@ void enter_directory(const std::string& directory) {
     throw Error(ErrorKind::kConfiguration,
                 "the storage directory " + printable(path) + ": " + std::strerror(errno),
                 "check REMOTE_BACKUP_DIR; for a named volume it is the volume's mountpoint on the host");
-  if (const char* kind = network_file_system("."))
+  const FileSystem* on = known_file_system(file_system_magic("."));
+  if (on != nullptr && on->network)
     throw Error(ErrorKind::kRefused,
-                printable(path) + " is on " + kind + ", where SQLite's locks cannot be trusted",
+                printable(path) + " is on " + on->name + ", where SQLite's locks cannot be trusted",
                 "run the pull against the machine whose disk it is");
+}
+
+std::string file_system_name(const std::string& path) {
+  const std::uint32_t magic = file_system_magic(path);
+  if (const FileSystem* known = known_file_system(magic)) return known->name;
+  char text[16];
+  std::snprintf(text, sizeof text, "0x%x", magic);
+  return text;
 }
 
 std::vector<Candidate> discover_any(const Request& request) {

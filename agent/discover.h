@@ -29,6 +29,9 @@ struct Candidate {
 // directory, Error{kRefused} when it is on a network file system, where SQLite's locks cannot be trusted.
 void enter_directory(const std::string& directory);
 
+// What kind of file system `path` is on: "ext4", say, or its magic number in hex.
+std::string file_system_name(const std::string& path);
+
 // All entries below the working directory that `request` names, sorted by name. What matches and cannot be a
 // database to copy (a FIFO, a symbolic link, a file with two names, ...) is there with its problem. Throws
 // Error{kConfiguration} when nothing matches.

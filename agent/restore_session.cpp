@@ -176,13 +176,6 @@ class Restore {
     }
   }
 
-  static void describe(Target& target, const SourceDatabase& source) {
-    target.page_size = source.page_size();
-    target.page_count = source.page_count();
-    target.journal_mode = source.journal_mode();
-    target.wal_bytes = source.wal_bytes();
-  }
-
   static void require_page_size(const Work& work) {
     const std::uint32_t here = work.place.target.page_size, wanted = work.place.item.page_size;
     if (work.place.target.page_count == 0) throw Error(ErrorKind::kCorrupt, "it has no pages");

@@ -17,6 +17,7 @@
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
 #include "agent/hash_feed.h"
+#include "agent/look.h"
 #include "agent/outbox.h"
 #include "agent/owner.h"
 #include "agent/pin.h"
@@ -36,7 +37,8 @@ using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 Frame read_request(FrameReader& reader) {
   Frame frame;
   require_peer(reader.next(frame) &&
-                   (frame.type == MessageType::kRequest || frame.type == MessageType::kRestoreRequest),
+                   (frame.type == MessageType::kRequest || frame.type == MessageType::kRestoreRequest ||
+                    frame.type == MessageType::kLookRequest),
                "the first message is no request");
   return frame;
 }
@@ -237,6 +239,8 @@ void run_session(int in_fd, int out_fd) {
   FdSink sink(out_fd, "the client's stream");
   FrameWriter writer(sink);
   if (first.type == MessageType::kRequest) pull_and_exit(decode_request(first.body), source, reader, writer);
+  if (first.type == MessageType::kLookRequest)
+    look_and_exit(decode_look_request(first.body), source, reader, writer);
   restore_and_exit(decode_restore_request(first.body), source, reader, writer);
 }
 

@@ -92,12 +92,14 @@ void refuse(Target& target, const Problem& problem) {
   target.problem = problem;
 }
 
-void add_mode(Place& place) {
+// What can be said without opening it.
+void add_status(Place& place) {
   struct stat status {};
   if (lstat(place.there->path.c_str(), &status) != 0) throw_errno("look at " + printable(place.item.name));
   place.target.uid = status.st_uid;
   place.target.gid = status.st_gid;
   place.target.mode = status.st_mode & 07777;
+  if (place.there->problem) refuse(place.target, *place.there->problem);
 }
 
 // Those by whose owner a missing database's is told, and if there is none, the directory.
@@ -142,12 +144,32 @@ std::vector<Place> find_places(const RestoreRequest& request) {
                                  [&](const Candidate& candidate) { return candidate.name == item.name; });
     if (at != found.end()) place.there = *at;
     place.target.state = place.there ? TargetState::kThere : TargetState::kMissing;
-    if (place.there) add_mode(place);
-    if (place.there && place.there->problem) refuse(place.target, *place.there->problem);
+    if (place.there) add_status(place);
     places.push_back(std::move(place));
   }
   add_holders(places);
   return places;
+}
+
+std::vector<Place> places_of(const std::vector<Candidate>& found) {
+  std::vector<Place> places;
+  for (const Candidate& candidate : found) {
+    Place place;
+    place.item.name = candidate.name;
+    place.there = candidate;
+    place.target.index = static_cast<std::uint32_t>(places.size());
+    add_status(place);
+    places.push_back(std::move(place));
+  }
+  add_holders(places);
+  return places;
+}
+
+void describe(Target& target, const SourceDatabase& source) {
+  target.page_size = source.page_size();
+  target.page_count = source.page_count();
+  target.journal_mode = source.journal_mode();
+  target.wal_bytes = source.wal_bytes();
 }
 
 void become_owner(std::vector<Place>& places) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/discover.h"
+#include "agent/source_database.h"
 #include "common/protocol.h"
 
 namespace litepull {
@@ -21,6 +22,12 @@ struct Place {
 // In the order of the request, of the working directory. Looks through /proc for processes that have the
 // databases open, of other users only when started as root.
 std::vector<Place> find_places(const RestoreRequest& request);
+
+// What was found, whatever becomes of it. In the same order.
+std::vector<Place> places_of(const std::vector<Candidate>& found);
+
+// Fills in what only the database itself can say. `source` is or was pinned.
+void describe(Target& target, const SourceDatabase& source);
 
 // As become_owner does for a pull; when none of the databases is there, the owner of the other databases in
 // the directory, else that of the directory. A database that is missing must be made by that owner.

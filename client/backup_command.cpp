@@ -150,6 +150,7 @@ int backup_command(const BackupCommand& command) {
   resolved.options.agent_path = find_agent(command.options.agent_path);
 
   Cancel cancel;
+  if (command.deadline_s > 0) cancel.set_deadline(command.deadline_s);
   std::vector<Outcome> outcomes(common.configs.size());
   run_jobs(outcomes.size(), command.parallel, cancel,
            [&](std::size_t i) { run_one(common.configs[i], resolved, cancel, board, *log, outcomes[i]); });

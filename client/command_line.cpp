@@ -90,6 +90,9 @@ void add_backup(Line& line) {
       });
   command.add_option("-j,--jobs", backup->parallel, "How many apps at once (default 2)")
       ->check(CLI::Range(1, 64));
+  command.add_option("--deadline", backup->deadline_s, "Stop in order after so many seconds (default none)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 604800));
   add_quiet(command, backup->common, "warnings and errors");
   add_json(command, backup->common);
   command.add_option("--log-file", backup->common.log_file, "Append a log to this file");

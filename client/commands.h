@@ -26,6 +26,7 @@ struct BackupCommand {
   CommonOptions common;
   BackupOptions options;
   int parallel = 2;
+  int deadline_s = 0;  // 0: none
 };
 
 struct CleanupCommand {

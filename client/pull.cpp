@@ -1,4 +1,5 @@
 #include "client/pull.h"
+#include "client/agent_messages.h"
 
 #include <sys/statvfs.h>
 
@@ -35,14 +36,12 @@ Pulled pull_into(const Staging& staging, Drafts& drafts, const PullRun& run) {
   FrameWriter writer(*link);
   writer.write(MessageType::kRequest, encode(request_of(run.config, drafts)));
   const Pinger pinger(writer);
-  FrameReader reader(*link);
+  AgentMessages messages(*link, patience_us(run.config.idle_timeout_s),
+                         "run this again; nothing was published");
   Pulled pulled;
-  // Signs of life are not progress; ten times the idle timeout is time for a slow disk to open its databases.
-  const std::uint64_t patience_us =
-      std::uint64_t{10'000'000} * static_cast<unsigned>(run.config.idle_timeout_s);
   pulled.verifier = std::make_unique<Verifier>(run.options.verify, staging.path(), run.cancel);
   pulled.pull =
-      receive(reader, writer, staging, drafts, run.progress, patience_us,
+      receive(messages, writer, staging, drafts, run.progress,
               [&](const std::string& name, std::uint64_t bytes) { pulled.verifier->add(name, bytes); });
   pulled.wire = {link->received_bytes(), link->sent_bytes()};
   return pulled;

@@ -164,15 +164,15 @@ class Intake {
 
 class Receiver {
  public:
-  Receiver(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
-           Progress& progress, std::uint64_t patience_us, const Completed& completed)
-      : reader_(reader),
+  Receiver(AgentMessages& messages, FrameWriter& writer, const Staging& staging, Drafts& drafts,
+           Progress& progress, const Completed& completed)
+      : messages_(messages),
         writer_(writer),
         staging_(staging),
         drafts_(drafts),
         progress_(progress),
-        patience_us_(patience_us),
-        completed_(completed) {}
+        completed_(completed),
+        frame_(messages.last()) {}
 
   Pull run() {
     pull_.hello = decode_hello(expect(MessageType::kHello));
@@ -190,25 +190,8 @@ class Receiver {
   }
 
  private:
-  // The next message that says something; the agent's error is thrown here.
-  Frame& next() {
-    const std::uint64_t since_us = monotonic_us();
-    do {
-      if (monotonic_us() - since_us > patience_us_)
-        throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
-                    "look at the load and the disks of the server, then run this again");
-      if (!reader_.next(frame_))
-        throw LinkError("the agent's stream ended before everything was sent",
-                        "run this again; nothing was published");
-    } while (frame_.type == MessageType::kAlive);
-    if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
-    return frame_;
-  }
-
-  ByteView expect(MessageType type) {
-    require_peer(next().type == type, "a message out of turn");
-    return frame_.body;
-  }
+  Frame& next() { return messages_.next(); }
+  ByteView expect(MessageType type) { return messages_.expect(type); }
 
   void take_set() {
     std::set<std::string> names;
@@ -341,23 +324,22 @@ class Receiver {
     take_last(index);
   }
 
-  FrameReader& reader_;
+  AgentMessages& messages_;
   FrameWriter& writer_;
   const Staging& staging_;
   Drafts& drafts_;
   Progress& progress_;
-  const std::uint64_t patience_us_;
   const Completed& completed_;
-  Frame frame_;
+  const Frame& frame_;  // the message at hand
   Pull pull_;
   HashSender* hashes_ = nullptr;  // while databases are received
 };
 
 }  // namespace
 
-Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
-             Progress& progress, std::uint64_t patience_us, const Completed& completed) {
-  return Receiver(reader, writer, staging, drafts, progress, patience_us, completed).run();
+Pull receive(AgentMessages& messages, FrameWriter& writer, const Staging& staging, Drafts& drafts,
+             Progress& progress, const Completed& completed) {
+  return Receiver(messages, writer, staging, drafts, progress, completed).run();
 }
 
 }  // namespace litepull

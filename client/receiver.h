@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/agent_messages.h"
 #include "client/draft.h"
 #include "client/progress.h"
 #include "client/store.h"
@@ -40,9 +41,8 @@ using Completed = std::function<void(const std::string& name, std::uint64_t byte
 // Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database
 // without a problem or a misfit is then a whole file, on disk, and `completed` was called with it as soon as
 // it was; drafts of other databases are gone. Throws Error: kPeer for a broken protocol, the agent's own
-// error, or what the link or the disk throw; kFailed also when the agent says nothing but that it is alive
-// for `patience_us`.
-Pull receive(FrameReader& reader, FrameWriter& writer, const Staging& staging, Drafts& drafts,
-             Progress& progress, std::uint64_t patience_us, const Completed& completed);
+// error, or what the link or the disk throw.
+Pull receive(AgentMessages& messages, FrameWriter& writer, const Staging& staging, Drafts& drafts,
+             Progress& progress, const Completed& completed);
 
 }  // namespace litepull

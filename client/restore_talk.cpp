@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "client/agent_messages.h"
 #include "client/console.h"
 #include "client/link.h"
 #include "client/pinger.h"
@@ -156,9 +157,9 @@ class Talker {
         cancel_(cancel),
         progress_(progress),
         writer_(link),
-        reader_(link),
-        upload_(writer_, config.compression_level.value_or(kDefaultLevel)),
-        patience_us_(std::uint64_t{10'000'000} * static_cast<unsigned>(config.idle_timeout_s)) {
+        messages_(link, patience_us(config.idle_timeout_s),
+                  "run this again; nothing was changed on the server"),
+        upload_(writer_, config.compression_level.value_or(kDefaultLevel)) {
     request_.mode = mode;
     request_.directory = config.remote_backup_dir;
     for (const RestoreFile& file : files) request_.items.push_back(file.item());
@@ -182,18 +183,9 @@ class Talker {
 
  private:
   Frame& next() {
-    const std::uint64_t since_us = monotonic_us();
-    do {
+    return messages_.next([&] {
       if (pump_) pump_->throw_failure();
-      if (monotonic_us() - since_us > patience_us_)
-        throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
-                    "look at the load and the disks of the server");
-      if (!reader_.next(frame_))
-        throw LinkError("the agent's stream ended before it was done",
-                        "run this again; nothing was changed on the server");
-    } while (frame_.type == MessageType::kAlive);
-    if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
-    return frame_;
+    });
   }
 
   ByteView expect(MessageType type) {
@@ -291,11 +283,10 @@ class Talker {
   Cancel& cancel_;
   Progress& progress_;
   FrameWriter writer_;
-  FrameReader reader_;
+  AgentMessages messages_;
   PageUpload upload_;
-  const std::uint64_t patience_us_;
   RestoreRequest request_;
-  Frame frame_;
+  const Frame& frame_ = messages_.last();  // the message at hand
   RestoreTalk talk_;
   std::optional<HashPump> pump_;
 };

@@ -150,10 +150,13 @@ std::size_t max_body_bytes(std::uint8_t type) {
       return kMaxBatchBytes + kMaxRuns * 8 + 64;
     case MessageType::kRequest:
       return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + kMaxDatabases * (kMaxNameBytes + 20) + 256;
+    case MessageType::kLookRequest:
+      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + 256;
     case MessageType::kRestoreRequest:
       return kMaxPathBytes + kMaxDatabases * (kMaxNameBytes + 40) + 256;
     case MessageType::kTarget:
-      return 2 * kMaxTextBytes + kMaxHolders * (kMaxCommandBytes + 8) + 256;
+    case MessageType::kFound:
+      return kMaxNameBytes + 2 * kMaxTextBytes + kMaxHolders * (kMaxCommandBytes + 8) + 256;
     case MessageType::kNeeded:
       return kMaxRuns * 8 + 64;
     case MessageType::kHashes:
@@ -174,6 +177,7 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kDone:
     case MessageType::kReady:
     case MessageType::kRestored:
+    case MessageType::kStorage:
       return 256;
   }
   throw Error(ErrorKind::kPeer,
@@ -472,12 +476,11 @@ RestoreRequest decode_restore_request(ByteView body) {
   return request;
 }
 
-Bytes encode(const Target& target) {
-  ByteWriter out;
+static void put_target(ByteWriter& out, const Target& target) {
   out.u32(target.index);
   out.u8(static_cast<std::uint8_t>(target.state));
   if (target.state == TargetState::kRefused) put_problem(out, target.problem);
-  if (target.state != TargetState::kThere) return out.bytes();
+  if (target.state != TargetState::kThere) return;
   out.u32(target.page_size);
   out.u32(target.page_count);
   out.u8(static_cast<std::uint8_t>(target.journal_mode));
@@ -490,11 +493,15 @@ Bytes encode(const Target& target) {
     out.u32(holder.pid);
     out.text(holder.command);
   }
+}
+
+Bytes encode(const Target& target) {
+  ByteWriter out;
+  put_target(out, target);
   return out.bytes();
 }
 
-Target decode_target(ByteView body) {
-  ByteReader in(body);
+static Target take_target(ByteReader& in) {
   Target target;
   target.index = in.u32();
   target.state = take_enum(in, TargetState::kRefused, "unknown state of a target");
@@ -516,8 +523,79 @@ Target decode_target(ByteView body) {
     require_peer(valid_page_size(target.page_size), "a page size that SQLite does not have");
     require_peer(target.page_count <= kMaxPageCount, "a page count out of range");
   }
+  return target;
+}
+
+Target decode_target(ByteView body) {
+  ByteReader in(body);
+  Target target = take_target(in);
   in.end();
   return target;
+}
+
+Bytes encode(const LookRequest& request) {
+  ByteWriter out;
+  out.u32(kRequestMagic);
+  out.u16(request.version);
+  out.u32(request.silence_ms);
+  out.text(request.directory);
+  put_globs(out, request.databases);
+  put_globs(out, request.exclude);
+  return out.bytes();
+}
+
+LookRequest decode_look_request(ByteView body) {
+  ByteReader in(body);
+  require_peer(in.u32() == kRequestMagic, "not a litepull client");
+  LookRequest request;
+  request.version = in.u16();
+  require_peer(request.version == kProtocolVersion, "client and agent speak different versions");
+  request.silence_ms = in.u32();
+  request.directory = in.text(kMaxPathBytes);
+  request.databases = take_globs(in);
+  request.exclude = take_globs(in);
+  in.end();
+  require_peer(request.silence_ms >= 1'000 && request.silence_ms <= 600'000, "a silence out of range");
+  return request;
+}
+
+Bytes encode(const Storage& storage) {
+  ByteWriter out;
+  out.text(storage.file_system);
+  out.u64(storage.available_bytes);
+  out.u32(storage.uid);
+  out.u32(storage.gid);
+  out.u32(storage.mode);
+  return out.bytes();
+}
+
+Storage decode_storage(ByteView body) {
+  ByteReader in(body);
+  Storage storage;
+  storage.file_system = in.text(kMaxFileSystemBytes);
+  storage.available_bytes = in.u64();
+  storage.uid = in.u32();
+  storage.gid = in.u32();
+  storage.mode = in.u32();
+  in.end();
+  return storage;
+}
+
+Bytes encode(const Found& found) {
+  ByteWriter out;
+  out.text(found.name);
+  put_target(out, found.target);
+  return out.bytes();
+}
+
+Found decode_found(ByteView body) {
+  ByteReader in(body);
+  Found found;
+  found.name = in.text(kMaxNameBytes);
+  found.target = take_target(in);
+  in.end();
+  require_peer(found.target.state != TargetState::kMissing, "a database found that is missing");
+  return found;
 }
 
 Bytes encode(const Needed& needed) {

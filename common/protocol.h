@@ -12,7 +12,7 @@
 
 namespace litepull {
 
-inline constexpr std::uint16_t kProtocolVersion = 3;
+inline constexpr std::uint16_t kProtocolVersion = 4;
 inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
 
 // The first line of the remote command's output, after whatever a login script printed.
@@ -42,6 +42,7 @@ inline constexpr std::size_t kMaxHashesPerMessage = 16 * 1024;
 // Processes that have a database open: how many of them a Target names, and how much of a name.
 inline constexpr std::size_t kMaxHolders = 32;
 inline constexpr std::size_t kMaxCommandBytes = 64;
+inline constexpr std::size_t kMaxFileSystemBytes = 32;
 
 // Client's silence after which the agent ends itself, and how often the client therefore speaks.
 inline constexpr std::uint32_t kDefaultSilenceMs = 30'000;
@@ -55,6 +56,7 @@ enum class MessageType : std::uint8_t {
   kRestoreRequest = 4,
   kPut = 5,
   kCommit = 6,
+  kLookRequest = 7,
   // agent to client
   kHello = 65,
   kDatabase = 66,
@@ -71,6 +73,8 @@ enum class MessageType : std::uint8_t {
   kReady = 77,
   kPrepared = 78,
   kRestored = 79,
+  kStorage = 80,
+  kFound = 81,
 };
 
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
@@ -262,6 +266,32 @@ struct Restored {
   Digest replaced{};  // of the database that this replaced, as it was under the lock; zeros when created
 };
 
+// --- A look around, before anything is pulled ---
+
+// The first frame of a client that only wants to know what a pull would find.
+struct LookRequest {
+  std::uint16_t version = kProtocolVersion;
+  std::uint32_t silence_ms = kDefaultSilenceMs;
+  std::string directory;  // this and the next two as in Request
+  std::vector<std::string> databases;
+  std::vector<std::string> exclude;
+};
+
+// The storage directory itself.
+struct Storage {
+  std::string file_system;  // "ext4"; its number in hex when it is none that we know
+  std::uint64_t available_bytes = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t mode = 0;  // permission bits
+};
+
+// A database that was found, and could be opened and read for a moment, or why not. Never kMissing.
+struct Found {
+  std::string name;  // as in DatabaseInfo
+  Target target;
+};
+
 struct Done {
   std::uint64_t cpu_us = 0;
   std::uint64_t max_rss_bytes = 0;
@@ -283,6 +313,9 @@ Bytes encode(const Target&);
 Bytes encode(const Needed&);
 Bytes encode(const Ready&);
 Bytes encode(const Restored&);
+Bytes encode(const LookRequest&);
+Bytes encode(const Storage&);
+Bytes encode(const Found&);
 
 Request decode_request(ByteView body);
 Hello decode_hello(ByteView body);
@@ -300,5 +333,8 @@ Target decode_target(ByteView body);
 Needed decode_needed(ByteView body);
 Ready decode_ready(ByteView body);
 Restored decode_restored(ByteView body);
+LookRequest decode_look_request(ByteView body);
+Storage decode_storage(ByteView body);
+Found decode_found(ByteView body);
 
 }  // namespace litepull

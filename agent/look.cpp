@@ -1,0 +1,102 @@
+#include "agent/look.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <exception>
+#include <vector>
+
+#include "agent/discover.h"
+#include "agent/guard_vfs.h"
+#include "agent/report.h"
+#include "agent/source_database.h"
+#include "agent/target.h"
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+Storage look_at_storage() {
+  struct stat status {};
+  struct statvfs disk {};
+  if (stat(".", &status) != 0) throw_errno("look at the storage directory");
+  if (statvfs(".", &disk) != 0) throw_errno("look at the disk of the storage directory");
+  Storage storage;
+  storage.file_system = file_system_name(".");
+  storage.available_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  storage.uid = status.st_uid;
+  storage.gid = status.st_gid;
+  storage.mode = status.st_mode & 07777;
+  return storage;
+}
+
+void look_at_database(GuardVfs& guard, Place& place) {
+  Target& target = place.target;
+  if (target.state != TargetState::kThere) return;
+  try {
+    SourceDatabase database(guard, *place.there);
+    database.pin();
+    database.release();
+    describe(target, database);
+    if (target.page_count == 0)
+      throw Error(ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended");
+  } catch (const Error& error) {
+    target.state = TargetState::kRefused;
+    target.problem = problem_of(error);
+  }
+}
+
+void look(const LookRequest& request, FrameWriter& writer) {
+  enter_directory(request.directory);
+  Request names;
+  names.directory = request.directory;
+  names.databases = request.databases;
+  names.exclude = request.exclude;
+  std::vector<Place> places = places_of(discover(names));
+  become_owner(places);
+  writer.write(MessageType::kHello, encode(make_hello()));
+  writer.write(MessageType::kStorage, encode(look_at_storage()));
+  GuardVfs guard;
+  for (Place& place : places) {
+    look_at_database(guard, place);
+    writer.write(MessageType::kFound, encode(Found{place.item.name.substr(0, kMaxNameBytes), place.target}));
+  }
+  writer.write(MessageType::kDone, encode(make_done()));
+}
+
+int look_or_tell(const LookRequest& request, FrameWriter& writer) {
+  Problem problem;
+  try {
+    look(request, writer);
+    return 0;
+  } catch (const Error& error) {
+    problem = problem_of(error);
+  } catch (const std::exception& error) {
+    problem = {ErrorKind::kFailed, error.what(), ""};
+  }
+  writer.write(MessageType::kError, encode(problem));
+  return 1;
+}
+
+}  // namespace
+
+void look_and_exit(const LookRequest& request, DeadlineSource& source, FrameReader& reader,
+                   FrameWriter& writer) {
+  source.set_silence_ms(request.silence_ms);
+  ClientWatch watch(source, reader);
+  watch.start({.take = [](const Frame&) { return false; },
+               .gone = [](const Error&) {},
+               .tick = [&] { writer.try_write(MessageType::kAlive); }});
+  int status = 1;
+  try {
+    status = look_or_tell(request, writer);
+  } catch (const std::exception&) {
+    // Nobody is left to hear it.
+  }
+  // Not by returning: the other thread uses what lives here.
+  _exit(status);
+}
+
+}  // namespace litepull

@@ -1,0 +1,32 @@
+#include "client/agent_messages.h"
+
+#include "client/link.h"
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+
+Frame& AgentMessages::next(const std::function<void()>& each_turn) {
+  const std::uint64_t since_us = monotonic_us();
+  do {
+    if (each_turn) each_turn();
+    if (monotonic_us() - since_us > patience_us_)
+      throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
+                  "look at the load and the disks of the server, then run this again");
+    if (!reader_.next(frame_))
+      throw LinkError("the agent's stream ended before everything was said", lost_hint_);
+  } while (frame_.type == MessageType::kAlive);
+  if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
+  return frame_;
+}
+
+ByteView AgentMessages::expect(MessageType type) {
+  require_peer(next().type == type, "a message out of turn");
+  return frame_.body;
+}
+
+std::uint64_t patience_us(int idle_timeout_s) {
+  return std::uint64_t{10'000'000} * static_cast<unsigned>(idle_timeout_s);
+}
+
+}  // namespace litepull

@@ -1,0 +1,39 @@
+// What the agent says, message by message, as every conversation with it begins: those that only say that it is
+// alive are passed over, its error is thrown as ours, and a stream that ends too early is an error.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "common/frame.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+class AgentMessages {
+ public:
+  // Of the next message that is asked for no more than `patience_us` may pass with nothing but words of being
+  // alive. `lost_hint` is what to do when the stream ends before its time. `source` must outlive this.
+  AgentMessages(ByteSource& source, std::uint64_t patience_us, std::string lost_hint)
+      : reader_(source), patience_us_(patience_us), lost_hint_(std::move(lost_hint)) {}
+
+  // Throws the agent's own error, LinkError at the end of the stream, kFailed when patience is at an end, and
+  // what `each_turn` throws, which is called before every wait.
+  Frame& next(const std::function<void()>& each_turn = {});
+  // The body of the next message, which must be of this type.
+  ByteView expect(MessageType type);
+  // The message that next() returned last.
+  Frame& last() { return frame_; }
+
+ private:
+  FrameReader reader_;
+  const std::uint64_t patience_us_;
+  const std::string lost_hint_;
+  Frame frame_;
+};
+
+// Ten times the idle timeout, since signs of life are not progress, and a slow disk needs time to open its databases.
+std::uint64_t patience_us(int idle_timeout_s);
+
+}  // namespace litepull

@@ -1,0 +1,45 @@
+#include "client/look.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "client/agent_messages.h"
+#include "client/clock.h"
+#include "client/pinger.h"
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+// Whatever the other clock claims, without overflow.
+std::int64_t ahead_ms(std::uint64_t theirs) {
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(theirs, kMost)) - unix_ms_now();
+}
+
+}  // namespace
+
+Look look_around(Link& link, const Config& config) {
+  FrameWriter writer(link);
+  AgentMessages messages(link, patience_us(config.idle_timeout_s), "run this again");
+  LookRequest request;
+  request.directory = config.remote_backup_dir;
+  request.databases = config.databases;
+  request.exclude = config.exclude;
+  writer.write(MessageType::kLookRequest, encode(request));
+  const Pinger pinger(writer);
+
+  Look look;
+  look.hello = decode_hello(messages.expect(MessageType::kHello));
+  look.clock_ahead_ms = ahead_ms(look.hello.clock_unix_ms);
+  look.storage = decode_storage(messages.expect(MessageType::kStorage));
+  while (messages.next().type == MessageType::kFound) {
+    require_peer(look.found.size() < kMaxDatabases, "too many databases");
+    look.found.push_back(decode_found(messages.last().body));
+  }
+  require_peer(messages.last().type == MessageType::kDone, "a message out of turn");
+  decode_done(messages.last().body);
+  return look;
+}
+
+}  // namespace litepull
