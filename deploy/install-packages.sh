@@ -10,7 +10,7 @@ missing=()
 for package in $wanted; do
   # npm is often there without being Debian's, and then the two exclude each other.
   if [ "$package" = npm ] && command -v npm >/dev/null; then continue; fi
-  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
