@@ -10,7 +10,9 @@ $python3 -c 'import yaml' 2>/dev/null || { echo "skipped: there is no python3-ya
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-$python3 - "$work/billing.env" <<'PYTHON'
+mkdir "$work/ssh" "$work/backups"
+touch "$work/ssh/id_ed25519" "$work/ssh/known_hosts"
+$python3 - "$work" <<'PYTHON'
 import sys, yaml
 config, claim, cron = yaml.safe_load_all(open("cronjob.yaml"))
 pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -26,6 +28,8 @@ assert container["args"] == ["backup", mounts["config"] + "/" + name]
 keys = dict(line.split("=", 1) for line in text.splitlines())
 assert keys["LOCAL_BACKUP_ROOT"] == mounts["backups"]
 assert keys["SSH_KEY"].startswith(mounts["ssh"] + "/")
-open(sys.argv[1], "w").write(text.replace(mounts["backups"], sys.argv[1] + ".backups"))
+for path in mounts["backups"], mounts["ssh"]:
+    text = text.replace("=" + path, "=" + sys.argv[1] + path)
+open(sys.argv[1] + "/billing.env", "w").write(text)
 PYTHON
 "$litepull" list "$work/billing.env"
