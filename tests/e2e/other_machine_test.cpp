@@ -132,6 +132,26 @@ TEST(AgentForAnotherMachine, ThatNobodyCanBuildIsNamed) {
   EXPECT_TRUE(server.uploaded().empty());
 }
 
+std::size_t commands_run(PullFixture& app) {
+  const std::string log = app.sshd().log();
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = log.find("Starting session: command", at)) != std::string::npos; ++at)
+    ++count;
+  return count;
+}
+
+TEST(AgentFromADirectory, CostsOneRemoteCommandOnceItIsThere) {
+  PullFixture app(Over::kSsh);
+  app.make_bank(kBank, "wal");
+  app.set_environment("LITEPULL_AGENT", fs::path(built_program("litepull-agent")).parent_path());
+  ASSERT_EQ(app.backup().exit_code(), 0);
+  const std::size_t before = commands_run(app);
+  EXPECT_EQ(before, 3u) << "asked, uploaded, started";
+  const BackupRun run = app.backup();
+  EXPECT_EQ(run.exit_code(), 0) << run.words();
+  EXPECT_EQ(commands_run(app) - before, 1u);
+}
+
 // A home that is shared with a machine of another kind, or an upload that a disk has spoilt.
 TEST(AgentThatCannotRun, IsReplacedByTheOneForTheMachine) {
   PullFixture app(Over::kSsh);
