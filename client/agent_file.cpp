@@ -71,8 +71,9 @@ std::string own_program() {
 
 std::string find_agent(const std::string& override_path) {
   if (!override_path.empty()) {
-    if (fs::is_directory(override_path) ? !agents_in(override_path).empty()
-                                        : access(override_path.c_str(), R_OK) == 0)
+    std::error_code unreadable;
+    if (fs::is_directory(override_path, unreadable) ? !agents_in(override_path).empty()
+                                                    : access(override_path.c_str(), R_OK) == 0)
       return override_path;
     throw Error(ErrorKind::kFailed, "the agent is not at " + override_path,
                 "set LITEPULL_AGENT to the agent's path, or to nothing for the one beside litepull");
@@ -106,7 +107,7 @@ std::string local_agent(const std::string& path) {
   for (const std::string& file : agents_in(path))
     if (const std::string name = fs::path(file).filename(); name == kNames[0] || name == for_this_machine)
       return file;
-  throw Error(ErrorKind::kFailed, "no agent in " + path + " is for Linux " + system.machine,
+  throw Error(ErrorKind::kFailed, "no agent in " + path + " is for " + system.sysname + " " + system.machine,
               "build litepull on this machine, or set LITEPULL_AGENT to an agent for it");
 }
 
