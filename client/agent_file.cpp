@@ -1,10 +1,13 @@
 #include "client/agent_file.h"
 
+#include <sys/utsname.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <boost/dll/runtime_symbol_info.hpp>
 #include <cstdint>
+#include <filesystem>
 
 #include "common/error.h"
 #include "common/posix.h"
@@ -13,7 +16,10 @@
 namespace litepull {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::size_t kMaxAgentBytes = 64 << 20;
+constexpr const char* kNames[] = {"litepull-agent", "litepull-agent-x86_64", "litepull-agent-aarch64"};
 
 std::string build_of(const std::string& content) {
   XXH128_canonical_t canonical;
@@ -36,6 +42,23 @@ std::string machine_of(const std::string& path, const std::string& content) {
               "build litepull again on Linux");
 }
 
+AgentFile read_agent(const std::string& path) {
+  AgentFile agent;
+  agent.path = path;
+  agent.content = read_file(path, kMaxAgentBytes);
+  agent.build = build_of(agent.content);
+  agent.machine = machine_of(path, agent.content);
+  return agent;
+}
+
+// In the order of kNames: a build's own agent comes first.
+std::vector<std::string> agents_in(const fs::path& directory) {
+  std::vector<std::string> paths;
+  for (const char* name : kNames)
+    if (const std::string path = directory / name; access(path.c_str(), R_OK) == 0) paths.push_back(path);
+  return paths;
+}
+
 }  // namespace
 
 std::string own_program() {
@@ -47,22 +70,45 @@ std::string own_program() {
 }
 
 std::string find_agent(const std::string& override_path) {
-  const std::string path = !override_path.empty()
-                               ? override_path
-                               : (boost::dll::program_location().parent_path() / "litepull-agent").string();
-  if (access(path.c_str(), R_OK) != 0)
-    throw Error(ErrorKind::kFailed, "the agent is not at " + path,
-                "keep litepull-agent beside litepull, or set LITEPULL_AGENT to its path");
-  return path;
+  if (!override_path.empty()) {
+    std::error_code unreadable;
+    if (fs::is_directory(override_path, unreadable) ? !agents_in(override_path).empty()
+                                                    : access(override_path.c_str(), R_OK) == 0)
+      return override_path;
+    throw Error(ErrorKind::kFailed, "the agent is not at " + override_path,
+                "set LITEPULL_AGENT to the agent's path, or to nothing for the one beside litepull");
+  }
+  const fs::path beside(boost::dll::program_location().parent_path().string());
+  const fs::path installed = (beside / "../lib/litepull").lexically_normal();
+  for (const fs::path& directory : {beside, installed})
+    if (!agents_in(directory).empty()) return directory;
+  throw Error(ErrorKind::kFailed,
+              "the agent is neither in " + beside.string() + " nor in " + installed.string(),
+              "keep litepull-agent beside litepull, or set LITEPULL_AGENT to its path");
 }
 
-AgentFile read_agent(const std::string& path) {
-  AgentFile agent;
-  agent.path = path;
-  agent.content = read_file(path, kMaxAgentBytes);
-  agent.build = build_of(agent.content);
-  agent.machine = machine_of(path, agent.content);
-  return agent;
+std::vector<AgentFile> read_agents(const std::string& path) {
+  if (!fs::is_directory(path)) return {read_agent(path)};
+  std::vector<AgentFile> agents;
+  for (const std::string& file : agents_in(path)) {
+    AgentFile agent = read_agent(file);
+    const bool known = std::any_of(agents.begin(), agents.end(),
+                                   [&](const AgentFile& other) { return other.machine == agent.machine; });
+    if (!known) agents.push_back(std::move(agent));
+  }
+  return agents;
+}
+
+std::string local_agent(const std::string& path) {
+  if (!fs::is_directory(path)) return path;
+  utsname system{};
+  ::uname(&system);
+  const std::string for_this_machine = std::string(kNames[0]) + "-" + system.machine;
+  for (const std::string& file : agents_in(path))
+    if (const std::string name = fs::path(file).filename(); name == kNames[0] || name == for_this_machine)
+      return file;
+  throw Error(ErrorKind::kFailed, "no agent in " + path + " is for " + system.sysname + " " + system.machine,
+              "build litepull on this machine, or set LITEPULL_AGENT to an agent for it");
 }
 
 }  // namespace litepull

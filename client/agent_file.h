@@ -1,7 +1,8 @@
-// The agent's program file on this machine, which is run here or uploaded.
+// The agent's program files on this machine, one for each kind of server; one is run here or uploaded.
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace litepull {
 
@@ -12,12 +13,17 @@ struct AgentFile {
   std::string machine;  // as `uname -m` names it: x86_64 or aarch64
 };
 
-// $LITEPULL_AGENT, else `litepull-agent` beside the running program. Throws Error{kFailed} when it is not
-// there.
+// $LITEPULL_AGENT, a file or a directory; else the directory with agents: the running program's, or
+// ../lib/litepull from there. In a directory `litepull-agent` is for the machine that it was built on, and
+// `litepull-agent-MACHINE` for another. Throws Error{kFailed} when there is none.
 std::string find_agent(const std::string& override_path);
 
-// Throws Error{kFailed} when `path` is no Linux program for a machine that is known.
-AgentFile read_agent(const std::string& path);
+// All that find_agent() has found, one for each machine. Throws Error{kFailed} when one is no Linux program
+// for a machine that is known.
+std::vector<AgentFile> read_agents(const std::string& path);
+
+// The one that runs on this machine, by its name; a file is taken as it is.
+std::string local_agent(const std::string& path);
 
 // A path under which a child can run this very program.
 std::string own_program();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "client/agent_file.h"
 #include "common/posix.h"
 
 extern char** environ;
@@ -130,8 +131,8 @@ class LocalLink : public Link {
 
 }  // namespace
 
-std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agent_path,
-                                      const Cancel& cancel) {
+std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agents, const Cancel& cancel) {
+  const std::string agent_path = local_agent(agents);
   auto link = std::make_unique<LocalLink>(config, agent_path, cancel);
   std::string greeting;
   read_greeting(*link, greeting);

@@ -8,7 +8,7 @@
 
 namespace litepull {
 
-std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agent_path,
-                                      const Cancel& cancel);
+// `agents` is what find_agent() has found.
+std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agents, const Cancel& cancel);
 
 }  // namespace litepull

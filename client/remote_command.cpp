@@ -22,12 +22,16 @@ constexpr const char* kEachDirectory =
 
 }  // namespace
 
-std::string start_command(const std::string& build) {
+std::string start_command(const std::vector<AgentFile>& agents) {
+  // By the machine, not by what is there: servers of both kinds may share a home.
+  std::string choose = "s=$(uname -sm); b=none; case \"$s\" in ";
+  for (const AgentFile& agent : agents) choose += "\"Linux " + agent.machine + "\") b=" + agent.build + ";; ";
+  choose += "esac; ";
   const std::string run =
-      "a=\"$d/agent-" + build + "\"; [ -O \"$d\" ] && [ -O \"$a\" ] && [ -x \"$a\" ] && exec \"$a\"; ";
-  // The usual place is tried before anything is forked.
-  return for_any_shell("d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; [ -h \"$d\" ] || { " + run + "}; " +
-                       kEachDirectory + run + "done; echo \"LITEPULL 1 upload $(uname -s) $(uname -m)\"");
+      "a=\"$d/agent-$b\"; [ -O \"$d\" ] && [ -O \"$a\" ] && [ -x \"$a\" ] && exec \"$a\"; ";
+  // The usual place is tried before all are gone through.
+  return for_any_shell(choose + "d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; [ -h \"$d\" ] || { " + run +
+                       "}; " + kEachDirectory + run + "done; echo \"LITEPULL 1 upload $s\"");
 }
 
 std::string upload_command(const std::string& build, std::size_t size) {

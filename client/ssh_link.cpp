@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "client/agent_file.h"
 #include "client/remote_command.h"
@@ -283,11 +284,20 @@ class SshLink : public Link {
   std::thread pump_;
 };
 
-void require_fit(const AgentFile& agent, const std::string& server, const std::string& host) {
-  if (server == "Linux " + agent.machine) return;
-  throw Error(ErrorKind::kRefused,
-              host + " is a " + printable(server) + ", and this agent is for Linux " + agent.machine,
-              "build the agent for that machine and set LITEPULL_AGENT to it");
+// Of those that there are, the one for a server that says "Linux aarch64", say, of itself.
+const AgentFile& fitting_agent(const std::vector<AgentFile>& agents, const std::string& server,
+                               const std::string& host) {
+  std::string machines;
+  for (const AgentFile& agent : agents) {
+    if (server == "Linux " + agent.machine) return agent;
+    machines += (machines.empty() ? "" : " and ") + agent.machine;
+  }
+  const bool possible = server == "Linux x86_64" || server == "Linux aarch64";
+  throw Error(
+      ErrorKind::kRefused,
+      host + " is a " + printable(server) + " machine, and the agent at hand is for Linux " + machines,
+      possible ? "build the agent for that machine, too (README, \"Install\"), or set LITEPULL_AGENT to it"
+               : "servers must run Linux on x86_64 or aarch64");
 }
 
 void upload(SshSession& session, const AgentFile& agent, const Config& config) {
@@ -303,29 +313,34 @@ void upload(SshSession& session, const AgentFile& agent, const Config& config) {
 
 std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
                                     const std::function<void()>& on_login) {
-  const AgentFile agent = read_agent(agent_path);
+  const std::vector<AgentFile> agents = read_agents(agent_path);
   auto session = std::make_unique<SshSession>(config, cancel);
   on_login();
-  for (bool uploaded = false;; uploaded = true) {
-    Channel channel = session->execute(start_command(agent.build));
+  bool uploaded = false, is_broken = false;
+  for (;;) {
+    Channel channel = session->execute(start_command(is_broken ? std::vector<AgentFile>{} : agents));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
     std::string greeting;
     const std::string noise = read_greeting(*link, greeting);
     if (greeting == "agent") return link;
-    // An agent that is there and cannot be run (a disk that failed in the middle of an upload) is replaced,
-    // too.
+    const bool is_missing = greeting.starts_with("upload ");
     const int status = link->exit_status();
-    const bool wanted = greeting.starts_with("upload ") || status == 126 || status == 127;
-    if (uploaded || !wanted)
+    const bool cannot_run = status == 126 || status == 127;
+    if (uploaded || (!is_missing && (is_broken || !cannot_run)))
       throw Error(
           ErrorKind::kFailed,
           config.server_host + ": the agent does not start (status " + std::to_string(status) +
               "): " + link->remote_words() + printable(noise.substr(0, 200)),
           "the login must be able to run programs there: no ForceCommand, no nologin shell; try: ssh " +
               config.server_user + "@" + config.server_host + " echo hello");
-    if (greeting.starts_with("upload ")) require_fit(agent, greeting.substr(7), config.server_host);
     session = link->take_session();
-    upload(*session, agent, config);
+    // One that is there and cannot be run (a disk that failed in the middle of an upload) is replaced, too:
+    // with no agent named, the server says which kind it takes.
+    is_broken = !is_missing;
+    if (is_broken) continue;
+    upload(*session, fitting_agent(agents, greeting.substr(std::strlen("upload ")), config.server_host),
+           config);
+    uploaded = true;
   }
 }
 

@@ -3,7 +3,7 @@
 #
 #   ./tests/run.sh                 the default run, preset dev
 #   ./tests/run.sh --preset asan   another preset: asan, tsan
-#   ./tests/run.sh --long          every sweep in its full length (hours)
+#   ./tests/run.sh --long          every sweep in its full length (hours), and the Debian package
 #   ./tests/run.sh --filter REGEX  only the tests whose names match
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,3 +23,6 @@ done
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 ctest --preset "$preset" --no-tests=error "${ctest_args[@]}"
+if [ "${LITEPULL_LONG-}" = 1 ] && [ ${#ctest_args[@]} -eq 0 ]; then
+  ./tests/package_test.sh || [ $? -eq 77 ]
+fi

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -15,6 +16,15 @@ namespace {
 
 const std::string kBuild = "0123456789abcdef0123456789abcdef";
 const std::string kAgent = "#!/bin/sh\necho the agent\n";
+const std::string kOtherBuild = "fedcba9876543210fedcba9876543210";
+
+std::string this_machine() {
+  utsname system{};
+  ::uname(&system);
+  return system.machine;
+}
+
+const std::vector<AgentFile> kAgents{{"", "", kBuild, this_machine()}};
 
 class RemoteCommandTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -38,7 +48,7 @@ class RemoteCommandTest : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(RemoteCommandTest, AServerWithoutTheAgentAsksForIt) {
-  const auto result = run(start_command(kBuild));
+  const auto result = run(start_command(kAgents));
   EXPECT_TRUE(result.out.starts_with("LITEPULL 1 upload Linux ")) << result.out << result.err;
 }
 
@@ -51,7 +61,7 @@ TEST_P(RemoteCommandTest, AnUploadedAgentIsPrivateAndRunsAtOnceTheNextTime) {
   ASSERT_EQ(::stat((home_ / ".cache/litepull").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700U);
   EXPECT_EQ(files_in_cache(), 1U);
-  EXPECT_EQ(run(start_command(kBuild)).out, "the agent\n");
+  EXPECT_EQ(run(start_command(kAgents)).out, "the agent\n");
 }
 
 TEST_P(RemoteCommandTest, AnUploadThatIsCutShortOrTooLongLeavesNothing) {
@@ -68,8 +78,17 @@ TEST_P(RemoteCommandTest, ACacheThatIsALinkIsNotUsed) {
   ASSERT_EQ(::mkdir((home_ / ".cache").c_str(), 0700), 0);
   ASSERT_EQ(::symlink(elsewhere.path().c_str(), (home_ / ".cache/litepull").c_str()), 0);
   test::write_file(elsewhere / ("agent-" + kBuild), kAgent, 0700);
-  EXPECT_TRUE(run(start_command(kBuild)).out.starts_with("LITEPULL 1 upload "))
+  EXPECT_TRUE(run(start_command(kAgents)).out.starts_with("LITEPULL 1 upload "))
       << "an agent behind a link was run";
+}
+
+TEST_P(RemoteCommandTest, AServerRunsTheAgentForItsMachineAlsoWhereAnotherIsThere) {
+  const std::string other = "#!/bin/sh\necho the wrong agent\n";
+  const std::vector<AgentFile> both{{"", "", kOtherBuild, "riscv64"}, kAgents[0]};
+  ASSERT_EQ(run(upload_command(kOtherBuild, other.size()), other).out, "stored\n");
+  EXPECT_EQ(run(start_command(both)).out, "LITEPULL 1 upload Linux " + this_machine() + "\n");
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  EXPECT_EQ(run(start_command(both)).out, "the agent\n");
 }
 
 // Those of them that this machine has; /bin/sh is everywhere.

@@ -1,0 +1,81 @@
+# bash completion for litepull(1). Commands, options and what a command takes are read from its own --help, so
+# that there is nothing here to keep in step with it; snapshots, from `litepull list`.
+
+# What the command $2 takes, in order: CONFIG, SNAPSHOT and the like, one a line; "..." after one that repeats.
+_litepull_positionals() {
+  "$1" "$2" --help 2>/dev/null | sed -n 's/^  \([A-Z][A-Z]*\) TEXT\( \.\.\.\)\{0,1\}.*/\1\2/p'
+}
+
+# Its options; with a third argument, only those that take a value.
+_litepull_options() {
+  local value='.*'
+  [ -z "${3-}" ] || value=' [A-Z][A-Z].*'
+  "$1" "$2" --help 2>/dev/null | sed -n "s/^  *\(-[-a-z,A-Z]*\)$value\$/\1/p" | tr , '\n'
+}
+
+_litepull_configs() {
+  compgen -G 'config/projects/*.env' | grep -F -- "$1" | while IFS= read -r file; do
+    [[ $file != "$1"* ]] || printf '%s\n' "$file"
+  done
+  compgen -f -X '!*.env' -- "$1"
+  compgen -d -S / -- "$1"
+}
+
+# Snapshots of the app whose configuration is $2, and the words that stand for one in the command $3.
+_litepull_snapshots() {
+  printf '%s\n' latest latest-verified
+  case $3 in verify) echo all ;; diff) echo live ;; esac
+  "$1" list --json "$2" 2>/dev/null | sed -n 's/^ *"name": "\([^"]*\)",$/\1/p'
+}
+
+_litepull() {
+  local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local command='' config='' word kind i=0 taking=0 count=0 kinds with_value
+  # Bash divides --verify=full at the sign.
+  [ "$current" != = ] || current=''
+  [ "$previous" != = ] || previous=${COMP_WORDS[COMP_CWORD - 2]}
+  COMPREPLY=()
+
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    word=${COMP_WORDS[i]}
+    if [ -z "$command" ]; then
+      case $word in -*) ;; *) command=$word with_value=$(_litepull_options "$program" "$word" value) ;; esac
+    elif [ "$word" = -- ] && [ "$command" = open ]; then
+      return
+    elif [ "$word" = = ]; then
+      taking=1
+    elif [ $taking -eq 1 ]; then
+      taking=0
+    elif [[ $word == -* ]]; then
+      ! grep -qxF -e "$word" <<<"$with_value" || taking=1
+    else
+      [ $((count++)) -gt 0 ] || config=$word
+    fi
+  done
+  config=${config/#\~\//$HOME/}
+
+  if [ -z "$command" ]; then
+    mapfile -t COMPREPLY < <(compgen -W "--help --version $("$program" --help 2>/dev/null |
+      sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')" -- "$current")
+  elif grep -qxF -e "$previous" <<<"$with_value" && [[ $current != -* ]]; then
+    case $previous in
+      --verify) mapfile -t COMPREPLY < <(compgen -W 'full quick none' -- "$current") ;;
+      --to) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
+      --*file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    esac
+  elif [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_litepull_options "$program" "$command")" -- "$current")
+  else
+    mapfile -t kinds < <(_litepull_positionals "$program" "$command")
+    kind=${kinds[count]-}
+    [[ ${kinds[0]-} != *... ]] || kind=${kinds[0]}
+    case $kind in
+      CONFIG*) mapfile -t COMPREPLY < <(_litepull_configs "$current" | sort -u); compopt -o filenames 2>/dev/null ;;
+      SNAPSHOT | A | B)
+        mapfile -t COMPREPLY < <(compgen -W "$(_litepull_snapshots "$program" "$config" "$command")" -- "$current")
+        ;;
+    esac
+  fi
+}
+
+complete -F _litepull litepull
