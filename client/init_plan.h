@@ -14,8 +14,8 @@ namespace litepull {
 
 // As on the command line; empty: not given. `none` for key or proxy stands for going without.
 struct InitFlags {
-  std::string destination;
-  std::string app, host, user, port, key, proxy, storage, backup_root;
+  std::string destination{};
+  std::string app{}, host{}, user{}, port{}, key{}, proxy{}, storage{}, backup_root{};
 };
 
 struct Question {

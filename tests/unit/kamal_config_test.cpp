@@ -143,7 +143,9 @@ TEST_F(KamalConfig, EveryLineOfTheFileHasAComment) {
   std::istringstream in(render_env(plan(kRails).env, ""));
   std::string before;
   for (std::string line; std::getline(in, line); before = line)
-    if (!line.empty() && line[0] != '#') EXPECT_TRUE(before.starts_with("# ")) << line;
+    if (!line.empty() && line[0] != '#') {
+      EXPECT_TRUE(before.starts_with("# ")) << line;
+    }
 }
 
 struct LoginCase {
@@ -204,7 +206,7 @@ TEST_F(KamalConfig, TheProxyIsTakenOver) {
     EXPECT_EQ(made.env.proxy, proxy) << text;
     const std::string line = "\nSSH_PROXY=" + proxy + "\n";
     EXPECT_EQ(contains(render_env(made.env, ""), "SSH_PROXY"), !proxy.empty());
-    if (!proxy.empty()) EXPECT_TRUE(contains(render_env(made.env, ""), line)) << render_env(made.env, "");
+    EXPECT_EQ(contains(render_env(made.env, ""), line), !proxy.empty()) << render_env(made.env, "");
   }
   EXPECT_TRUE(contains(refusal_of(with_ssh("ssh: {proxy: 'a@x,b@y'}")).message(), "more than one host"));
 }
@@ -256,10 +258,11 @@ TEST_F(KamalConfig, TheStorageVolumeIsFoundInEachForm) {
       {"volumes: [\"/mnt/a 'b' c:/rails/storage\"]", "/mnt/a 'b' c"},
   };
   for (const auto& [text, directory] : cases) {
-    if (directory.empty())
+    if (directory.empty()) {
       EXPECT_TRUE(contains(refusal_of(with_volumes(text)).message(), "the server's shell decides")) << text;
-    else
+    } else {
       EXPECT_EQ(config(with_volumes(text)).remote_backup_dir, directory) << text;
+    }
   }
 }
 
@@ -636,7 +639,7 @@ TEST_F(KamalConfig, ADamagedFileIsReadOrRefused) {
       std::string text = whole;
       text.replace(i, 1, byte);
       const Error error = refusal_of(text);
-      if (error.message() != "it was accepted") EXPECT_EQ(error.kind(), ErrorKind::kConfiguration) << text;
+      EXPECT_TRUE(error.kind() == ErrorKind::kConfiguration || error.message() == "it was accepted") << text;
     }
 }
 
