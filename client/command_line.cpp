@@ -12,6 +12,7 @@
 
 #include "client/commands.h"
 #include "client/console.h"
+#include "client/init_command.h"
 #include "client/restore_server_command.h"
 
 namespace litepull {
@@ -65,6 +66,36 @@ void add_databases(CLI::App& command, std::vector<std::string>& names) {
   command.add_option("--database", names, "Only this one; may be given several times")
       ->type_name("NAME")
       ->allow_extra_args(false);
+}
+
+void add_init(Line& line) {
+  auto init = std::make_shared<InitCommand>();
+  init->common.environment = line.environment;
+  CLI::App& command = line.add<InitCommand>(
+      "init", "Write an app's configuration from what Kamal knows of it", init, init_command);
+  const auto add = [&](const char* names, std::string& value, const char* about, const char* type) {
+    return command.add_option(names, value, about)->type_name(type)->check([](const std::string& text) {
+      return text.empty() ? "must not be empty" : "";
+    });
+  };
+  InitFlags& flags = init->flags;
+  add("--from", init->from, "Kamal's configuration (default config/deploy.yml)", "FILE");
+  add("-d,--destination", flags.destination, "Kamal's destination, e.g. staging", "NAME");
+  add("--app", flags.app, "Name of the app (default Kamal's service)", "NAME");
+  add("--host", flags.host, "The server (default the first host of the primary role)", "HOST");
+  add("--user", flags.user, "User to log in as", "USER");
+  add("--port", flags.port, "Port of its SSH server", "PORT");
+  add("--key", flags.key, "Private key to log in with, or none", "FILE");
+  add("--proxy", flags.proxy, "Host to jump over, or none", "[USER@]HOST[:PORT]");
+  add("--storage", flags.storage,
+      "Where the databases are on the server: a directory, or a Docker volume's name", "DIR");
+  add("--backup-root", flags.backup_root, "Where to keep snapshots (default storage/backups of the project)",
+      "DIR");
+  command.add_flag("--hook", init->hook, "Install Kamal's pre-deploy hook, which takes a snapshot");
+  add_json(command, init->common);
+  command.footer(
+      "What neither Kamal's configuration nor a flag tells is asked for at a terminal.\n\n"
+      "Example:\n  litepull init --destination production");
 }
 
 void add_backup(Line& line) {
@@ -270,6 +301,7 @@ int run_command_line(int argc, char** argv, const Environment& environment) {
       "Example:\n  litepull backup config/projects/billing.env");
   Line line{app, environment, {}};
   std::vector<std::string> shell_arguments = take_shell_arguments(argc, argv);
+  add_init(line);
   add_backup(line);
   add_list(line);
   add_verify(line);

@@ -432,7 +432,11 @@ void Reader::refuse(const EnvAssignment& entry, const std::string& rule, const s
 }  // namespace
 
 Config load_config(const std::string& path, const Environment& environment) {
-  EnvFile env = parse_env(read_env_text(path), printable(path), environment);
+  return parse_config(read_env_text(path), path, environment);
+}
+
+Config parse_config(std::string_view text, const std::string& path, const Environment& environment) {
+  EnvFile env = parse_env(text, printable(path), environment);
   return Reader(path, std::move(env), environment).read();
 }
 

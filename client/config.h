@@ -44,6 +44,9 @@ struct Config {
 
 Config load_config(const std::string& path, const Environment& environment);
 
+// The same of a text that is not in a file yet; `path` is its name in what it says.
+Config parse_config(std::string_view text, const std::string& path, const Environment& environment);
+
 // Every key that has a meaning.
 std::span<const std::string_view> config_keys();
 

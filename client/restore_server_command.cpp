@@ -1,7 +1,6 @@
 #include "client/restore_server_command.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,26 +9,10 @@
 #include "client/agent_file.h"
 #include "client/console.h"
 #include "client/jobs.h"
-#include "common/posix.h"
+#include "client/terminal.h"
 
 namespace litepull {
 namespace {
-
-constexpr std::size_t kMaxTypedBytes = 256;
-
-// One line from the terminal, without its end.
-std::string read_typed(const Cancel& cancel) {
-  std::string typed;
-  while (typed.size() < kMaxTypedBytes) {
-    cancel.throw_if_requested();
-    pollfd waiting{STDIN_FILENO, POLLIN, 0};
-    if (retry_eintr([&] { return ::poll(&waiting, 1, kCancelPollMs); }) <= 0) continue;
-    char byte = 0;
-    if (read_some(STDIN_FILENO, &byte, 1, "the answer") == 0 || byte == '\n') break;
-    typed += byte;
-  }
-  return typed;
-}
 
 [[noreturn]] void throw_unconfirmed(const std::string& what, const std::string& app) {
   throw Error(ErrorKind::kConfiguration, what + "; nothing was done",
@@ -43,7 +26,7 @@ void confirm(const RestoreServerCommand& command, const RestorePlan& plan, const
       throw_unconfirmed("--yes names " + printable(command.yes) + ", and the app is " + plan.app, plan.app);
     return;
   }
-  if (isatty(STDIN_FILENO) == 0) throw_unconfirmed("there is no terminal to confirm this at", plan.app);
+  if (!can_ask()) throw_unconfirmed("there is no terminal to confirm this at", plan.app);
   fmt::print(stderr, "This replaces live data. Type {} to go on: ", plan.app);
   std::fflush(stderr);
   if (read_typed(cancel) != plan.app) throw_unconfirmed("not confirmed", plan.app);

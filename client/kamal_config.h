@@ -1,0 +1,80 @@
+// What Kamal's configuration (config/deploy.yml, and config/deploy.NAME.yml of a destination) says of where
+// an app runs and where its storage is. Forms and defaults are those of Kamal 2 (its lib/kamal/configuration
+// and https://kamal-deploy.org/docs/configuration/overview/). Pure: text in, values out; no file is opened,
+// no environment is looked at, no ERB is run, and no secret is taken over.
+// What is not YAML, or not of Kamal's form, is Error{kConfiguration} with file and line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace litepull {
+
+// One word of the file: said and known, said but known only to Ruby, or not said.
+struct KamalValue {
+  std::string text;   // as it is written, with ERB tags in it
+  std::string where;  // "config/deploy.yml:12"; empty when the file does not say it
+  std::string erb;    // "<%= ENV["HOST"] %>" when only Ruby can tell; else empty
+
+  bool said() const { return !where.empty(); }
+  bool known() const { return said() && erb.empty(); }
+};
+
+// A host as Kamal's SSH library reads it: [user@]host[:port].
+struct KamalHost {
+  KamalValue name;  // without user and port
+  std::string user;
+  std::string port;
+};
+
+// One mount of a container: `source` on the host, a path or the name of a volume, seen there as `mount`.
+struct KamalVolume {
+  KamalValue source;  // a path that begins with '/' or, from the login's home, '~/'; else a volume's name
+  std::string mount;  // absolute, without a '/' at the end; empty when only Ruby can tell
+  std::string of;     // "volumes", "servers/job/options", "accessories/litestream"
+  std::vector<KamalHost> hosts;  // where it is; empty when that is where the primary role is
+};
+
+struct KamalApp {
+  KamalValue service;
+  KamalValue destination_required;  // require_destination, when it is not false
+  std::string primary_role;
+  std::vector<KamalHost> hosts;        // of the primary role, the first of which is the primary host
+  std::vector<KamalHost> other_hosts;  // of other roles, where they differ
+  std::string no_hosts;                // why `hosts` is empty: "servers/web lists no host", ...
+  KamalValue user, port, proxy, proxy_command;
+  std::vector<KamalValue> keys;  // files
+  bool key_data = false;         // ssh/key_data is there: names of secrets, or secrets
+  bool own_ssh_config = false;   // ssh/config names files
+  std::vector<KamalVolume> volumes;
+  KamalValue hooks_path;
+};
+
+struct KamalText {
+  std::string file;  // its name for messages, safe to print
+  std::string text;
+};
+
+// `over` is the destination's file, laid over `base` as Kamal does it.
+KamalApp read_kamal(const KamalText& base, const std::optional<KamalText>& over);
+
+// Where Rails 8's Dockerfile has the app's storage.
+inline constexpr std::string_view kRailsStorage = "/rails/storage";
+
+// The volume that holds kRailsStorage: mounted there or at a directory above it, on the primary role before
+// elsewhere. Null when there is none.
+const KamalVolume* storage_volume(const KamalApp& app);
+
+// Where on the host `path`, a path inside the container, is; empty when `volume` does not hold it, and when
+// its source is for the server's shell to expand.
+std::string host_path(const KamalVolume& volume, std::string_view path);
+
+bool is_volume_name(std::string_view text);
+
+// The mountpoint of a docker volume on the host (Docker's default data directory).
+std::string volume_directory(std::string_view name);
+
+}  // namespace litepull

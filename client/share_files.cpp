@@ -1,0 +1,33 @@
+#include "client/share_files.h"
+
+#include <unistd.h>
+
+#include <boost/dll/runtime_symbol_info.hpp>
+#include <vector>
+
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+std::vector<std::string> places(const Environment& environment) {
+  const auto own = environment.find("LITEPULL_SHARE");
+  if (own != environment.end() && !own->second.empty()) return {own->second};
+  const auto program = boost::dll::program_location().parent_path();
+  return {(program / ".." / "share" / "litepull").lexically_normal().string(), LITEPULL_SOURCE_SHARE};
+}
+
+}  // namespace
+
+std::string find_share_file(const std::string& name, const Environment& environment) {
+  std::string looked;
+  for (const std::string& place : places(environment)) {
+    const std::string path = place + "/" + name;
+    if (::access(path.c_str(), R_OK) == 0) return path;
+    looked += (looked.empty() ? "" : " and ") + printable(path);
+  }
+  throw Error(ErrorKind::kFailed, "a file that comes with litepull is missing: looked for " + looked,
+              "install litepull again, or set LITEPULL_SHARE to the directory that holds " + name);
+}
+
+}  // namespace litepull
