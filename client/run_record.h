@@ -1,6 +1,6 @@
-// What the last backup of an app came to, kept in its directory as `.last-run.json` for `status`: written when
-// a run begins and again when it ends, under the app's lock, so that one that was killed has begun and never
-// ended. Pure values; client/store.h reads and writes the file. A record on disk is treated as hostile.
+// What the last backup of an app came to, kept in its directory as `.last-run.json` for `status`: written
+// when a run begins and again when it ends, under the app's lock, so that one that was killed has begun and
+// never ended. Pure values; client/store.h reads and writes the file. A record on disk is treated as hostile.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ struct RunRecord {
   std::string started_at;  // these two as rfc3339_utc writes them
   std::string ended_at;    // empty: it runs, or was killed
   int pid = 0;
-  int exit_code = 0;     // once it has ended
-  std::string snapshot;  // the name of what it published; may be empty
+  int exit_code = 0;                       // once it has ended
+  std::string snapshot;                    // the name of what it published; may be empty
   bool after_failure = false;              // the run before it was not good
   std::optional<RunFailure> last_failure;  // this run's, or that of the last one before it
 

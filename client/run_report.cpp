@@ -44,7 +44,8 @@ void RunReport::tell(const RunEnd& end) {
   if (good)
     send_ping(PingEvent::kSuccess);
   else
-    send_ping(PingEvent::kFailure, text + "\n" + log_.tail(kMaxPingText - std::min(text.size(), kMaxPingText)));
+    send_ping(PingEvent::kFailure,
+              text + "\n" + log_.tail(kMaxPingText - std::min(text.size(), kMaxPingText)));
   if (!good || record_.after_failure) notify(good ? "recovery" : "failure", end);
 }
 
@@ -66,10 +67,9 @@ void RunReport::send_ping(PingEvent event, const std::string& text) {
 void RunReport::notify(const std::string& event, const RunEnd& end) {
   if (config_.notify_command.empty()) return;
   const std::string line = one_line(config_.app_name, end).substr(0, kMaxCommandInput / 2);
-  const std::vector<std::string> variables{
-      "LITEPULL_EVENT=" + event, "LITEPULL_APP=" + config_.app_name,
-      "LITEPULL_EXIT_CODE=" + std::to_string(end.exit_code), "LITEPULL_MESSAGE=" + line,
-      "LITEPULL_SNAPSHOT=" + end.snapshot};
+  const std::vector<std::string> variables{"LITEPULL_EVENT=" + event, "LITEPULL_APP=" + config_.app_name,
+                                           "LITEPULL_EXIT_CODE=" + std::to_string(end.exit_code),
+                                           "LITEPULL_MESSAGE=" + line, "LITEPULL_SNAPSHOT=" + end.snapshot};
   CommandRun run;
   const Cancel never;  // a run that was stopped is told of, too
   const auto error = error_of([&] {

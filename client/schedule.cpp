@@ -66,7 +66,8 @@ std::string template_text(const std::string& relative) {
 std::string home_of(const Environment& environment) {
   const auto home = environment.find("HOME");
   if (home == environment.end() || !home->second.starts_with('/'))
-    throw Error(ErrorKind::kConfiguration, "HOME is not set, or not absolute", "set HOME to your home directory");
+    throw Error(ErrorKind::kConfiguration, "HOME is not set, or not absolute",
+                "set HOME to your home directory");
   return home->second;
 }
 
@@ -88,7 +89,8 @@ std::optional<ScheduleState> state_in(Scheduler scheduler, const std::string& ap
 }  // namespace
 
 std::optional<ScheduleState> installed_schedule(const std::string& app, const Environment& environment) {
-  for (const Scheduler scheduler : {Scheduler::kSystemdUser, Scheduler::kLaunchd, Scheduler::kSystemdSystem}) {
+  for (const Scheduler scheduler :
+       {Scheduler::kSystemdUser, Scheduler::kLaunchd, Scheduler::kSystemdSystem}) {
     std::optional<ScheduleState> state;
     error_of([&] { state = state_in(scheduler, app, environment); });  // one that cannot be read is none
     if (state) return state;
@@ -162,8 +164,8 @@ std::vector<std::string> remove_schedule_files(Scheduler scheduler, const std::s
 // An app's name needs no quotes; a directory may.
 std::string start_command_line(Scheduler scheduler, const std::string& app, const std::string& directory) {
   if (scheduler == Scheduler::kLaunchd)
-    return "launchctl bootout gui/$(id -u)/litepull." + app + " 2>/dev/null; launchctl bootstrap gui/$(id -u) " +
-           cron_word(directory + "/" + agent_name(app));
+    return "launchctl bootout gui/$(id -u)/litepull." + app +
+           " 2>/dev/null; launchctl bootstrap gui/$(id -u) " + cron_word(directory + "/" + agent_name(app));
   const std::string ctl = scheduler == Scheduler::kSystemdUser ? "systemctl --user" : "systemctl";
   const std::string timer = unit_name(app, ".timer");
   return ctl + " daemon-reload && " + ctl + " enable " + timer + " && " + ctl + " restart " + timer;

@@ -1,5 +1,5 @@
-// The daily backup as it is installed on this machine: where its files are, and how systemd or launchd is told.
-// Failures are Error; kRefused for a file of that name that `litepull schedule` did not write.
+// The daily backup as it is installed on this machine: where its files are, and how systemd or launchd is
+// told. Failures are Error; kRefused for a file of that name that `litepull schedule` did not write.
 #pragma once
 
 #include <optional>
@@ -20,8 +20,8 @@ struct ScheduleState {
   bool enabled = false;         // set to start by itself, also after the machine has started anew
 };
 
-// What `litepull schedule` installed for this app, seen from the files alone; lines of a crontab are not looked
-// for. Of several the user's own first.
+// What `litepull schedule` installed for this app, seen from the files alone; lines of a crontab are not
+// looked for. Of several the user's own first.
 std::optional<ScheduleState> installed_schedule(const std::string& app, const Environment& environment);
 
 // The one that fits this machine; `system`: for all users, by root.

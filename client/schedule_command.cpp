@@ -22,7 +22,8 @@ constexpr double kSchedulerSeconds = 60;
 CommandRun ask(const std::string& command) {
   std::signal(SIGPIPE, SIG_IGN);
   const Cancel never;
-  return run_command(command, "/", {}, kSchedulerSeconds, [](std::string_view) {}, never);
+  return run_command(
+      command, "/", {}, kSchedulerSeconds, [](std::string_view) {}, never);
 }
 
 std::string first_line(const std::string& text) {
@@ -101,8 +102,8 @@ void start(Scheduler scheduler, const std::string& directory, const DailyBackup&
   throw Error(ErrorKind::kFailed,
               "the files are written to " + directory + ", but " + scheduler_text(scheduler) +
                   " did not take them, so nothing is scheduled: " + first_line(run.last_lines),
-              "in a session of yours that has it, type: " + line + "\n  or put this line in with crontab -e: " +
-                  cron_line(backup));
+              "in a session of yours that has it, type: " + line +
+                  "\n  or put this line in with crontab -e: " + cron_line(backup));
 }
 
 int install(const ScheduleCommand& command, const Config& config) {
@@ -169,8 +170,9 @@ int show(const ScheduleCommand& command, const std::string& app) {
     return 0;
   }
   fmt::print("{}: every day at {}, by {}{}\n  {}\n", app,
-             state->at ? time_text(*state->at) : "a time that was set by hand", scheduler_text(state->scheduler),
-             state->enabled ? "" : "; NOT ENABLED, so it does not run", printable(state->file));
+             state->at ? time_text(*state->at) : "a time that was set by hand",
+             scheduler_text(state->scheduler), state->enabled ? "" : "; NOT ENABLED, so it does not run",
+             printable(state->file));
   if (const std::string next = next_run(*state, app); !next.empty()) fmt::print("  next: {}\n", next);
   return 0;
 }

@@ -1,5 +1,5 @@
-// The files and lines that have an app backed up every day: templates of deploy/ with values filled in, each in
-// the quoting of its format. Pure functions. Precondition for all paths: UTF-8 without control characters.
+// The files and lines that have an app backed up every day: templates of deploy/ with values filled in, each
+// in the quoting of its format. Pure functions. Precondition for all paths: UTF-8 without control characters.
 #pragma once
 
 #include <map>

@@ -12,7 +12,8 @@ namespace litepull {
 namespace {
 
 std::vector<std::string> share_directories() {
-  if (const char* chosen = std::getenv("LITEPULL_SHARE"); chosen != nullptr && *chosen != '\0') return {chosen};
+  if (const char* chosen = std::getenv("LITEPULL_SHARE"); chosen != nullptr && *chosen != '\0')
+    return {chosen};
   const auto program_dir = boost::dll::program_location().parent_path();
   return {(program_dir.parent_path() / "share/litepull").string(),
           // build/PRESET/bin of the source tree

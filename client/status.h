@@ -1,7 +1,7 @@
-// How an app's backups stand: the newest snapshot one could restore from, its age, and what became of the last
-// run. Looks, and changes nothing; needs no lock. Never counted as good: what was not verified ok, what is from
-// the future by this machine's clock, directories of the old script, and a snapshot whose manifest is damaged
-// or whose files are not there in the size that it says.
+// How an app's backups stand: the newest snapshot one could restore from, its age, and what became of the
+// last run. Looks, and changes nothing; needs no lock. Never counted as good: what was not verified ok, what
+// is from the future by this machine's clock, directories of the old script, and a snapshot whose manifest is
+// damaged or whose files are not there in the size that it says.
 #pragma once
 
 #include <cstdint>

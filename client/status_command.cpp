@@ -50,8 +50,7 @@ void replace_file(const std::string& path, const std::string& text) {
 
 void print_errors(const std::vector<StatusEntry>& entries) {
   for (const StatusEntry& entry : entries)
-    if (entry.error)
-      fmt::print(stderr, "litepull: error: {}: {}\n", entry.name, describe(*entry.error));
+    if (entry.error) fmt::print(stderr, "litepull: error: {}: {}\n", entry.name, describe(*entry.error));
 }
 
 int print_nagios(const std::vector<StatusEntry>& entries) {

@@ -100,8 +100,8 @@ Json run_json(const AppStatus& status) {
 
 Json newest_json(const AppStatus& status) {
   if (!status.newest) return {};
-  return {{"name", status.newest->name},     {"path", status.newest->path},
-          {"unix_s", status.newest->unix_s}, {"age_s", status.age_s()},
+  return {{"name", status.newest->name},        {"path", status.newest->path},
+          {"unix_s", status.newest->unix_s},    {"age_s", status.age_s()},
           {"bytes", status.newest->size_bytes}, {"label", status.newest->label}};
 }
 
@@ -244,8 +244,8 @@ std::string labels_of(const StatusEntry& entry) {
 std::string status_table(std::span<const StatusEntry> entries) {
   std::size_t width = 3;
   for (const StatusEntry& entry : entries) width = std::max(width, entry.name.size());
-  std::string text = fmt::format(kRow, "app", width, "state", "newest good snapshot", "age", "limit", "size",
-                                 "last run");
+  std::string text =
+      fmt::format(kRow, "app", width, "state", "newest good snapshot", "age", "limit", "size", "last run");
   for (const StatusEntry& entry : entries) text += row(entry, width);
   return text;
 }
@@ -299,7 +299,8 @@ std::string prometheus_text(std::span<const StatusEntry> entries) {
     for (const StatusEntry& entry : entries) {
       const auto value = metric.value(entry);
       const std::string labels = labels_of(entry);
-      if (value && seen.insert(labels).second) samples += fmt::format("{}{} {}\n", metric.name, labels, *value);
+      if (value && seen.insert(labels).second)
+        samples += fmt::format("{}{} {}\n", metric.name, labels, *value);
     }
     if (!samples.empty())
       text += fmt::format("# HELP {0} {1}\n# TYPE {0} gauge\n{2}", metric.name, metric.help, samples);

@@ -33,8 +33,8 @@ struct NagiosReport {
   std::string line;  // with performance data: age and size of each newest good snapshot
 };
 
-// CRITICAL: the newest good snapshot is too old, or there is none. UNKNOWN: that could not be told. WARNING: it
-// is fresh, and the last run that is over was not good. Of several the worst, in that order.
+// CRITICAL: the newest good snapshot is too old, or there is none. UNKNOWN: that could not be told. WARNING:
+// it is fresh, and the last run that is over was not good. Of several the worst, in that order.
 NagiosReport nagios_report(std::span<const StatusEntry> entries);
 
 // A file for the textfile collector of Prometheus's node_exporter.

@@ -35,7 +35,7 @@ TEST_F(Report, AFailureIsPingedWithTheEndOfTheLog) {
   app_.set("PING_URL", server.url("/uuid"));
   app_.set("CONECT_TIMEOUT", "5");  // a warning, which is in the log
   break_it();
-  EXPECT_EQ(app_.backup().exit_code(), 1);
+  EXPECT_EQ(app_.backup().exit_code(), 2);
   const auto requests = server.requests();
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_EQ(requests[1].method, "POST");
@@ -48,7 +48,8 @@ TEST_F(Report, AFailureIsPingedWithTheEndOfTheLog) {
 TEST_F(Report, ADamagedDatabaseIsAFailureThoughItIsPublished) {
   const HttpServer server;
   app_.set("PING_URL", server.url("/uuid"));
-  write_file(app_.in_storage("other.sqlite3"), "no database at all, and longer than a header would have to be");
+  write_file(app_.in_storage("other.sqlite3"),
+             "no database at all, and longer than a header would have to be");
   const BackupRun run = app_.backup();
   EXPECT_EQ(run.exit_code(), 4) << run.words();
   ASSERT_EQ(server.requests().size(), 2U);
@@ -78,23 +79,27 @@ TEST_F(Report, AUrlThatIsNoneIsRefusedWithoutBeingShown) {
 
 TEST_F(Report, FailureAndRecoveryAreNotifiedAndWhatIsGoodIsNot) {
   const std::string said = app_.scratch("said");
-  app_.set("NOTIFY_COMMAND", "{ echo \"$LITEPULL_EVENT $LITEPULL_APP $LITEPULL_EXIT_CODE $LITEPULL_SNAPSHOT\";"
-                             " echo \"$LITEPULL_MESSAGE\"; cat; } >>" + said);
+  app_.set("NOTIFY_COMMAND",
+           "{ echo \"$LITEPULL_EVENT $LITEPULL_APP $LITEPULL_EXIT_CODE $LITEPULL_SNAPSHOT\";"
+           " echo \"$LITEPULL_MESSAGE\"; cat; } >>" +
+               said);
   ASSERT_EQ(app_.backup().exit_code(), 0);
   EXPECT_FALSE(std::filesystem::exists(said));
   break_it();
-  ASSERT_EQ(app_.backup().exit_code(), 1);
+  ASSERT_EQ(app_.backup().exit_code(), 2);
   std::string text = read_file(said);
-  EXPECT_TRUE(text.starts_with("failure app 1 \napp: failed: ")) << text;
+  EXPECT_TRUE(text.starts_with("failure app 2 \napp: failed: ")) << text;
   const std::string message = text.substr(15, text.find('\n', 15) - 15);
-  EXPECT_NE(text.find("\n" + message + "\n", 16), std::string::npos) << "the message is on stdin, too: " << text;
+  EXPECT_NE(text.find("\n" + message + "\n", 16), std::string::npos)
+      << "the message is on stdin, too: " << text;
   mend_it();
   std::filesystem::remove(said);
   const BackupRun good = app_.backup();
   ASSERT_EQ(good.exit_code(), 0);
   text = read_file(said);
   const std::string name = std::filesystem::path(good.snapshot()).filename();
-  EXPECT_EQ(text, "recovery app 0 " + name + "\napp: good again: " + name + "\napp: good again: " + name + "\n");
+  EXPECT_EQ(text,
+            "recovery app 0 " + name + "\napp: good again: " + name + "\napp: good again: " + name + "\n");
   ASSERT_EQ(app_.backup().exit_code(), 0);
   EXPECT_EQ(read_file(said), text);
 }
@@ -103,7 +108,7 @@ TEST_F(Report, ACommandThatFailsOnlyWarns) {
   app_.set("NOTIFY_COMMAND", "echo no mail here; exit 9");
   break_it();
   const BackupRun run = app_.backup();
-  EXPECT_EQ(run.exit_code(), 1);
+  EXPECT_EQ(run.exit_code(), 2);
   EXPECT_NE(run.process.err.find("NOTIFY_COMMAND ended with status 9: no mail here"), std::string::npos)
       << run.process.err;
 }

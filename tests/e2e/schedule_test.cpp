@@ -66,7 +66,8 @@ TEST_F(Schedule, WithoutABusTheFilesAreThereAndItSaysThatNothingIsScheduled) {
   fake("systemctl", "echo 'Failed to connect to bus: No medium found' >&2; exit 1");
   const ProcessResult made = schedule({"--at", "02:00"});
   EXPECT_EQ(made.status.code, 1);
-  EXPECT_NE(made.err.find("nothing is scheduled: Failed to connect to bus: No medium found"), std::string::npos)
+  EXPECT_NE(made.err.find("nothing is scheduled: Failed to connect to bus: No medium found"),
+            std::string::npos)
       << made.err;
   EXPECT_NE(made.err.find("type: systemctl --user daemon-reload && "), std::string::npos) << made.err;
   EXPECT_NE(made.err.find("0 2 * * * '"), std::string::npos) << made.err;

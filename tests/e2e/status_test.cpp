@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/e2e/pull_fixture.h"
+#include "tests/support/http_server.h"
 
 namespace litepull::test {
 namespace {
@@ -52,10 +53,10 @@ TEST_F(Status, FollowsAnAppThroughFailureAndRecovery) {
   EXPECT_TRUE(json["last_failure"].is_null());
 
   app_.set("REMOTE_BACKUP_DIR", app_.scratch("nowhere"));
-  EXPECT_EQ(app_.backup().exit_code(), 1);
+  EXPECT_EQ(app_.backup().exit_code(), 2);
   json = status(0);  // what there is is still fresh
   EXPECT_EQ(json["failing"], true);
-  EXPECT_EQ(json["last_failure"]["exit_code"], 1);
+  EXPECT_EQ(json["last_failure"]["exit_code"], 2);
   EXPECT_NE(json["last_failure"]["message"].get<std::string>().find("nowhere"), std::string::npos);
   EXPECT_EQ(app_.litepull({"status", "--nagios"}).status.code, 1);
 
@@ -71,28 +72,28 @@ TEST_F(Status, FollowsAnAppThroughFailureAndRecovery) {
   EXPECT_EQ(app_.backup().exit_code(), 0);
   json = status(0);
   EXPECT_EQ(json["failing"], false);
-  EXPECT_EQ(json["last_failure"]["exit_code"], 1);
+  EXPECT_EQ(json["last_failure"]["exit_code"], 2);
   EXPECT_EQ(app_.litepull({"status", "--nagios"}).status.code, 0);
   EXPECT_EQ(app_.litepull({"cleanup"}).status.code, 0);
   EXPECT_EQ(status(0)["last_failure"], json["last_failure"]) << "cleanup took the record";
 }
 
 TEST_F(Status, ARunThatIsKilledHasBegunAndNeverEnded) {
-  // An agent that never says a word: the run is under way for as long as this test wants.
-  write_file(app_.scratch("agent"), "#!/bin/sh\nexec sleep 600\n", 0700);
-  app_.set_environment("LITEPULL_AGENT", "/bin/sleep");
-  ASSERT_EQ(app_.backup().exit_code(), 1) << "the agent that is none must fail";
-  app_.set_environment("LITEPULL_AGENT", "");
   ASSERT_EQ(app_.backup().exit_code(), 0);
-  Child writer = app_.start_bank("big.sqlite3", "delete", {"--accounts", "200000"});
+  // A monitoring service that says nothing holds the run at its start.
+  HttpReply silence;
+  silence.manner = HttpReply::Manner::kSayNothing;
+  const HttpServer server([&](const HttpRequest&) { return silence; });
+  app_.set("PING_URL", server.url("/uuid"));
   Child run = app_.start_backup();
-  ASSERT_TRUE(eventually([&] { return status(0)["last_run"]["state"] == "running"; }));
+  ASSERT_TRUE(eventually([&] { return server.requests().size() == 1; }));
+  EXPECT_EQ(status(0)["last_run"]["state"], "running");
   ::kill(-run.pid(), SIGKILL);
   run.wait(Milliseconds(10'000));
+  app_.set("PING_URL", "");
   const auto json = status(0);
   EXPECT_EQ(json["last_run"]["state"], "killed");
   EXPECT_TRUE(json["last_failure"]["exit_code"].is_null());
-  writer.stop();
   ASSERT_EQ(app_.backup().exit_code(), 0);
   EXPECT_EQ(status(0)["last_run"]["state"], "ended");
   EXPECT_EQ(status(0)["last_failure"], json["last_failure"]);
@@ -102,7 +103,8 @@ TEST_F(Status, ARecordThatCannotBeWrittenFailsNoBackup) {
   fs::create_directories(app_.app_directory() + "/.last-run.json");
   const BackupRun run = app_.backup();
   EXPECT_EQ(run.exit_code(), 0) << run.words();
-  EXPECT_NE(run.process.err.find("warning: app: what `litepull status` reads was not written"), std::string::npos)
+  EXPECT_NE(run.process.err.find("warning: app: what `litepull status` reads was not written"),
+            std::string::npos)
       << run.process.err;
   EXPECT_TRUE(status(0)["last_run"].is_null());
 }
@@ -132,7 +134,8 @@ TEST_F(Status, AllIsEveryConfigurationOfADirectory) {
   ASSERT_EQ(::stat(metrics.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777U, 0644U);
   EXPECT_EQ(all({"--prometheus", app_.scratch("missing/x.prom")}).status.code, 1);
-  EXPECT_EQ(run({built_program("litepull"), "status", "--all", "--projects", app_.scratch("none")}).status.code, 2);
+  EXPECT_EQ(
+      run({built_program("litepull"), "status", "--all", "--projects", app_.scratch("none")}).status.code, 2);
 }
 
 TEST_F(Status, AWrongCommandLineIsNoBackupThatIsTooOld) {

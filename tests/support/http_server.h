@@ -1,5 +1,5 @@
-// A small HTTP server on the loopback, in a thread of its own: remembers what it was asked, and answers as it is
-// told, also as no server should. One request a connection. Failures to start throw.
+// A small HTTP server on the loopback, in a thread of its own: remembers what it was asked, and answers as it
+// is told, also as no server should. One request a connection. Failures to start throw.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct HttpReply {
   enum class Manner { kAnswer, kSayNothing, kNeverEnd };
 
   int status = 200;
-  std::string location{};            // of a redirect
+  std::string location{};           // of a redirect
   Manner manner = Manner::kAnswer;  // kNeverEnd: status 200 and a body without end
 };
 

@@ -88,11 +88,12 @@ TEST(Ping, ARedirectInACircleEnds) {
 }
 
 TEST(PingUrl, IsHttpOrHttpsWithAHost) {
-  for (const char* url : {"https://hc-ping.com/uuid", "http://localhost:8000/ping/x?create=1", "https://[::1]/x",
-                          "https://user:word@example.com/x"})
+  for (const char* url : {"https://hc-ping.com/uuid", "http://localhost:8000/ping/x?create=1",
+                          "https://[::1]/x", "https://user:word@example.com/x"})
     EXPECT_EQ(why_not_pingable(url), "") << url;
-  for (const char* url : {"file:///etc/passwd", "ftp://example.com/x", "hc-ping.com/uuid", "https://", "gopher://x/",
-                          "https://example.com/a b", "https://example.com/\x01", "https://example.com/\xff"})
+  for (const char* url :
+       {"file:///etc/passwd", "ftp://example.com/x", "hc-ping.com/uuid", "https://", "gopher://x/",
+        "https://example.com/a b", "https://example.com/\x01", "https://example.com/\xff"})
     EXPECT_NE(why_not_pingable(url), "") << url;
 }
 

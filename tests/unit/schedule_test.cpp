@@ -43,7 +43,8 @@ std::string line_after(const std::string& text, const std::string& start) {
 TEST(TimeOfDay, IsHoursAndMinutes) {
   EXPECT_EQ(parse_time_of_day("02:05"), (TimeOfDay{2, 5}));
   EXPECT_EQ(parse_time_of_day("23:59"), (TimeOfDay{23, 59}));
-  for (const char* text : {"", "2", "24:00", "02:60", "02:5", "02:05:00", " 02:05", "-1:00", "02:05\n*", "*:*"})
+  for (const char* text :
+       {"", "2", "24:00", "02:60", "02:5", "02:05:00", " 02:05", "-1:00", "02:05\n*", "*:*"})
     EXPECT_FALSE(parse_time_of_day(text)) << text;
   EXPECT_EQ(time_text({2, 5}), "02:05");
 }
@@ -74,8 +75,11 @@ TEST(Schedule, SystemdItselfFindsNothingToSay) {
                timer ? timer_text(text, daily()) : service_text(text, daily()));
   }
   for (const char* which : {"--user", "--system"}) {
+    RunOptions options;
+    options.env = {{"XDG_RUNTIME_DIR", dir.path().string()}};
     const ProcessResult said = run({"systemd-analyze", which, "--man=no", "verify",
-                                    dir / "litepull-billing.service", dir / "litepull-billing.timer"});
+                                    dir / "litepull-billing.service", dir / "litepull-billing.timer"},
+                                   options);
     EXPECT_TRUE(said.ok()) << which << said.out << said.err;
     EXPECT_EQ(said.err.find("litepull-billing"), std::string::npos) << said.err;
   }
@@ -83,7 +87,8 @@ TEST(Schedule, SystemdItselfFindsNothingToSay) {
 
 TEST(Schedule, LaunchdsAgentIsXmlThatHoldsThePath) {
   const std::string text = launchd_text(deploy("launchd/litepull.plist"), daily());
-  EXPECT_NE(text.find("<string>/srv/100% of $HOME &amp; &lt;a&gt; \"b\" 'c' ${d}</string>"), std::string::npos);
+  EXPECT_NE(text.find("<string>/srv/100% of $HOME &amp; &lt;a&gt; \"b\" 'c' ${d}</string>"),
+            std::string::npos);
   EXPECT_EQ(time_in_launchd(text), (TimeOfDay{2, 5}));
   if (!is_installed("xmllint")) GTEST_SKIP() << "xmllint is not installed";
   const TempDir dir;

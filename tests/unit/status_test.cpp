@@ -118,8 +118,9 @@ TEST_F(Status, OnlyWhatIsProvenCounts) {
   const auto notes = status().notes;
   EXPECT_EQ(notes.size(), 8U);
   for (const std::string& name : {skipped, damaged, emptied})
-    EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [&](const auto& note) { return note.starts_with(name); }))
-        << name;
+    EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [&](const auto& note) {
+      return note.starts_with(name);
+    })) << name;
 }
 
 TEST_F(Status, ARunIsRunningWhileItHasTheLock) {
@@ -168,7 +169,8 @@ TEST_F(Status, MetricsHaveHelpTypeAndEscapedLabels) {
   const std::string text = prometheus_text(and_one_unknown());
   const std::string labels = R"({app="billing",config="/etc/\"quoted\"\\x5Cbilling.env"})";
   EXPECT_NE(text.find("# HELP litepull_fresh 1 when"), std::string::npos);
-  EXPECT_NE(text.find("# TYPE litepull_fresh gauge\nlitepull_fresh" + labels + " 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("# TYPE litepull_fresh gauge\nlitepull_fresh" + labels + " 1\n"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("litepull_newest_good_snapshot_timestamp_seconds" + labels + " " +
                       std::to_string(kNow - 2 * kHour) + "\n"),
             std::string::npos);
