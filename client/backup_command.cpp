@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <thread>
+#include <optional>
 
 #include "client/agent_file.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/run_report.h"
 
 namespace litepull {
 namespace {
@@ -21,20 +22,74 @@ struct Outcome {
   int exit_code = 1;
 };
 
+// What was not as it should be with a snapshot that was published.
+std::string problem_of(const BackupResult& result) {
+  std::vector<std::string> bad;
+  for (const Manifest::Database& database : result.manifest.databases)
+    if (database.error)
+      bad.push_back(printable(database.name) + ": not backed up: " + database.error->message);
+    else if (database.verified == Verified::kFailed)
+      bad.push_back(printable(database.name) + ": damaged");
+    else if (database.verified == Verified::kPending)
+      bad.push_back(printable(database.name) + ": its check was not finished");
+  if (bad.empty()) return result.note;
+  return bad.size() == 1 ? bad[0] : fmt::format("{} (and {} more)", bad[0], bad.size() - 1);
+}
+
+void settle(Outcome& outcome, spdlog::logger& log) {
+  outcome.exit_code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.result);
+  if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
+}
+
+RunEnd end_of(const Outcome& outcome) {
+  if (outcome.error) return {outcome.exit_code, outcome.error->message(), outcome.error->hint(), ""};
+  const std::string problem = outcome.exit_code == 0 ? "" : problem_of(*outcome.result);
+  return {outcome.exit_code, problem, "", outcome.result->manifest.snapshot};
+}
+
+void run_locked(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
+                RunReport& report, AppLog& log, Outcome& outcome) {
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
+  const AppLock lock = store.lock();
+  report.begin(store, lock);
+  outcome.error = error_of([&] {
+    BackupOptions options = command.options;
+    options.agent_path = find_agent(command.options.agent_path);
+    Progress progress(board, config.app_name);
+    outcome.result = std::make_unique<BackupResult>(
+        run_backup(store, lock, config, options, cancel, progress, log.logger()));
+  });
+  settle(outcome, log.logger());
+  report.end(store, lock, end_of(outcome));
+}
+
+// Whoever waits for word of this app gets it, whatever becomes of the run.
+void run_app(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
+             const spdlog::logger& all, Outcome& outcome) {
+  AppLog log(all);
+  for (const std::string& warning : config.warnings) log.logger().warn("{}", warning);
+  RunReport report(config, log);
+  auto error = error_of([&] { run_locked(config, command, cancel, board, report, log, outcome); });
+  if (error) {
+    outcome.error = std::move(error);
+    settle(outcome, log.logger());
+  }
+  report.tell(end_of(outcome));
+}
+
 void run_one(const std::string& file, const BackupCommand& command, const Cancel& cancel, Board& board,
              spdlog::logger& log, Outcome& outcome) {
   outcome.name = printable(file);
+  std::optional<Config> config;
   outcome.error = error_of([&] {
     cancel.throw_if_requested();
-    const Config config = load_config(file, command.common.environment);
-    outcome.name = config.app_name;
-    for (const std::string& warning : config.warnings) log.warn("{}", warning);
-    Progress progress(board, config.app_name);
-    outcome.result =
-        std::make_unique<BackupResult>(run_backup(config, command.options, cancel, progress, log));
+    config = load_config(file, command.common.environment);
+    outcome.name = config->app_name;
   });
-  outcome.exit_code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.result);
-  if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
+  if (config)
+    run_app(*config, command, cancel, board, log, outcome);
+  else
+    settle(outcome, log);
 }
 
 nlohmann::ordered_json to_json(const Outcome& outcome) {
@@ -146,14 +201,11 @@ int backup_command(const BackupCommand& command) {
   const CommonOptions& common = command.common;
   Board board(stderr, isatty(STDERR_FILENO) != 0 && !common.quiet);
   const auto log = make_log(board, common.log_file);
-  BackupCommand resolved = command;
-  resolved.options.agent_path = find_agent(command.options.agent_path);
-
   Cancel cancel;
   if (command.deadline_s > 0) cancel.set_deadline(command.deadline_s);
   std::vector<Outcome> outcomes(common.configs.size());
   run_jobs(outcomes.size(), command.parallel, cancel,
-           [&](std::size_t i) { run_one(common.configs[i], resolved, cancel, board, *log, outcomes[i]); });
+           [&](std::size_t i) { run_one(common.configs[i], command, cancel, board, *log, outcomes[i]); });
 
   std::vector<int> codes;
   for (const Outcome& outcome : outcomes) {

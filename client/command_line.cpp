@@ -13,12 +13,16 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/init_command.h"
+#include "client/projects.h"
 #include "client/restore_server_command.h"
+#include "client/schedule_command.h"
+#include "client/schedule_text.h"
 
 namespace litepull {
 namespace {
 
 constexpr int kUsageError = 2;
+constexpr int kNagiosUnknown = 3;
 constexpr const char* kSnapshotWords =
     "latest, latest-verified, a name or its beginning, an index or a label of `list`";
 
@@ -137,6 +141,59 @@ void add_list(Line& line) {
   add_configs(command, *list);
   add_json(command, *list);
   command.footer("Example:\n  litepull list config/projects/billing.env");
+}
+
+void add_status(Line& line) {
+  auto status = std::make_shared<StatusCommand>();
+  status->common.environment = line.environment;
+  status->projects = kProjectsDirectory;
+  CLI::App& command =
+      line.add<StatusCommand>("status", "Show how old the newest good snapshot is, and how the last run went",
+                              status, status_command);
+  CLI::App* which = command.add_option_group("Which")->require_option(1);
+  which->add_option("CONFIG", status->common.configs, "Configuration files, one for each app");
+  CLI::Option* all = which->add_flag("--all", status->all, "Every .env file in the projects directory");
+  command
+      .add_option("--projects", status->projects,
+                  std::string("With --all: that directory (default ") + kProjectsDirectory + ")")
+      ->type_name("DIR")
+      ->needs(all);
+  CLI::Option* json = command.add_flag("--json", status->common.json, "Print one JSON document");
+  command.add_flag("--nagios", status->nagios, "Print one line and exit as a Nagios plugin does")
+      ->excludes(json);
+  command
+      .add_option("--prometheus", status->prometheus_file,
+                  "Write metrics to this file, for node_exporter's textfile collector (*.prom)")
+      ->type_name("FILE");
+  command.footer(
+      "Exit codes: 6 the newest good snapshot is older than MAX_AGE_HOURS, or there is none; others as for\n"
+      "backup. With --nagios: 0 OK; 1 fresh, but the last run was not good; 2 too old, or none; 3 not "
+      "known.\n\n"
+      "Example:\n  litepull status config/projects/billing.env");
+}
+
+void add_schedule(Line& line) {
+  auto schedule = std::make_shared<ScheduleCommand>();
+  schedule->environment = line.environment;
+  CLI::App& command = line.add<ScheduleCommand>(
+      "schedule", "Have an app backed up every day, by systemd or launchd", schedule, schedule_command);
+  command.add_option("CONFIG", schedule->config, "Configuration file of the app")->required();
+  CLI::App* what = command.add_option_group("What")->require_option(1);
+  CLI::Option* at = what->add_option("--at", schedule->at, "The time of day, by this machine's clock")
+                        ->check([](const std::string& time) {
+                          return parse_time_of_day(time) ? "" : "must be a time such as 02:00";
+                        })
+                        ->type_name("HH:MM");
+  what->add_flag("--remove", schedule->remove, "Not any more");
+  what->add_flag("--show", schedule->show, "Say what is installed");
+  command.add_option("--jitter", schedule->jitter_minutes, "Begin up to so many minutes later, at random")
+      ->check(CLI::Range(0, 720))
+      ->type_name("MINUTES")
+      ->needs(at);
+  CLI::Option* cron =
+      command.add_flag("--print-cron", schedule->print_cron, "Only print the line for a crontab")->needs(at);
+  command.add_flag("--system", schedule->system, "For root: with the system's systemd")->excludes(cron);
+  command.footer("Example:\n  litepull schedule config/projects/billing.env --at 02:00");
 }
 
 void add_cleanup(Line& line) {
@@ -297,13 +354,15 @@ int run_command_line(int argc, char** argv, const Environment& environment) {
   app.footer(
       "Exit codes: 0 done; 1 failed, nothing published; 2 usage or configuration; 3 could not connect,\n"
       "authenticate or trust the host; 4 published, but a database is missing, bad or unverified, or\n"
-      "what was looked at is damaged or could not be checked; 5 another run holds this app's lock.\n\n"
+      "what was looked at is damaged or could not be checked; 5 another run holds this app's lock;\n"
+      "6 (status) the newest good snapshot is too old.\n\n"
       "Example:\n  litepull backup config/projects/billing.env");
   Line line{app, environment, {}};
   std::vector<std::string> shell_arguments = take_shell_arguments(argc, argv);
   add_init(line);
   add_backup(line);
   add_list(line);
+  add_status(line);
   add_verify(line);
   add_diff(line);
   add_open(line, std::move(shell_arguments));
@@ -311,6 +370,7 @@ int run_command_line(int argc, char** argv, const Environment& environment) {
   add_pin(line, "pin", "Keep a snapshot whatever its age", true);
   add_pin(line, "unpin", "Leave a snapshot to retention again", false);
   add_cleanup(line);
+  add_schedule(line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -318,7 +378,9 @@ int run_command_line(int argc, char** argv, const Environment& environment) {
     if (wants_json(argc, argv))
       print_json(nlohmann::ordered_json::array(
           {error_json("", kUsageError, Error(ErrorKind::kConfiguration, error.what()))}));
-    return kUsageError;
+    // To Nagios a 2 would mean that backups are too old.
+    const bool nagios = std::find(argv, argv + argc, std::string("--nagios")) != argv + argc;
+    return nagios ? kNagiosUnknown : kUsageError;
   }
   return line.chosen();
 }

@@ -67,6 +67,14 @@ struct DiffCommand {
   DiffOptions options;
 };
 
+struct StatusCommand {
+  CommonOptions common;
+  bool all = false;  // in place of the configurations: those in `projects`
+  std::string projects;
+  bool nagios = false;          // the exit code is then Nagios's, too
+  std::string prometheus_file;  // empty: none
+};
+
 int backup_command(const BackupCommand& command);
 int list_command(const CommonOptions& options);
 int cleanup_command(const CleanupCommand& command);
@@ -75,6 +83,7 @@ int verify_command(const VerifyCommand& command);
 int open_command(const OpenCommand& command);  // the shell's exit status
 int restore_command(const RestoreCommand& command);
 int diff_command(const DiffCommand& command);
+int status_command(const StatusCommand& command);
 
 // The exit code of an error that ended a job; see the README's table.
 int exit_code_of(ErrorKind kind);

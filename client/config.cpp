@@ -11,6 +11,7 @@
 #include <numeric>
 #include <utility>
 
+#include "client/ping.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -37,7 +38,8 @@ constexpr std::string_view kKeys[] = {
     "SERVER_PORT",       "REMOTE_BACKUP_DIR", "SSH_KEY",           "SSH_KNOWN_HOSTS",    "TRANSPORT",
     "DATABASES",         "EXCLUDE",           "RETENTION_DAYS",    "CONNECT_TIMEOUT",    "IDLE_TIMEOUT",
     "COMPRESSION_LEVEL", "HOLD_MAX_SECONDS",  "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS", "KEEP_LAST",
-    "KEEP_DAILY",        "KEEP_WEEKLY",       "KEEP_MONTHLY",      "KEEP_YEARLY",        "KEEP_PRE_DEPLOY"};
+    "KEEP_DAILY",        "KEEP_WEEKLY",       "KEEP_MONTHLY",      "KEEP_YEARLY",        "KEEP_PRE_DEPLOY",
+    "MAX_AGE_HOURS",     "PING_URL",          "NOTIFY_COMMAND"};
 
 constexpr Key kAppName{"APP_NAME", "APP_NAME=billing"};
 constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/backups\""};
@@ -141,6 +143,7 @@ class Reader {
   void read_choice_of_databases();
   void read_policy();
   void read_numbers();
+  void read_reports();
   void read_unknown_keys();
   void read_transport();
 
@@ -185,6 +188,7 @@ Config Reader::read() && {
   read_choice_of_databases();
   read_policy();
   read_numbers();
+  read_reports();
   read_ssh_files();
   read_unknown_keys();
   return std::move(config_);
@@ -286,6 +290,24 @@ void Reader::read_numbers() {
   config_.wal_growth_max_mb = number("WAL_GROWTH_MAX_MB", 1, 1024 * 1024, config_.wal_growth_max_mb);
   // A lock that is had already is held while the next is waited for: writers feel every millisecond.
   config_.barrier_ms = number("BARRIER_TIMEOUT_MS", 0, 10000, config_.barrier_ms);
+  config_.max_age_hours = number("MAX_AGE_HOURS", 1, 24 * 36500, config_.max_age_hours);
+}
+
+// Whoever knows the URL can ping it, and a command may hold a password: neither is shown.
+void Reader::read_reports() {
+  if (const EnvAssignment* url = find_filled("PING_URL")) {
+    if (const std::string why = why_not_pingable(url->value); !why.empty())
+      throw Error(ErrorKind::kConfiguration, at(*url) + "PING_URL " + why,
+                  "copy it from the monitoring service, such as PING_URL='https://hc-ping.com/...'");
+    config_.ping_url = url->value;
+  }
+  if (const EnvAssignment* command = find_filled("NOTIFY_COMMAND")) {
+    if (!is_clean_utf8(command->value))
+      throw Error(ErrorKind::kConfiguration,
+                  at(*command) + "NOTIFY_COMMAND holds control characters or is not UTF-8",
+                  "put what it does into a script, and name that");
+    config_.notify_command = command->value;
+  }
 }
 
 // A warning only, since the old script's files may hold what only the script read. A variable that later

@@ -39,6 +39,9 @@ struct Config {
   int hold_max_s = 600;                  // the longest a read transaction may pin a WAL
   int wal_growth_max_mb = 256;           // the most a WAL may grow by while it is pinned
   int barrier_ms = 2000;                 // the longest to wait for the write locks of the whole set
+  int max_age_hours = 36;                // how old the newest good snapshot may be, for `status`
+  std::string ping_url;                  // http or https, see client/ping.h; never shown; may be empty
+  std::string notify_command;            // for sh -c; may be empty
   std::vector<std::string> warnings;     // for a person, safe to print; the run goes on
 };
 

@@ -27,6 +27,21 @@ class BoardSink : public spdlog::sinks::base_sink<std::mutex> {
   Board& board_;
 };
 
+constexpr const char* kLinePattern = "%Y-%m-%dT%H:%M:%S%z %l %v";
+constexpr std::size_t kRememberedLines = 200;
+
+std::vector<spdlog::sink_ptr> with_one_more(const spdlog::logger& log, spdlog::sink_ptr sink) {
+  std::vector<spdlog::sink_ptr> sinks = log.sinks();
+  sinks.push_back(std::move(sink));
+  return sinks;
+}
+
+spdlog::logger logger_with(const std::vector<spdlog::sink_ptr>& sinks) {
+  spdlog::logger log("litepull", sinks.begin(), sinks.end());
+  log.flush_on(spdlog::level::info);
+  return log;
+}
+
 std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
   try {
     spdlog::file_event_handlers handlers;  // not for the children: one of them reads hostile files
@@ -34,7 +49,7 @@ std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
       ::fcntl(::fileno(file), F_SETFD, FD_CLOEXEC);
     };
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, false, handlers);
-    sink->set_pattern("%Y-%m-%dT%H:%M:%S%z %l %v");
+    sink->set_pattern(kLinePattern);
     return sink;
   } catch (const spdlog::spdlog_ex& error) {
     throw Error(ErrorKind::kConfiguration, std::string("the log file cannot be opened: ") + error.what(),
@@ -49,9 +64,21 @@ std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_fi
   on_board->set_level(spdlog::level::warn);
   std::vector<spdlog::sink_ptr> sinks{on_board};
   if (!log_file.empty()) sinks.push_back(open_file_sink(log_file));
-  auto log = std::make_shared<spdlog::logger>("litepull", sinks.begin(), sinks.end());
-  log->flush_on(spdlog::level::info);
-  return log;
+  return std::make_shared<spdlog::logger>(logger_with(sinks));
+}
+
+AppLog::AppLog(const spdlog::logger& log)
+    : lines_(std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(kRememberedLines)),
+      log_(logger_with(with_one_more(log, lines_))) {
+  lines_->set_pattern(kLinePattern);
+}
+
+std::string AppLog::tail(std::size_t max_bytes) const {
+  std::string text;
+  const std::vector<std::string> lines = lines_->last_formatted();
+  for (auto line = lines.rbegin(); line != lines.rend() && text.size() + line->size() <= max_bytes; ++line)
+    text.insert(0, *line);
+  return text;
 }
 
 std::string describe(const Error& error) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <spdlog/logger.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -16,6 +17,21 @@ namespace litepull {
 // `board` must outlive the logger. With `log_file` not empty, appends to it; throws Error{kConfiguration}
 // when it cannot be opened.
 std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_file);
+
+// The log of one app of several: says all that `log` says, and remembers its own last lines. `log`'s board
+// must outlive it. Any thread.
+class AppLog {
+ public:
+  explicit AppLog(const spdlog::logger& log);
+
+  spdlog::logger& logger() { return log_; }
+  // The end of what was said, whole lines of at most `max_bytes` together.
+  std::string tail(std::size_t max_bytes) const;
+
+ private:
+  std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> lines_;
+  spdlog::logger log_;
+};
 
 // What `--json` shows of a configuration that failed; `app` is its name, or the file's.
 nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error);

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "client/age_text.h"
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/each_config.h"
@@ -13,11 +14,7 @@ namespace litepull {
 namespace {
 
 std::string age_of(std::int64_t unix_s) {
-  const std::int64_t age_s = unix_ms_now() / 1000 - unix_s;
-  if (age_s < 0) return "future";
-  if (age_s < 3600) return fmt::format("{} min", age_s / 60);
-  if (age_s < 2 * 86400) return fmt::format("{} h", age_s / 3600);
-  return fmt::format("{} days", age_s / 86400);
+  return age_text(unix_ms_now() / 1000 - unix_s);
 }
 
 std::string state_of(const Snapshot& snapshot) {

@@ -156,6 +156,14 @@ class OutputReader {
   bool closed_ = false;
 };
 
+// Its reading end; who reads finds `input` and then the end.
+Fd filled_pipe(std::string_view input) {
+  check(input.size() <= kMaxCommandInput, "more than a pipe takes at once");
+  Pipe pipe = make_pipe();
+  write_all(pipe.write.get(), input.data(), input.size(), "the command's input");
+  return std::move(pipe.read);
+}
+
 double seconds_since(std::uint64_t start_us) {
   return static_cast<double>(monotonic_us() - start_us) / 1e6;
 }
@@ -184,12 +192,14 @@ int run_on_terminal(const std::vector<std::string>& argv, const std::string& ins
 
 CommandRun run_command(const std::string& command, const std::string& directory,
                        const std::vector<std::string>& variables, double timeout_s,
-                       const std::function<void(std::string_view)>& output, const Cancel& cancel) {
+                       const std::function<void(std::string_view)>& output, const Cancel& cancel,
+                       std::string_view input) {
   const std::uint64_t start_us = monotonic_us();
   Pipe pipe = make_pipe();
+  const Fd filled = filled_pipe(input);
   SpawnSetup setup;
   setup.flags = static_cast<short>(setup.flags | POSIX_SPAWN_SETPGROUP);
-  posix_spawn_file_actions_addopen(&setup.actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&setup.actions, filled.get(), 0);
   for (const int fd : {1, 2}) posix_spawn_file_actions_adddup2(&setup.actions, pipe.write.get(), fd);
   // posix_spawn has no portable way to change the directory.
   Program program({"/bin/sh", "-c", "cd \"$0\" && exec /bin/sh -c \"$1\"", directory, command}, variables,

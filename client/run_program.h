@@ -29,10 +29,14 @@ struct CommandRun {
   std::string last_lines;  // of what it printed on stdout and stderr
 };
 
-// Runs `sh -c COMMAND` in `directory`, an empty stdin and a process group of its own, and waits. What it
-// prints goes to `output` piece by piece. `variables` ("NAME=value") are added to our environment.
+inline constexpr std::size_t kMaxCommandInput = 4096;  // what a pipe takes at once, however small it is
+
+// Runs `sh -c COMMAND` in `directory`, `input` on its stdin and a process group of its own, and waits. What
+// it prints goes to `output` piece by piece. `variables` ("NAME=value") are added to our environment.
+// Precondition: `input` is no longer than kMaxCommandInput.
 CommandRun run_command(const std::string& command, const std::string& directory,
                        const std::vector<std::string>& variables, double timeout_s,
-                       const std::function<void(std::string_view)>& output, const Cancel& cancel);
+                       const std::function<void(std::string_view)>& output, const Cancel& cancel,
+                       std::string_view input = {});
 
 }  // namespace litepull

@@ -13,8 +13,9 @@ namespace {
 std::vector<std::string> places(const Environment& environment) {
   const auto own = environment.find("LITEPULL_SHARE");
   if (own != environment.end() && !own->second.empty()) return {own->second};
-  const auto program = boost::dll::program_location().parent_path();
-  return {(program / ".." / "share" / "litepull").lexically_normal().string(), LITEPULL_SOURCE_SHARE};
+  const auto above = boost::dll::program_location().parent_path().parent_path();
+  return {(above / "share" / "litepull").string(),
+          (above.parent_path().parent_path() / "deploy").string()};  // of build/PRESET/bin in a source tree
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace litepull {
 
 // The path of `name`, e.g. "kamal/pre-deploy": below $LITEPULL_SHARE when that is set, else below
-// ../share/litepull beside the running program, else below deploy/ of the source tree that it was built in.
+// ../share/litepull beside the running program, else below deploy/ of the source tree that it lies in.
 // Throws Error{kFailed} when it is in none of them.
 std::string find_share_file(const std::string& name, const Environment& environment);
 

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <tuple>
 
 #include "client/directory.h"
@@ -15,10 +17,15 @@ namespace litepull {
 namespace {
 
 constexpr const char* kLockName = ".lock";
+constexpr const char* kRecordName = ".last-run.json";
+constexpr const char* kNewRecordName = ".last-run.json.new";
+constexpr std::size_t kMaxRecordBytes = 64 * 1024;
 constexpr std::string_view kPartialPrefix = ".partial-";
 constexpr std::string_view kTrashPrefix = ".trash-";
 constexpr std::string_view kWorkPrefix = ".work-";
 constexpr int kNameWaitMs = 20;
+constexpr int kLockTries = 6;
+constexpr int kLockWaitMs = 15;
 
 // --- files below a snapshot ------------------------------------------------------------------------------
 
@@ -129,6 +136,17 @@ std::string pid_in(int lock_fd) {
   const ssize_t got = ::pread(lock_fd, text, sizeof text - 1, 0);
   const std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
   return pid.substr(0, pid.find_first_not_of("0123456789"));
+}
+
+// False when somebody holds it. Whoever only looks (lock_holder) has it for a moment, too, and must not make
+// a run believe that there is another.
+bool take_lock(int fd, const std::string& shown) {
+  for (int tries = kLockTries;;) {
+    if (retry_eintr([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) return true;
+    if (errno != EWOULDBLOCK) throw_errno("lock " + shown);
+    if (--tries == 0) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLockWaitMs));
+  }
 }
 
 void write_pid(int lock_fd, const std::string& shown) {
@@ -253,12 +271,39 @@ AppLock Store::lock() const {
   Fd fd = open_at(dir_.get(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, shown);
   if (!S_ISREG(look_at(fd.get(), shown).st_mode))
     throw Error(ErrorKind::kRefused, shown + " is not a regular file", "move it away");
-  if (retry_eintr([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
-    if (errno == EWOULDBLOCK) throw_held(app_, pid_in(fd.get()));
-    throw_errno("lock " + shown);
-  }
+  if (!take_lock(fd.get(), shown)) throw_held(app_, pid_in(fd.get()));
   write_pid(fd.get(), shown);
   return AppLock(std::move(fd));
+}
+
+std::optional<std::string> Store::lock_holder() const {
+  if (!exists() || !is_there(kLockName)) return std::nullopt;
+  const Fd fd = open_at(dir_.get(), kLockName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path_of(kLockName));
+  if (retry_eintr([&] { return ::flock(fd.get(), LOCK_SH | LOCK_NB); }) == 0) return std::nullopt;
+  if (errno != EWOULDBLOCK) throw_errno("look at the lock " + path_of(kLockName));
+  return pid_in(fd.get());
+}
+
+void Store::write_record(const AppLock&, const std::string& text) const {
+  const std::string shown = path_of(kRecordName);
+  unlink_entry(dir_.get(), kNewRecordName, 0, path_of(kNewRecordName));
+  Fd fd = open_at(dir_.get(), kNewRecordName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode, shown);
+  write_all(fd.get(), text.data(), text.size(), shown);
+  fsync_fd(fd.get(), shown);
+  close_written(std::move(fd), shown);
+  if (::renameat(dir_.get(), kNewRecordName, dir_.get(), kRecordName) != 0) throw_errno("replace " + shown);
+}
+
+std::optional<std::string> Store::read_record() const {
+  const std::string shown = path_of(kRecordName);
+  if (!exists() || !is_there(kRecordName)) return std::nullopt;
+  const Fd fd = open_at(dir_.get(), kRecordName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, shown);
+  const struct stat info = look_at(fd.get(), shown);
+  if (!is_file_type(info, S_IFREG) || info.st_size > static_cast<off_t>(kMaxRecordBytes))
+    throw Error(ErrorKind::kRefused, shown + " is not a record of ours", "remove it");
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  pread_all(fd.get(), text.data(), text.size(), 0, shown);
+  return text;
 }
 
 Listing Store::list() const {

@@ -154,8 +154,16 @@ class Store {
   // Whether there is anything of that name: a snapshot may be removed while it is worked on.
   bool is_there(const std::string& name) const;
 
-  // Does not wait. Precondition for this and all that needs the lock: exists().
+  // Waits no longer than lock_holder() takes to look. Precondition for this and all that needs the lock:
+  // exists().
   AppLock lock() const;
+  // The process that says it holds the lock, "" when it does not say; nullopt when nobody holds it.
+  std::optional<std::string> lock_holder() const;
+
+  // The record of the last backup, `.last-run.json` (client/run_record.h): replaced in one step.
+  void write_record(const AppLock& lock, const std::string& text) const;
+  // nullopt when there is none. kRefused when it is not a small regular file.
+  std::optional<std::string> read_record() const;
 
   // Needs no lock: what is removed meanwhile is left out.
   Listing list() const;

@@ -12,6 +12,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr Milliseconds kWriterStartTimeout{30'000};
+constexpr const char* kRecordName = ".last-run.json";  // there after every run, as is the app's directory
 
 bool is_snapshot_name(const std::string& name) {
   return !name.empty() && name[0] >= '0' && name[0] <= '9';  // others begin with '.' or a letter
@@ -22,7 +23,7 @@ std::vector<std::string> sorted_names(const std::string& directory, bool of_snap
   if (!fs::exists(directory)) return names;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (is_snapshot_name(name) == of_snapshots) names.push_back(name);
+    if (is_snapshot_name(name) == of_snapshots && name != kRecordName) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

@@ -1,0 +1,115 @@
+#include "client/status.h"
+
+#include <algorithm>
+
+#include "client/console.h"
+#include "client/directory.h"
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+// Whether each database is there, in its size: a checksum of all is for `verify`.
+bool has_its_files(const Store& store, const Snapshot& snapshot) {
+  const auto error = error_of([&] {
+    const std::string shown = store.path_of(snapshot.name);
+    const Fd dir = store.open_snapshot(snapshot.name);
+    for (const Manifest::Database& database : snapshot.manifest->databases) {
+      const Fd file = open_file(dir.get(), database.name, shown);
+      if (static_cast<std::uint64_t>(look_at(file.get(), shown).st_size) != database.bytes)
+        throw Error(ErrorKind::kCorrupt, shown + " is not whole");
+    }
+  });
+  return !error;
+}
+
+// Empty when it is good.
+std::string why_not_good(const Store& store, const Snapshot& snapshot, std::int64_t now_unix_s) {
+  if (snapshot.time.unix_s > now_unix_s) return "it is from the future by this machine's clock";
+  if (snapshot.old_script()) return "the old script left it, and nothing proves it";
+  switch (snapshot.verified) {
+    case Verified::kFailed:
+      return "a database is missing or did not pass its check";
+    case Verified::kSkipped:
+      return "it was not checked; to check it: litepull verify CONFIG " + snapshot.name;
+    case Verified::kPending:
+      return "its check was not finished; to check it: litepull verify CONFIG " + snapshot.name;
+    case Verified::kOk:
+      break;
+  }
+  return has_its_files(store, snapshot) ? "" : "its files are not what its manifest says";
+}
+
+GoodSnapshot good(const Store& store, const Snapshot& snapshot) {
+  return {snapshot.name, store.path_of(snapshot.name), snapshot.manifest->label, snapshot.time.unix_s,
+          snapshot.size_bytes};
+}
+
+void find_newest(AppStatus& status, const Store& store, const Listing& listing) {
+  for (auto at = listing.snapshots.rbegin(); at != listing.snapshots.rend() && !status.newest; ++at) {
+    const std::string why = why_not_good(store, *at, status.now_unix_s);
+    if (why.empty())
+      status.newest = good(store, *at);
+    else
+      status.notes.push_back(at->name + " does not count: " + why);
+  }
+  for (const Stranger& stranger : listing.strangers) {
+    const auto time = parse_snapshot_name(stranger.name);
+    if (stranger.damaged && time && (!status.newest || time->unix_s > status.newest->unix_s))
+      status.notes.push_back(printable(stranger.name) + " does not count: " + printable(stranger.reason));
+  }
+}
+
+// A run holds the lock to its end; the lock of one that was killed is free, or somebody else's.
+RunState state_of(const Store& store, const RunRecord& record) {
+  if (record.ended()) return RunState::kEnded;
+  return store.lock_holder() == std::to_string(record.pid) ? RunState::kRunning : RunState::kKilled;
+}
+
+void find_last_run(AppStatus& status, const Store& store) {
+  const auto record = read_run_record(store);
+  if (!record) return;
+  status.run_state = state_of(store, *record);
+  // One that ended between the two looks.
+  status.last_run = status.run_state == RunState::kKilled ? read_run_record(store) : record;
+  if (!status.last_run) status.last_run = record;
+  if (status.last_run->ended()) status.run_state = RunState::kEnded;
+  status.last_failure = status.run_state == RunState::kKilled ? last_failure_of(*status.last_run)
+                                                              : status.last_run->last_failure;
+}
+
+}  // namespace
+
+bool AppStatus::failing() const {
+  switch (run_state) {
+    case RunState::kNone:
+      return false;
+    case RunState::kRunning:
+      return last_run->after_failure;
+    case RunState::kKilled:
+      return true;
+    case RunState::kEnded:
+      return !last_run->good();
+  }
+  return false;
+}
+
+AppStatus status_of(const Config& config, std::int64_t now_unix_s) {
+  AppStatus status;
+  status.app = config.app_name;
+  status.config = config.file;
+  status.now_unix_s = now_unix_s;
+  status.max_age_hours = config.max_age_hours;
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
+  status.directory = store.path();
+  if (!store.exists()) status.notes.push_back("there is no " + printable(store.path()) + " yet");
+  find_last_run(status, store);  // before the listing: a run that ends meanwhile has published by then
+  find_newest(status, store, store.list());
+  return status;
+}
+
+int exit_code(const AppStatus& status) {
+  return status.fresh() ? 0 : kTooOldExitCode;
+}
+
+}  // namespace litepull

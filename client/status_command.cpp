@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "client/clock.h"
+#include "client/commands.h"
+#include "client/console.h"
+#include "client/directory.h"
+#include "client/jobs.h"
+#include "client/projects.h"
+#include "client/status_text.h"
+
+namespace litepull {
+namespace {
+
+// For whoever runs node_exporter; there is no secret in it.
+constexpr mode_t kReadableByAll = 0644;
+
+StatusEntry entry_of(const std::string& file, const CommonOptions& options) {
+  StatusEntry entry;
+  entry.name = printable(file);
+  entry.config = std::filesystem::absolute(file).lexically_normal().string();
+  entry.error = error_of([&] {
+    const Config config = load_config(file, options.environment);
+    entry.name = config.app_name;
+    entry.status = status_of(config, unix_ms_now() / 1000);
+  });
+  entry.exit_code = entry.error ? exit_code_of(entry.error->kind()) : exit_code(*entry.status);
+  return entry;
+}
+
+// The collector reads the file at any moment: it sees the old text or the new one.
+void replace_file(const std::string& path, const std::string& text) {
+  const std::filesystem::path target(path);
+  const std::string temporary =
+      (target.parent_path() / ("." + target.filename().string() + "." + random_hex())).string();
+  const auto error = error_of([&] {
+    Fd fd = open_path(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode);
+    write_all(fd.get(), text.data(), text.size(), temporary);
+    if (::fchmod(fd.get(), kReadableByAll) != 0) throw_errno("change the mode of " + temporary);
+    fsync_fd(fd.get(), temporary);
+    close_written(std::move(fd), temporary);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace " + path);
+  });
+  if (!error) return;
+  ::unlink(temporary.c_str());
+  throw Error(*error);
+}
+
+void print_errors(const std::vector<StatusEntry>& entries) {
+  for (const StatusEntry& entry : entries)
+    if (entry.error) fmt::print(stderr, "litepull: error: {}: {}\n", entry.name, describe(*entry.error));
+}
+
+int print_nagios(const std::vector<StatusEntry>& entries) {
+  const NagiosReport report = nagios_report(entries);
+  fmt::print("{}\n", report.line);
+  return static_cast<int>(report.state);
+}
+
+int show(const std::vector<StatusEntry>& entries, const StatusCommand& command) {
+  if (command.nagios) return print_nagios(entries);
+  print_errors(entries);
+  if (command.common.json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const StatusEntry& entry : entries) all.push_back(status_json(entry));
+    print_json(all);
+  } else if (command.prometheus_file.empty()) {
+    fmt::print("{}", status_table(entries));
+  }
+  std::vector<int> codes;
+  for (const StatusEntry& entry : entries) codes.push_back(entry.exit_code);
+  return worst_exit_code(codes);
+}
+
+int run(const StatusCommand& command) {
+  const CommonOptions& common = command.common;
+  std::vector<StatusEntry> entries;
+  for (const std::string& file : command.all ? configs_in(command.projects) : common.configs)
+    entries.push_back(entry_of(file, common));
+  if (!command.prometheus_file.empty()) replace_file(command.prometheus_file, prometheus_text(entries));
+  return show(entries, command);
+}
+
+}  // namespace
+
+int status_command(const StatusCommand& command) {
+  int code = 0;
+  const auto error = error_of([&] { code = run(command); });
+  if (!error) return code;
+  if (!command.nagios) throw Error(*error);
+  fmt::print("LITEPULL UNKNOWN - {}\n", printable(error->message()));
+  return static_cast<int>(NagiosState::kUnknown);
+}
+
+}  // namespace litepull
