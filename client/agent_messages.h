@@ -1,5 +1,5 @@
-// What the agent says, message by message, as every conversation with it begins: those that only say that it is
-// alive are passed over, its error is thrown as ours, and a stream that ends too early is an error.
+// What the agent says, message by message, as every conversation with it begins: those that only say that it
+// is alive are passed over, its error is thrown as ours, and a stream that ends too early is an error.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ class AgentMessages {
   Frame frame_;
 };
 
-// Ten times the idle timeout, since signs of life are not progress, and a slow disk needs time to open its databases.
+// Ten times the idle timeout, since signs of life are not progress, and a slow disk needs time to open its
+// databases.
 std::uint64_t patience_us(int idle_timeout_s);
 
 }  // namespace litepull

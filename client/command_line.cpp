@@ -134,6 +134,17 @@ void add_backup(Line& line) {
   command.footer("Example:\n  litepull backup config/projects/billing.env");
 }
 
+void add_check(Line& line) {
+  auto check = std::make_shared<CheckCommand>();
+  check->common.environment = line.environment;
+  check->agent_path = line.agent_path();
+  CLI::App& command = line.add<CheckCommand>("check", "Try every step of a run without pulling anything",
+                                             check, check_command);
+  add_config(command, check->common);
+  add_json(command, check->common);
+  command.footer("Example:\n  litepull check config/projects/billing.env");
+}
+
 void add_list(Line& line) {
   auto list = std::make_shared<CommonOptions>();
   list->environment = line.environment;
@@ -360,6 +371,7 @@ int run_command_line(int argc, char** argv, const Environment& environment) {
   Line line{app, environment, {}};
   std::vector<std::string> shell_arguments = take_shell_arguments(argc, argv);
   add_init(line);
+  add_check(line);
   add_backup(line);
   add_list(line);
   add_status(line);

@@ -29,6 +29,11 @@ struct BackupCommand {
   int deadline_s = 0;  // 0: none
 };
 
+struct CheckCommand {
+  CommonOptions common;    // one configuration
+  std::string agent_path;  // as find_agent takes it
+};
+
 struct CleanupCommand {
   CommonOptions common;
   bool dry_run = false;
@@ -77,6 +82,7 @@ struct StatusCommand {
 
 int backup_command(const BackupCommand& command);
 int list_command(const CommonOptions& options);
+int check_command(const CheckCommand& command);
 int cleanup_command(const CleanupCommand& command);
 int pin_command(const PinCommand& command);
 int verify_command(const VerifyCommand& command);

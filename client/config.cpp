@@ -27,6 +27,7 @@ constexpr std::size_t kMaxGlobBytes = 255;
 constexpr std::size_t kMaxShownBytes = 120;
 constexpr std::size_t kNearMissEdits = 2;
 constexpr int kMaxKept = 100'000;
+constexpr const char* kProxyUser = "root";  // as Kamal has it for `ssh: proxy:`
 
 struct Key {
   std::string_view name;
@@ -39,7 +40,8 @@ constexpr std::string_view kKeys[] = {
     "DATABASES",         "EXCLUDE",           "RETENTION_DAYS",    "CONNECT_TIMEOUT",    "IDLE_TIMEOUT",
     "COMPRESSION_LEVEL", "HOLD_MAX_SECONDS",  "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS", "KEEP_LAST",
     "KEEP_DAILY",        "KEEP_WEEKLY",       "KEEP_MONTHLY",      "KEEP_YEARLY",        "KEEP_PRE_DEPLOY",
-    "MAX_AGE_HOURS",     "PING_URL",          "NOTIFY_COMMAND"};
+    "MAX_AGE_HOURS",     "PING_URL",          "NOTIFY_COMMAND",    "SSH_CONFIG",         "SSH_PROXY",
+    "REMOTE_SUDO"};
 
 constexpr Key kAppName{"APP_NAME", "APP_NAME=billing"};
 constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/backups\""};
@@ -140,6 +142,9 @@ class Reader {
   void read_local_directories();
   void read_remote_directory();
   void read_ssh_files();
+  void read_ssh_config();
+  void read_ssh_proxy();
+  void read_remote_sudo();
   void read_choice_of_databases();
   void read_policy();
   void read_numbers();
@@ -151,6 +156,8 @@ class Reader {
   const EnvAssignment* find_filled(std::string_view name) const;
   const EnvAssignment& required(const Key& key) const;
   const EnvAssignment* required_for_ssh(const Key& key) const;
+  std::string ssh_path(const EnvAssignment& entry) const;
+  void require_trusted_file(const EnvAssignment& entry, const std::string& path) const;
   std::string host(const EnvAssignment& entry) const;
   std::string ssh_file(const EnvAssignment& entry) const;
   void require_readable_file(const EnvAssignment& entry, const std::string& path) const;
@@ -182,14 +189,17 @@ Reader::Reader(const std::string& path, EnvFile env, const Environment& environm
 Config Reader::read() && {
   read_identity();
   read_transport();
-  read_server();
   read_local_directories();
+  read_ssh_config();
+  read_server();
   read_remote_directory();
   read_choice_of_databases();
   read_policy();
   read_numbers();
   read_reports();
   read_ssh_files();
+  read_ssh_proxy();
+  read_remote_sudo();
   read_unknown_keys();
   return std::move(config_);
 }
@@ -212,14 +222,16 @@ void Reader::read_transport() {
 }
 
 void Reader::read_server() {
-  if (const EnvAssignment* user = required_for_ssh(kServerUser)) {
-    if (user->value.size() > kMaxUserBytes || user->value[0] == '-' || !is_word(user->value, "._-"))
+  const EnvAssignment* user = config_.ssh_config ? find_filled("SERVER_USER") : required_for_ssh(kServerUser);
+  if (user != nullptr) {
+    if (!is_user(user->value))
       refuse(*user, "must be letters, digits, '.', '_' and '-', not starting with '-'",
              "write the name you log in with: SERVER_USER=deploy");
     config_.server_user = user->value;
   }
   if (const EnvAssignment* entry = required_for_ssh(kServerHost)) config_.server_host = host(*entry);
   config_.server_port = static_cast<std::uint16_t>(number("SERVER_PORT", 1, 65535, config_.server_port));
+  config_.server_port_given = find("SERVER_PORT") != nullptr;
 }
 
 void Reader::read_local_directories() {
@@ -257,6 +269,33 @@ void Reader::read_remote_directory() {
 void Reader::read_ssh_files() {
   if (const EnvAssignment* key = find_filled("SSH_KEY")) config_.ssh_key = ssh_file(*key);
   if (const EnvAssignment* hosts = find_filled("SSH_KNOWN_HOSTS")) config_.ssh_known_hosts = ssh_file(*hosts);
+}
+
+void Reader::read_ssh_config() {
+  const EnvAssignment* entry = find_filled("SSH_CONFIG");
+  if (entry == nullptr || entry->value == "no") return;
+  config_.ssh_config = entry->value == "yes" ? "" : ssh_path(*entry);
+  if (!config_.ssh_config->empty() && config_.transport == Transport::kSsh)
+    require_trusted_file(*entry, *config_.ssh_config);
+}
+
+void Reader::read_ssh_proxy() {
+  const EnvAssignment* entry = find_filled("SSH_PROXY");
+  if (entry == nullptr) return;
+  const std::optional<SshProxy> proxy = parse_hop(entry->value);
+  if (!proxy)
+    refuse(*entry, "must be [USER@]HOST[:PORT]",
+           "write one jump host, as in Kamal's ssh/proxy: SSH_PROXY=root@bastion.example.com");
+  config_.ssh_proxy = proxy;
+  if (config_.ssh_proxy->user.empty()) config_.ssh_proxy->user = kProxyUser;
+}
+
+void Reader::read_remote_sudo() {
+  const EnvAssignment* entry = find_filled("REMOTE_SUDO");
+  if (entry == nullptr) return;
+  if (entry->value != "yes" && entry->value != "no")
+    refuse(*entry, "must be 'yes' or 'no'", "write REMOTE_SUDO=yes, or remove the line");
+  config_.remote_sudo = entry->value == "yes";
 }
 
 void Reader::read_choice_of_databases() {
@@ -351,16 +390,21 @@ const EnvAssignment* Reader::required_for_ssh(const Key& key) const {
 std::string Reader::host(const EnvAssignment& entry) const {
   std::string name = entry.value;
   if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
-  if (name.empty() || name.size() > kMaxHostBytes || name[0] == '-' || !is_word(name, ".:_-"))
+  if (!is_host(name))
     refuse(entry, "must be a host name or an IP address",
-           "write the name alone; the user goes in SERVER_USER");
-  if (name.find(':') != std::string::npos && !is_ipv6(name))
-    refuse(entry, "must be a host name or an IP address",
-           "put the port in SERVER_PORT: SERVER_HOST=billing.example.com and SERVER_PORT=2222");
+           name.find(':') == std::string::npos
+               ? "write the name alone; the user goes in SERVER_USER"
+               : "put the port in SERVER_PORT: SERVER_HOST=billing.example.com and SERVER_PORT=2222");
   return name;
 }
 
 std::string Reader::ssh_file(const EnvAssignment& entry) const {
+  std::string path = ssh_path(entry);
+  if (config_.transport == Transport::kSsh) require_readable_file(entry, path);
+  return path;
+}
+
+std::string Reader::ssh_path(const EnvAssignment& entry) const {
   require_path(entry);
   std::string path = entry.value;
   if (is_in_home(path)) {
@@ -371,9 +415,7 @@ std::string Reader::ssh_file(const EnvAssignment& entry) const {
   }
   if (!path.starts_with('/') && config_.workspace_dir.empty())
     refuse(entry, "must be absolute when WORKSPACE_DIR is not set", "start it with '/' or '~/'");
-  if (!path.starts_with('/')) path = joined(config_.workspace_dir, path);
-  if (config_.transport == Transport::kSsh) require_readable_file(entry, path);
-  return path;
+  return path.starts_with('/') ? path : joined(config_.workspace_dir, path);
 }
 
 void Reader::require_readable_file(const EnvAssignment& entry, const std::string& path) const {
@@ -388,6 +430,16 @@ void Reader::require_readable_file(const EnvAssignment& entry, const std::string
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
     refuse(entry, "is not a regular file" + found, "name the file itself, such as ~/.ssh/id_ed25519");
+}
+
+// What such a file may name is run. OpenSSH looks at its own file in this way, but not at one after -F.
+void Reader::require_trusted_file(const EnvAssignment& entry, const std::string& path) const {
+  require_readable_file(entry, path);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) refuse(entry, "cannot be looked at", "check the path");
+  if ((info.st_uid != ::geteuid() && info.st_uid != 0) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    refuse(entry, "could be changed by others, and may name commands to run",
+           "it must be yours: chown it to yourself, and chmod 600 it");
 }
 
 std::vector<std::string> Reader::globs(const EnvAssignment& entry) const {
@@ -452,6 +504,38 @@ void Reader::refuse(const EnvAssignment& entry, const std::string& rule, const s
 }
 
 }  // namespace
+
+bool is_host(const std::string& host) {
+  if (host.empty() || host.size() > kMaxHostBytes || host[0] == '-' || !is_word(host, ".:_-")) return false;
+  return host.find(':') == std::string::npos || is_ipv6(host);
+}
+
+bool is_user(const std::string& user) {
+  return !user.empty() && user.size() <= kMaxUserBytes && user[0] != '-' && is_word(user, "._-");
+}
+
+std::optional<SshProxy> parse_hop(const std::string& text) {
+  SshProxy hop;
+  std::string rest = text;
+  if (const std::size_t at = rest.find('@'); at != std::string::npos) {
+    hop.user = rest.substr(0, at);
+    if (!is_user(hop.user)) return std::nullopt;
+    rest.erase(0, at + 1);
+  }
+  const std::size_t bracket = rest.starts_with('[') ? rest.find(']') : 0;
+  if (bracket == std::string::npos) return std::nullopt;
+  const std::size_t colon = rest.find(':', bracket);
+  hop.host = bracket > 0 ? rest.substr(1, bracket - 1) : rest.substr(0, colon);
+  if (bracket > 0 && colon != bracket + 1 && bracket + 1 != rest.size()) return std::nullopt;
+  if (!is_host(hop.host) || (bracket > 0 && !is_ipv6(hop.host))) return std::nullopt;
+  if (colon == std::string::npos) return hop;
+  std::uint16_t port = 0;
+  const char* end = rest.data() + rest.size();
+  const auto [stop, code] = std::from_chars(rest.data() + colon + 1, end, port);
+  if (code != std::errc() || stop != end || port == 0) return std::nullopt;
+  hop.port = port;
+  return hop;
+}
 
 Config load_config(const std::string& path, const Environment& environment) {
   return parse_config(read_env_text(path), path, environment);

@@ -1,6 +1,6 @@
 // The second step of a run: what the names of one `.env` file mean. Everything after it can rely on the
 // rules below; whatever breaks one is Error{kConfiguration} with file, line, value and remedy. Only files
-// named by SSH_KEY and SSH_KNOWN_HOSTS are looked at; nothing is created and nothing is run.
+// named by SSH_KEY, SSH_KNOWN_HOSTS and SSH_CONFIG are looked at; nothing is created and nothing is run.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,29 @@ namespace litepull {
 
 enum class Transport { kSsh, kLocal };
 
+// A jump host, as SSH_PROXY names it.
+struct SshProxy {
+  std::string user;
+  std::string host;                   // as server_host
+  std::optional<std::uint16_t> port;  // 22, or what SSH_CONFIG says
+};
+
 // Paths and globs are UTF-8 without control characters.
 struct Config {
   std::string file;               // as it was named
   std::string app_name;           // [A-Za-z0-9][A-Za-z0-9._-]{0,63}: safe as a directory's name
   std::string workspace_dir;      // absolute, or empty when not set
   std::string local_backup_root;  // absolute, without a '/' at the end
-  std::string server_user;        // this and server_host may be empty when transport is kLocal
-  std::string server_host;        // a host name or address; an IPv6 address without brackets
+  std::string server_user;        // this and server_host may be empty when transport is kLocal; this also
+  std::string server_host;        // with ssh_config. A host name or address; an IPv6 one without brackets
   std::uint16_t server_port = 22;
+  bool server_port_given = false;
   std::string remote_backup_dir;       // a leading `~/` is the server's home and still to be expanded there
   std::optional<std::string> ssh_key;  // absolute; this and the next were readable files when
   std::optional<std::string> ssh_known_hosts;  // transport is kSsh
+  std::optional<std::string> ssh_config;       // OpenSSH's file for ssh -F; empty: its usual ones
+  std::optional<SshProxy> ssh_proxy;
+  bool remote_sudo = false;
   Transport transport = Transport::kSsh;
   std::vector<std::string> databases{"*.sqlite3"};  // globs as in common/glob.h, never empty
   std::vector<std::string> exclude;
@@ -44,6 +55,15 @@ struct Config {
   std::string notify_command;            // for sh -c; may be empty
   std::vector<std::string> warnings;     // for a person, safe to print; the run goes on
 };
+
+// True when `host` can be a host name or an address, and is neither an option nor anything that a shell or a
+// log would read otherwise. Brackets and ports are not part of it.
+bool is_host(const std::string& host);
+// The same for a user's name.
+bool is_user(const std::string& user);
+
+// "[USER@]HOST[:PORT]", an IPv6 address in brackets; nullopt when it is anything else.
+std::optional<SshProxy> parse_hop(const std::string& text);
 
 Config load_config(const std::string& path, const Environment& environment);
 

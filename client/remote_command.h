@@ -15,9 +15,25 @@ namespace litepull {
 // machine, prints "LITEPULL 1 upload <system> <machine>".
 std::string start_command(const std::vector<AgentFile>& agents);
 
+// The same through `sudo -n`, as root: who then becomes the databases' owner. First says, in a line of its
+// own, "litepull sudo <login user> <agent's path>"; without sudo prints "LITEPULL 1 no-sudo". An agent in
+// kRootPlace is preferred to one that the login user could replace.
+std::string sudo_start_command(const std::vector<AgentFile>& agents);
+inline constexpr const char* kRootPlace = "/usr/local/lib/litepull";
+
 // Stores standard input, which must have `size` bytes, as the agent of that build, in the first private
 // directory that can run programs and has room. Prints "stored" on success; otherwise exits with 1, has said
 // why on stderr, and has left nothing.
 std::string upload_command(const std::string& build, std::size_t size);
+
+// Which directory that would be for an agent of `size` bytes, without storing one: prints what
+// parse_directories reads.
+std::string directory_command(std::size_t size);
+
+struct RemoteDirectories {
+  std::string chosen;                    // empty: none will do
+  std::vector<std::string> passed_over;  // "/var/tmp/litepull-0: programs cannot run there", in order
+};
+RemoteDirectories parse_directories(const std::string& output);  // all of it safe to print
 
 }  // namespace litepull

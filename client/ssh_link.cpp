@@ -3,17 +3,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <sstream>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "client/agent_file.h"
 #include "client/remote_command.h"
+#include "client/ssh_connect.h"
 #include "client/ssh_session.h"
 
 namespace litepull {
@@ -309,16 +313,73 @@ void upload(SshSession& session, const AgentFile& agent, const Config& config) {
               "make room in one of these directories, or mount one without noexec");
 }
 
+bool is_path_to_show(const std::string& path) {
+  return path.starts_with('/') && std::all_of(path.begin(), path.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("/._-", c) != nullptr;
+         });
+}
+
+// What sudo was to run, and for whom; as the server says it, so it is shown only when it is plain.
+struct SudoCall {
+  std::string user = "USER", path = "/PATH/TO/agent";
+};
+
+SudoCall sudo_call_of(const std::string& noise) {
+  constexpr std::string_view kMark = "litepull sudo ";
+  SudoCall call;
+  const std::size_t from = noise.rfind(kMark);
+  if (from == std::string::npos) return call;
+  std::istringstream words(noise.substr(from + kMark.size()));
+  std::string user, path;
+  words >> user >> path;
+  if (is_user(user)) call.user = user;
+  if (is_path_to_show(path)) call.path = path;
+  return call;
+}
+
+// sudo allows a program by its path. One that the login user can replace is as good as all of root's rights,
+// so the remedy first puts it where only root can.
+std::string how_to_allow(const SudoCall& call) {
+  const std::string path = kRootPlace + call.path.substr(call.path.rfind('/'));
+  const std::string rule = "'" + call.user + " ALL=(root) NOPASSWD: " + kRootPlace + "/agent-* \"\"'";
+  const std::string install = call.path == path ? "" : "install -D -m 755 " + call.path + " " + path + " && ";
+  return "allow it, as root there: " + install + "echo " + rule + " > /etc/sudoers.d/litepull";
+}
+
+[[noreturn]] void fail_sudo(const Config& config, const std::string& words, const SudoCall& call) {
+  throw Error(ErrorKind::kFailed,
+              config.server_host + ": sudo does not start the agent as root: " + printable(words),
+              how_to_allow(call));
+}
+
+[[noreturn]] void fail_start(const Config& config, SshLink& link, const std::string& noise,
+                             const std::string& greeting) {
+  const std::string words = link.remote_words();
+  if (greeting == "no-sudo")
+    throw Error(ErrorKind::kFailed,
+                config.server_host + ": REMOTE_SUDO=yes, but there is no sudo in the PATH",
+                "install sudo there, or set SERVER_USER to root or the databases' owner, and REMOTE_SUDO=no");
+  if (config.remote_sudo && words.find("sudo: ") != std::string::npos)
+    fail_sudo(config, words, sudo_call_of(noise));
+  const std::string user = config.server_user.empty() ? "" : config.server_user + "@";
+  throw Error(ErrorKind::kFailed,
+              config.server_host + ": the agent does not start (status " +
+                  std::to_string(link.exit_status()) + "): " + words + printable(noise.substr(0, 200)),
+              "the login must be able to run programs there: no ForceCommand, no nologin shell; try: ssh " +
+                  user + config.server_host + " echo hello");
+}
+
 }  // namespace
 
 std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
                                     const std::function<void()>& on_login) {
   const std::vector<AgentFile> agents = read_agents(agent_path);
-  auto session = std::make_unique<SshSession>(config, cancel);
+  auto session = connect_to_server(config, cancel);
   on_login();
   bool uploaded = false, is_broken = false;
   for (;;) {
-    Channel channel = session->execute(start_command(is_broken ? std::vector<AgentFile>{} : agents));
+    const std::vector<AgentFile> tried = is_broken ? std::vector<AgentFile>{} : agents;
+    Channel channel = session->execute(config.remote_sudo ? sudo_start_command(tried) : start_command(tried));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
     std::string greeting;
     const std::string noise = read_greeting(*link, greeting);
@@ -326,13 +387,7 @@ std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& age
     const bool is_missing = greeting.starts_with("upload ");
     const int status = link->exit_status();
     const bool cannot_run = status == 126 || status == 127;
-    if (uploaded || (!is_missing && (is_broken || !cannot_run)))
-      throw Error(
-          ErrorKind::kFailed,
-          config.server_host + ": the agent does not start (status " + std::to_string(status) +
-              "): " + link->remote_words() + printable(noise.substr(0, 200)),
-          "the login must be able to run programs there: no ForceCommand, no nologin shell; try: ssh " +
-              config.server_user + "@" + config.server_host + " echo hello");
+    if (uploaded || (!is_missing && (is_broken || !cannot_run))) fail_start(config, *link, noise, greeting);
     session = link->take_session();
     // One that is there and cannot be run (a disk that failed in the middle of an upload) is replaced, too:
     // with no agent named, the server says which kind it takes.

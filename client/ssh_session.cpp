@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -14,8 +15,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
+#include <utility>
 
 namespace litepull {
 namespace {
@@ -41,29 +41,9 @@ const char* preferred_ciphers() {
                      "aes192-ctr,aes128-ctr";
 }
 
-struct KeyDeleter {
-  void operator()(ssh_key key) const { ssh_key_free(key); }
-};
-using Key = std::unique_ptr<ssh_key_struct, KeyDeleter>;
-
 struct AddressDeleter {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
 };
-
-std::string fingerprint(ssh_session session) {
-  ssh_key raw = nullptr;
-  if (ssh_get_server_publickey(session, &raw) != SSH_OK) return "unknown";
-  const Key key(raw);
-  unsigned char* hash = nullptr;
-  std::size_t size = 0;
-  if (ssh_get_publickey_hash(key.get(), SSH_PUBLICKEY_HASH_SHA256, &hash, &size) != 0) return "unknown";
-  char* text = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, size);
-  const std::string result =
-      std::string(ssh_key_type_to_char(ssh_key_type(key.get()))) + " " + (text ? text : "unknown");
-  ssh_string_free_char(text);
-  ssh_clean_pubkey_hash(&hash);
-  return result;
-}
 
 // libssh expands % sequences in paths; ours are meant as they are.
 std::string escape_percent(const std::string& path) {
@@ -72,15 +52,19 @@ std::string escape_percent(const std::string& path) {
   return out;
 }
 
-// Does the file have a line "@revoked HOSTS TYPE KEY" with this key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)?
-bool revokes(const std::string& path, const std::string& base64) {
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    std::string marker, hosts, type, key;
-    if (words >> marker >> hosts >> type >> key && marker == "@revoked" && key == base64) return true;
-  }
-  return false;
+bool is_plain_path(const std::string& path) {
+  return std::all_of(path.begin(), path.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::strchr("/._~+-", c) != nullptr;
+  });
+}
+
+// For a command that is shown to be typed.
+std::string quoted(const std::string& path) {
+  if (is_plain_path(path)) return path;
+  std::string out = "'";
+  for (const char c : path) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
 }
 
 // A socket that is being connected without blocking, or errno in `error`.
@@ -120,39 +104,55 @@ void SshSession::SessionCloser::operator()(ssh_session session) const {
   ssh_free(session);
 }
 
-SshSession::SshSession(const Config& config, const Cancel& cancel)
-    : config_(config), cancel_(cancel), session_(ssh_new()) {
+SshSession::SshSession(SshHop hop, std::unique_ptr<Conduit> conduit, const Config& config,
+                       const Cancel& cancel)
+    : hop_(std::move(hop)),
+      config_(config),
+      cancel_(cancel),
+      conduit_(std::move(conduit)),
+      session_(ssh_new()) {
   check(session_ != nullptr, "no memory for an SSH session");
-  connect_tcp();
+  if (conduit_ != nullptr) {
+    socket_ = conduit_->take_socket();
+  } else {
+    connect_tcp();
+  }
   restart_deadline();
   set_options();
   exchange_keys();
-  check_host_key();
-  authenticate();
+  host_key_ = host_key_of(session_.get(), hop_.shown);
 }
 
 SshSession::~SshSession() = default;
 
-std::string SshSession::shown_host() const {
-  return config_.server_host + (config_.server_port == 22 ? "" : ":" + std::to_string(config_.server_port));
+void SshSession::log_in(const std::function<void()>& on_trusted) {
+  check_host_key();
+  if (on_trusted) on_trusted();
+  authenticate();
+}
+
+std::string SshSession::setting() const {
+  if (hop_.is_jump) return config_.ssh_proxy ? "SSH_PROXY" : "the ProxyJump of SSH_CONFIG";
+  return config_.ssh_config ? "SERVER_HOST and SSH_CONFIG" : "SERVER_HOST and SERVER_PORT";
 }
 
 void SshSession::fail(const std::string& message, const std::string& hint) const {
-  throw Error(ErrorKind::kConnection, shown_host() + ": " + message, hint);
+  throw Error(ErrorKind::kConnection, hop_.shown + ": " + message, hint);
 }
 
 std::string SshSession::last_error() const {
-  return printable(ssh_get_error(session_.get()));
+  const std::string of_conduit = conduit_ != nullptr ? conduit_->failure() : "";
+  return of_conduit.empty() ? printable(ssh_get_error(session_.get())) : of_conduit;
 }
 
 void SshSession::connect_tcp() {
   addrinfo wanted{};
   wanted.ai_socktype = SOCK_STREAM;
   addrinfo* raw = nullptr;
-  const std::string port = std::to_string(config_.server_port);
-  if (const int code = getaddrinfo(config_.server_host.c_str(), port.c_str(), &wanted, &raw); code != 0)
+  const std::string port = std::to_string(hop_.port);
+  if (const int code = getaddrinfo(hop_.host.c_str(), port.c_str(), &wanted, &raw); code != 0)
     fail(std::string("its address cannot be found: ") + gai_strerror(code),
-         "check SERVER_HOST and this machine's network");
+         "check " + setting() + " and this machine's network");
   const std::unique_ptr<addrinfo, AddressDeleter> addresses(raw);
   int count = 0, error = 0;
   for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) ++count;
@@ -162,7 +162,7 @@ void SshSession::connect_tcp() {
     socket_ = connect_to(*address, monotonic_us() + share_us, error);
   if (!socket_)
     fail(std::string("cannot connect: ") + std::strerror(error),
-         "check SERVER_HOST, SERVER_PORT, the server's firewall, and that sshd runs there");
+         "check " + setting() + ", the host's firewall, and that sshd runs there");
   const int on = 1;
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
@@ -194,17 +194,18 @@ void SshSession::set_options() {
   };
   const bool no_config = false;
   set(SSH_OPTIONS_PROCESS_CONFIG, &no_config);
-  set(SSH_OPTIONS_HOST, config_.server_host.c_str());
-  const unsigned port = config_.server_port;
+  // The socket is ours: these two only say by what name the host key is looked up.
+  set(SSH_OPTIONS_HOST, hop_.known_as.c_str());
+  const unsigned port = hop_.known_port;
   set(SSH_OPTIONS_PORT, &port);
-  set(SSH_OPTIONS_USER, config_.server_user.c_str());
+  set(SSH_OPTIONS_USER, hop_.user.c_str());
   set(SSH_OPTIONS_CIPHERS_C_S, preferred_ciphers());
   set(SSH_OPTIONS_CIPHERS_S_C, preferred_ciphers());
   set(SSH_OPTIONS_COMPRESSION, "no");  // pages are compressed already
-  if (config_.ssh_known_hosts) {
-    set(SSH_OPTIONS_KNOWNHOSTS, escape_percent(*config_.ssh_known_hosts).c_str());
-    set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");  // the named file alone is trusted
-  }
+  if (hop_.known_hosts) set(SSH_OPTIONS_KNOWNHOSTS, escape_percent(*hop_.known_hosts).c_str());
+  set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, escape_percent(hop_.global_known_hosts).c_str());
+  if (!hop_.agent_socket.empty() && hop_.agent_socket != "none")
+    set(SSH_OPTIONS_IDENTITY_AGENT, escape_percent(hop_.agent_socket).c_str());
   const int socket = socket_.release();  // the session closes it from here on
   set(SSH_OPTIONS_FD, &socket);
   ssh_set_blocking(session, 0);
@@ -245,95 +246,167 @@ int SshSession::until_done(const char* doing, int again, const std::function<int
 }
 
 void SshSession::exchange_keys() {
-  if (until_done("keys were being exchanged", SSH_AGAIN, [&] { return ssh_connect(session_.get()); }) !=
+  if (until_done("keys were being exchanged", SSH_AGAIN, [&] { return ssh_connect(session_.get()); }) ==
       SSH_OK)
-    fail("no SSH connection: " + last_error(), "check that SERVER_PORT is sshd's, and try: ssh -p " +
-                                                   std::to_string(config_.server_port) + " " +
-                                                   config_.server_user + "@" + config_.server_host);
+    return;
+  const std::string port = std::to_string(hop_.port);
+  const std::string target = (hop_.user.empty() ? "" : hop_.user + "@") + hop_.host;
+  fail("no SSH connection: " + last_error(),
+       "check that " + setting() + " lead to an sshd" +
+           (hop_.is_reached_directly && conduit_ == nullptr ? ", and try: ssh -p " + port + " " + target
+                                                            : ""));
+}
+
+std::string SshSession::known_hosts_file() const {
+  return hop_.known_hosts.value_or("~/.ssh/known_hosts");
+}
+
+// The line has the very key that the fingerprint is of: to ask the network once more could give another.
+std::string SshSession::how_to_trust() const {
+  return "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub there), "
+         "then: echo '" +
+         host_key_.known_hosts_line(hop_.known_as, hop_.known_port) + "' >> " + quoted(known_hosts_file());
+}
+
+void SshSession::fail_unknown() const {
+  const std::string file = known_hosts_file(), name = known_hosts_name(hop_.known_as, hop_.known_port);
+  for (const std::string& path : hop_.revoking_files)
+    if (trusts_by_certificate(path, name))
+      fail("its host key is not known (" + host_key_.shown() + "): " + path +
+               " trusts it only by a certificate (@cert-authority), which litepull cannot check",
+           "trust the key itself: " + how_to_trust());
+  fail("its host key is not known (" + host_key_.shown() + "): " + file + " has no line for " + name +
+           " that can be read",
+       how_to_trust());
 }
 
 // libssh passes over lines with a marker. A revoked key is refused for whatever host the line names.
-bool SshSession::is_revoked() const {
-  ssh_key raw = nullptr;
-  if (ssh_get_server_publickey(session_.get(), &raw) != SSH_OK) fail("it shows no host key", "");
-  const Key key(raw);
-  char* text = nullptr;
-  if (ssh_pki_export_pubkey_base64(key.get(), &text) != SSH_OK) fail("its host key cannot be read", "");
-  const std::string base64 = text;
-  ssh_string_free_char(text);
-  if (config_.ssh_known_hosts) return revokes(*config_.ssh_known_hosts, base64);
-  const char* home = std::getenv("HOME");
-  return (home != nullptr && revokes(std::string(home) + "/.ssh/known_hosts", base64)) ||
-         revokes("/etc/ssh/ssh_known_hosts", base64);
-}
-
-void SshSession::check_host_key() {
-  const std::string file = config_.ssh_known_hosts.value_or("~/.ssh/known_hosts");
-  const std::string port = std::to_string(config_.server_port);
-  const std::string entry =
-      config_.server_port == 22 ? config_.server_host : "[" + config_.server_host + "]:" + port;
-  const std::string trust =
-      "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub there), "
-      "then: ssh-keyscan -p " +
-      port + " " + config_.server_host + " >> " + file;
-  const std::string shown = fingerprint(session_.get());
-  if (is_revoked())
-    fail("its host key (" + shown + ") is marked @revoked in " + file,
-         "the key must not be used any more: find out why, and give the server a new one");
+void SshSession::check_host_key() const {
+  const std::string file = known_hosts_file();
+  for (const std::string& path : hop_.revoking_files)
+    if (revokes(path, host_key_))
+      fail("its host key (" + host_key_.shown() + ") is marked @revoked in " + path,
+           "the key must not be used any more: find out why, and give the server a new one");
   switch (ssh_session_is_known_server(session_.get())) {
     case SSH_KNOWN_HOSTS_OK:
       return;
     case SSH_KNOWN_HOSTS_CHANGED:
-      fail("its host key has CHANGED (it is now " + shown +
+      fail("its host key has CHANGED (it is now " + host_key_.shown() +
                "): somebody may be in between, or the server was reinstalled",
-           "do not go on before you know why; then remove the old key with: ssh-keygen -f " + file + " -R '" +
-               entry + "', and trust the new one");
+           "do not go on before you know why; then remove the old key with: ssh-keygen -f " + quoted(file) +
+               " -R '" + known_hosts_name(hop_.known_as, hop_.known_port) + "', and trust the new one");
     case SSH_KNOWN_HOSTS_OTHER:
-      fail("it shows a host key of another type (" + shown + ") than the one that " + file + " knows", trust);
+      fail("it shows a host key of another type (" + host_key_.shown() + ") than the one that " + file +
+               " knows",
+           how_to_trust());
     case SSH_KNOWN_HOSTS_NOT_FOUND:
     case SSH_KNOWN_HOSTS_UNKNOWN:
-      fail("its host key is not known (" + shown + "): " + file + " has no line for " + entry +
-               " that can be read",
-           trust);
+      fail_unknown();
     case SSH_KNOWN_HOSTS_ERROR:
       break;
   }
   fail("its host key could not be checked: " + last_error(), "check that " + file + " can be read");
 }
 
-bool SshSession::authenticate_with_file() {
-  ssh_key raw = nullptr;
-  // An empty passphrase and no callback: a key that needs one fails here instead of asking in the night.
-  const int loaded = ssh_pki_import_privkey_file(config_.ssh_key->c_str(), "", nullptr, nullptr, &raw);
-  const Key key(raw);
-  if (loaded != SSH_OK) {
-    auth_note_ = "the key in " + *config_.ssh_key +
-                 " could not be read without a passphrase, and the SSH agent has no key that fits";
-    return false;
-  }
+void SshSession::note(const std::string& why) {
+  notes_.push_back(why);
+}
+
+bool SshSession::try_key(const std::string& path, ssh_key key) {
   const int result = until_done("the key was being checked", SSH_AUTH_AGAIN,
-                                [&] { return ssh_userauth_publickey(session_.get(), nullptr, key.get()); });
-  if (result != SSH_AUTH_SUCCESS) auth_note_ = "the key in " + *config_.ssh_key + " was refused";
+                                [&] { return ssh_userauth_publickey(session_.get(), nullptr, key); });
+  if (result == SSH_AUTH_SUCCESS) return true;
+  note("the key in " + path + " was refused");
+  if (::access((path + "-cert.pub").c_str(), F_OK) == 0)
+    note("the certificate beside it is not used: litepull supports none");
+  return false;
+}
+
+// Those that need no passphrase; the others are remembered.
+bool SshSession::try_files() {
+  for (const std::string& path : hop_.keys) {
+    if (!hop_.key_is_named && ::access(path.c_str(), F_OK) != 0) continue;
+    const KeyFile file = load_key(path);
+    if (file.state == KeyState::kLoaded && try_key(path, file.key.get())) return true;
+    if (file.state == KeyState::kLocked) locked_keys_.push_back(path);
+    if (file.state == KeyState::kUnreadable) note("there is no private key that can be read in " + path);
+  }
+  return false;
+}
+
+bool SshSession::try_agent() {
+  if (hop_.agent_socket == "none") return false;
+  const int result = until_done("the keys were being checked", SSH_AUTH_AGAIN,
+                                [&] { return ssh_userauth_agent(session_.get(), nullptr); });
   return result == SSH_AUTH_SUCCESS;
 }
 
-bool SshSession::authenticate_with_agent_or_defaults() {
-  const int result = until_done("the keys were being checked", SSH_AUTH_AGAIN, [&] {
-    return config_.ssh_key ? ssh_userauth_agent(session_.get(), nullptr)
-                           : ssh_userauth_publickey_auto(session_.get(), nullptr, "");
+// A passphrase is not asked for in vain: with the public half beside it, the server says beforehand whether
+// it would take the key.
+bool SshSession::may_fit(const std::string& path) {
+  const Key half = load_public_half(path);
+  if (half == nullptr) return true;
+  const int result = until_done("the key was being checked", SSH_AUTH_AGAIN, [&] {
+    return ssh_userauth_try_publickey(session_.get(), nullptr, half.get());
   });
+  if (result != SSH_AUTH_SUCCESS) note("the key in " + path + " was refused");
   return result == SSH_AUTH_SUCCESS;
+}
+
+bool SshSession::ask_for_keys() {
+  for (const std::string& path : locked_keys_) {
+    if (!may_fit(path)) continue;
+    const Key key = unlock_key(path, cancel_);
+    restart_deadline();
+    if (key != nullptr && try_key(path, key.get())) return true;
+    if (key == nullptr)
+      note("the key in " + path + " needs a passphrase, " +
+           (has_terminal() ? "and none that opens it was typed" : "there is no terminal to ask for it on") +
+           ", and the SSH agent has no key that fits");
+  }
+  return false;
 }
 
 void SshSession::authenticate() {
-  if (config_.ssh_key && authenticate_with_file()) return;
-  // A key file that was read and refused is the final word; one behind a passphrase may be in the agent.
-  const bool refused = config_.ssh_key && auth_note_.ends_with("was refused");
-  if (!refused && authenticate_with_agent_or_defaults()) return;
-  if (auth_note_.empty()) auth_note_ = "neither the SSH agent nor a key in ~/.ssh was accepted";
-  fail("login as " + config_.server_user + " failed: " + auth_note_,
-       "put the key's .pub line into ~/.ssh/authorized_keys of " + config_.server_user +
-           " on the server, or set SSH_KEY and SERVER_USER");
+  if (hop_.keys_before_agent && try_files()) return;
+  // A key file that was named, read and refused is the final word; one behind a passphrase may be in the
+  // agent.
+  const bool refused =
+      hop_.key_is_named && locked_keys_.empty() && !notes_.empty() && notes_[0].ends_with("was refused");
+  if (!refused && try_agent()) return;
+  if (!hop_.keys_before_agent && try_files()) return;
+  if (ask_for_keys()) return;
+  fail_login();
+}
+
+void SshSession::fail_login() const {
+  std::string why;
+  for (const std::string& text : notes_) why += (why.empty() ? "" : "; ") + text;
+  if (why.empty()) why = "neither the SSH agent nor a key in ~/.ssh was accepted";
+  if (!locked_keys_.empty())
+    fail(
+        "login as " + hop_.user + " failed: " + why,
+        "run: ssh-add " + quoted(locked_keys_[0]) +
+            " ; for runs at night use a key of its own without a passphrase, and put 'restrict' before it in "
+            "~/.ssh/authorized_keys of " +
+            hop_.user + " there");
+  fail("login as " + hop_.user + " failed: " + why,
+       "put the key's .pub line into ~/.ssh/authorized_keys of " + hop_.user + " on " +
+           (hop_.is_jump ? "the jump host, or set SSH_KEY and " + setting()
+                         : "the server, or set SSH_KEY and SERVER_USER"));
+}
+
+Channel SshSession::forward(const std::string& host, std::uint16_t port) {
+  restart_deadline();
+  Channel channel(ssh_channel_new(session_.get()));
+  check(channel != nullptr, "no memory for an SSH channel");
+  if (until_done("the next host was being connected to", SSH_AGAIN, [&] {
+        return ssh_channel_open_forward(channel.get(), host.c_str(), port, "127.0.0.1", 0);
+      }) != SSH_OK)
+    fail("it does not connect to " + known_hosts_name(host, port) + ": " + last_error(),
+         "check that address as the jump host sees it, and that its sshd allows forwarding "
+         "(AllowTcpForwarding, PermitOpen)");
+  return channel;
 }
 
 Channel SshSession::execute(const std::string& command) {

@@ -1,5 +1,6 @@
-// One authenticated SSH connection: TCP, key exchange, host key, user key, in this order, each under the
-// connect timeout and interruptible. A session and its channels are for one thread at a time.
+// One authenticated SSH connection to one hop: TCP (or a conduit), key exchange, host key, user key, in this
+// order, each under the connect timeout and interruptible. A session and its channels are for one thread at a
+// time.
 #pragma once
 
 #include <libssh/libssh.h>
@@ -9,9 +10,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client/cancel.h"
+#include "client/conduit.h"
 #include "client/config.h"
+#include "client/host_key.h"
+#include "client/key_file.h"
+#include "client/ssh_route.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -34,25 +40,35 @@ struct CommandResult {
 
 class SshSession {
  public:
-  // Connects and logs in. Throws Error{kConnection} with the remedy; the host key is checked before any
-  // authentication, and only a known one that matches is accepted. Both arguments must outlive this.
-  SshSession(const Config& config, const Cancel& cancel);
+  // Connects, over `conduit` when there is one, and exchanges keys. Throws Error{kConnection} with the
+  // remedy. `config` and `cancel` must outlive this.
+  SshSession(SshHop hop, std::unique_ptr<Conduit> conduit, const Config& config, const Cancel& cancel);
   ~SshSession();
   SshSession(const SshSession&) = delete;
   SshSession& operator=(const SshSession&) = delete;
 
+  const HostKey& host_key() const { return host_key_; }
+  // Accepts only a host key that is known and matches; only then anything is said of who logs in. Throws
+  // Error{kConnection} with the remedy.
+  // Calls `on_trusted` in between.
+  void log_in(const std::function<void()>& on_trusted = {});
+
+  // A channel to `host`, which the other end connects to by itself.
+  Channel forward(const std::string& host, std::uint16_t port);
   // Starts `command` on a channel of its own.
   Channel execute(const std::string& command);
   // Runs `command` with `input` as its standard input until it ends.
   CommandResult run(const std::string& command, const std::string& input);
 
   ssh_session get() const { return session_.get(); }
-  std::string last_error() const;  // libssh's words, safe to print
+  std::string last_error() const;  // libssh's words, or the conduit's, safe to print
+  const std::string& shown_host() const { return hop_.shown; }
   enum class Woken { kNot, kByConnection, kByOther };
   // Waits until the connection can be read (or written, when libssh has bytes to send), `wake_fd` (-1: none)
   // can be read, or `timeout_ms` are over. Without `readable` the connection is not looked at. With
   // `acknowledge` what was received is acknowledged at once.
   Woken wait(int wake_fd, int timeout_ms, bool readable = true, bool acknowledge = true) const;
+  void acknowledge_at_once() const;
 
  private:
   struct SessionCloser {
@@ -64,24 +80,34 @@ class SshSession {
   Fd connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const;
   std::uint64_t connect_timeout_us() const;
   void restart_deadline();
-  void acknowledge_at_once() const;
   void exchange_keys();
-  void check_host_key();
-  bool is_revoked() const;
+  void check_host_key() const;
+  std::string known_hosts_file() const;
+  std::string how_to_trust() const;
+  [[noreturn]] void fail_unknown() const;
   void authenticate();
-  bool authenticate_with_file();
-  bool authenticate_with_agent_or_defaults();
+  bool try_agent();
+  bool try_files();
+  bool try_key(const std::string& path, ssh_key key);
+  bool ask_for_keys();
+  bool may_fit(const std::string& path);
+  void note(const std::string& why);
+  [[noreturn]] void fail_login() const;
   // Repeats `step` while it returns `again`, within the connect timeout.
   int until_done(const char* doing, int again, const std::function<int()>& step);
   [[noreturn]] void fail(const std::string& message, const std::string& hint) const;
-  std::string shown_host() const;
+  std::string setting() const;  // that names this hop
 
+  const SshHop hop_;
   const Config& config_;
   const Cancel& cancel_;
   std::uint64_t deadline_us_ = 0;
   Fd socket_;
+  std::unique_ptr<Conduit> conduit_;  // outlives the session, which has its socket
   std::unique_ptr<ssh_session_struct, SessionCloser> session_;
-  std::string auth_note_;  // why the configured key could not be used, if so
+  HostKey host_key_;
+  std::vector<std::string> locked_keys_;  // behind a passphrase
+  std::vector<std::string> notes_;        // why keys could not be used
 };
 
 }  // namespace litepull

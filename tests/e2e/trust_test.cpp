@@ -6,6 +6,7 @@
 
 #include "tests/e2e/pull_fixture.h"
 #include "tests/support/loopback.h"
+#include "tests/support/terminal.h"
 
 namespace litepull::test {
 namespace {
@@ -81,7 +82,7 @@ TEST_F(Trust, AKnownHostIsLoggedInToAndGetsTheAgent) {
 
 TEST_F(Trust, AnUnknownHostIsRefusedWithItsFingerprintAndTheCommandThatTrustsIt) {
   write_file(app_.sshd().known_hosts_path(), "");
-  expect_distrust({"is not known", fingerprint(app_.sshd().known_hosts_line()), "ssh-keyscan -p ",
+  expect_distrust({"is not known", fingerprint(app_.sshd().known_hosts_line()), "echo '" + entry(),
                    app_.sshd().known_hosts_path()});
 }
 
@@ -95,7 +96,7 @@ TEST_F(Trust, TheRemedyForAnUnknownHostWorks) {
   const BackupRun refused = app_.backup();
   ASSERT_EQ(refused.exit_code(), 3);
   const std::string hint = refused.json["error"]["hint"];
-  const std::string command = hint.substr(hint.find("ssh-keyscan"));
+  const std::string command = hint.substr(hint.find("echo '"));
   ASSERT_TRUE(run({"sh", "-c", command}).ok()) << command;
   EXPECT_EQ(app_.backup().exit_code(), 0);
 }
@@ -123,6 +124,34 @@ TEST_F(Trust, ARevokedHostKeyIsRefused) {
   expect_distrust({"revoked"});
 }
 
+TEST_F(Trust, AHashedNameIsKnown) {
+  ASSERT_TRUE(run({"ssh-keygen", "-q", "-H", "-f", app_.sshd().known_hosts_path()}).ok());
+  ASSERT_EQ(read_file(app_.sshd().known_hosts_path()).find("127.0.0.1"), std::string::npos);
+  const BackupRun run = app_.backup();
+  EXPECT_EQ(run.exit_code(), 0) << run.words();
+}
+
+TEST_F(Trust, AHashedNameWithAnotherKeyIsAChangedOne) {
+  ASSERT_TRUE(run({"ssh-keygen", "-q", "-H", "-f", app_.sshd().known_hosts_path()}).ok());
+  app_.sshd().replace_host_keys();
+  expect_distrust({"CHANGED"});
+}
+
+TEST_F(Trust, AHostThatIsTrustedByACertificateOnlyIsRefusedAndTheRemedyWorks) {
+  const std::string authority = read_file(app_.sshd().other_key_path() + ".pub");
+  write_file(app_.sshd().known_hosts_path(), "@cert-authority " + entry() + " " + authority);
+  expect_distrust({"@cert-authority", "cannot check"});
+  const std::string hint = app_.backup().json["error"]["hint"];
+  ASSERT_TRUE(run({"sh", "-c", hint.substr(hint.find("echo '"))}).ok()) << hint;
+  EXPECT_EQ(app_.backup().exit_code(), 0);
+}
+
+TEST_F(Trust, ACertificateForAUserIsSaidToBeOfNoUse) {
+  app_.set("SSH_KEY", app_.sshd().other_key_path());
+  write_file(app_.sshd().other_key_path() + "-cert.pub", "a certificate\n");
+  expect_refusal({"litepull supports none"});
+}
+
 class TrustOfTwoKeys : public Trust {
  protected:
   TrustOfTwoKeys() : Trust(with_keys({"ed25519", "ecdsa"})) {}
@@ -137,7 +166,7 @@ TEST_F(TrustOfAnotherType, AHostKeyOfAnotherTypeThanTheKnownOneIsRefused) {
   // The server's name with a key of a type that it does not have.
   const std::string key = read_file(app_.sshd().other_key_path() + ".pub");
   write_file(app_.sshd().known_hosts_path(), entry() + " " + key);
-  expect_distrust({"another type", fingerprint(app_.sshd().known_hosts_line("ecdsa")), "ssh-keyscan"});
+  expect_distrust({"another type", fingerprint(app_.sshd().known_hosts_line("ecdsa")), "echo '"});
 }
 
 TEST_F(TrustOfTwoKeys, OneKnownKeyOfSeveralIsEnough) {
@@ -157,14 +186,59 @@ TEST_F(Trust, AnUnknownUserIsRefused) {
   expect_refusal({"login as nobody-here failed", "SERVER_USER"});
 }
 
-TEST_F(Trust, AKeyBehindAPassphraseFailsInsteadOfAsking) {
-  const std::string key = app_.scratch("locked_key");
-  fs::copy_file(app_.sshd().key_path(), key);
-  fs::permissions(key, fs::perms(0600));
-  ASSERT_TRUE(run({"ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key}).ok());
-  app_.set("SSH_KEY", key);
-  app_.set_environment("SSH_AUTH_SOCK", "");
-  expect_refusal({"passphrase", key});
+// A copy of the key that the server takes, behind the passphrase "secret".
+class LockedKey : public Trust {
+ protected:
+  LockedKey() : key_(app_.scratch("locked_key")) {
+    fs::copy_file(app_.sshd().key_path(), key_);
+    fs::permissions(key_, fs::perms(0600));
+    EXPECT_TRUE(run({"ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key_}).ok());
+    app_.set("SSH_KEY", key_);
+    app_.set_environment("SSH_AUTH_SOCK", "");
+  }
+
+  std::string key_;
+};
+
+TEST_F(LockedKey, FailsWithTheRemedyWhereNobodyCanBeAsked) {
+  expect_refusal({"passphrase", key_, "no terminal", "ssh-add " + key_, "restrict"});
+}
+
+TEST_F(LockedKey, IsTakenFromTheAgentWithoutAQuestion) {
+  const std::string socket = app_.scratch("agent.sock");
+  StartOptions options;
+  options.stdout_path = "/dev/null";
+  Child agent({"ssh-agent", "-D", "-a", socket}, options);
+  ASSERT_TRUE(eventually([&] { return fs::exists(socket); }));
+  RunOptions add;
+  add.env = {{"SSH_AUTH_SOCK", socket}};
+  ASSERT_TRUE(run({"ssh-add", "-q", app_.sshd().key_path()}, add).ok());
+  app_.set_environment("SSH_AUTH_SOCK", socket);
+  const BackupRun run = app_.backup();
+  EXPECT_EQ(run.exit_code(), 0) << run.words();
+}
+
+TEST_F(LockedKey, IsOpenedByWhatIsTypedOnTheTerminalAndNothingOfItIsShown) {
+  for (const std::string& typed : {std::string("wrong\nsecret\n"), std::string("secret\n")}) {
+    Terminal terminal({built_program("litepull"), "backup", "--quiet", app_.config_path()},
+                      {{"SSH_AUTH_SOCK", ""}});
+    std::size_t line = 0;
+    for (std::size_t from = 0; from < typed.size(); from = typed.find('\n', from) + 1) {
+      ASSERT_TRUE(terminal.wait_for("Passphrase of the key " + key_, ++line)) << terminal.shown();
+      terminal.type(typed.substr(from, typed.find('\n', from) + 1 - from));
+    }
+    EXPECT_EQ(terminal.exit_code(), 0) << terminal.shown();
+    EXPECT_EQ(terminal.shown().find("secret"), std::string::npos) << terminal.shown();
+    EXPECT_EQ(terminal.shown().find("wrong"), std::string::npos) << terminal.shown();
+  }
+}
+
+TEST_F(LockedKey, AnEmptyAnswerIsExitCodeThree) {
+  Terminal terminal({built_program("litepull"), "backup", "--quiet", app_.config_path()},
+                    {{"SSH_AUTH_SOCK", ""}});
+  ASSERT_TRUE(terminal.wait_for("Passphrase", 1)) << terminal.shown();
+  terminal.type("\n");
+  EXPECT_EQ(terminal.exit_code(), 3) << terminal.shown();
 }
 
 TEST_F(Trust, AnUnreachableHostIsSaidToBe) {

@@ -251,6 +251,40 @@ TEST_F(ConfigTest, AServerUserIsAPlainNameAndNeverAnOption) {
     EXPECT_EQ(load_with({{"SERVER_USER", user}}).server_user, user);
 }
 
+TEST_F(ConfigTest, AJumpHostIsUserHostAndPortAndNothingElse) {
+  for (const char* proxy : {"'a;b'",   "'$(x)'",     "'`x`'",    "-oProxyCommand=x",
+                            "root@-x", "-l@host",    "'a b'",    "a@b@c",
+                            "host:0",  "host:65536", "host:22x", "host:",
+                            "'@host'", "root@",      "[::1",     "[host]:22",
+                            "[::1]22", "::1",        "a,b",      "ssh://host",
+                            "'a|b'",   "'a\tb'"})
+    expect_refused("SSH_PROXY", proxy, "must be [USER@]HOST[:PORT]");
+  const Config plain = load_with({{"SSH_PROXY", "bastion.example.com"}});
+  EXPECT_EQ(plain.ssh_proxy->user, "root");  // as Kamal has it
+  EXPECT_EQ(plain.ssh_proxy->host, "bastion.example.com");
+  EXPECT_EQ(plain.ssh_proxy->port, std::nullopt);
+  const Config full = load_with({{"SSH_PROXY", "ops@[2001:db8::1]:2222"}});
+  EXPECT_EQ(full.ssh_proxy->user, "ops");
+  EXPECT_EQ(full.ssh_proxy->host, "2001:db8::1");
+  EXPECT_EQ(full.ssh_proxy->port, 2222);
+}
+
+TEST_F(ConfigTest, OpenSshsConfigurationIsUsedOnlyWhenAskedForAndThenNeedsNoUser) {
+  EXPECT_EQ(load_with({}).ssh_config, std::nullopt);
+  EXPECT_EQ(load_with({{"SSH_CONFIG", "no"}}).ssh_config, std::nullopt);
+  const Config config = load_with({{"SSH_CONFIG", "yes"}, {"SERVER_USER", ""}});
+  EXPECT_EQ(config.ssh_config, "");
+  EXPECT_EQ(config.server_user, "");
+  EXPECT_FALSE(config.server_port_given);
+  expect_refused("SSH_CONFIG", "/no/such/file", "cannot be opened");
+}
+
+TEST_F(ConfigTest, RemoteSudoIsYesOrNo) {
+  EXPECT_FALSE(load_with({}).remote_sudo);
+  EXPECT_TRUE(load_with({{"REMOTE_SUDO", "yes"}}).remote_sudo);
+  expect_refused("REMOTE_SUDO", "true", "must be 'yes' or 'no'");
+}
+
 TEST_F(ConfigTest, NumbersAreWholeAndInTheirRange) {
   const std::map<std::string, std::pair<int, int>> ranges{
       {"SERVER_PORT", {1, 65535}},         {"RETENTION_DAYS", {1, 36500}},

@@ -2,6 +2,7 @@
 #include "client/remote_command.h"
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -32,7 +33,8 @@ class RemoteCommandTest : public ::testing::TestWithParam<std::string> {
   test::ProcessResult run(const std::string& command, const std::string& input = "") {
     test::RunOptions options;
     options.clean_env = true;
-    options.env = {{"HOME", home_.path().string()}, {"PATH", "/usr/bin:/bin"}};
+    options.env = {{"HOME", home_.path().string()}, {"PATH", path_}};
+    if (!xdg_.empty()) options.env["XDG_CACHE_HOME"] = xdg_;
     options.stdin_text = input;
     return test::run({GetParam(), "-c", command}, options);
   }
@@ -44,6 +46,16 @@ class RemoteCommandTest : public ::testing::TestWithParam<std::string> {
     return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
   }
 
+  // A sudo of our own in front of the real one.
+  void use_sudo(const std::string& script) {
+    const std::string directory = home_ / "fake-bin";
+    std::filesystem::create_directory(directory);
+    test::write_file(directory + "/sudo", "#!/bin/sh\n" + script, 0700);
+    path_ = directory + ":/usr/bin:/bin";
+  }
+
+  std::string xdg_;
+  std::string path_ = "/usr/bin:/bin";
   test::TempDir home_;
 };
 
@@ -91,6 +103,110 @@ TEST_P(RemoteCommandTest, AServerRunsTheAgentForItsMachineAlsoWhereAnotherIsTher
   EXPECT_EQ(run(start_command(both)).out, "the agent\n");
 }
 
+TEST_P(RemoteCommandTest, SudoIsGivenTheAgentsPathAndNothingElse) {
+  use_sudo("echo \"sudo: $# $1\"; shift; exec \"$1\"\n");
+  EXPECT_TRUE(run(sudo_start_command(kAgents)).out.starts_with("LITEPULL 1 upload Linux "));
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  const std::string out = run(sudo_start_command(kAgents)).out;
+  EXPECT_TRUE(out.starts_with("litepull sudo ")) << out;
+  EXPECT_TRUE(out.ends_with(" " + agent_path() + "\nsudo: 2 -n\nthe agent\n")) << out;
+}
+
+TEST_P(RemoteCommandTest, ARefusalOfSudoIsPassedOn) {
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  use_sudo("echo \"sudo: a password is required\" >&2; exit 1\n");
+  const auto result = run(sudo_start_command(kAgents));
+  EXPECT_EQ(result.status.code, 1);
+  EXPECT_NE(result.err.find("sudo: a password is required"), std::string::npos);
+  EXPECT_EQ(result.out.find("LITEPULL 1 "), std::string::npos) << result.out;
+}
+
+TEST_P(RemoteCommandTest, AServerWithoutSudoSaysSo) {
+  const std::string empty = home_ / "no-bin";
+  std::filesystem::create_directory(empty);
+  std::filesystem::create_symlink("/bin/sh", empty + "/sh");
+  path_ = empty;
+  EXPECT_EQ(run(sudo_start_command(kAgents)).out, "LITEPULL 1 no-sudo\n");
+}
+
+TEST_P(RemoteCommandTest, AnUnusableCacheIsPassedOverWithItsReason) {
+  const test::TempDir elsewhere;
+  ASSERT_EQ(::symlink(elsewhere.path().c_str(), (home_ / "link").c_str()), 0);
+  ASSERT_EQ(::mkdir((home_ / "xdg").c_str(), 0700), 0);
+  ASSERT_EQ(::symlink(elsewhere.path().c_str(), (home_ / "xdg/litepull").c_str()), 0);
+  xdg_ = home_ / "xdg";
+  const RemoteDirectories found = parse_directories(run(directory_command(kAgent.size())).out);
+  EXPECT_EQ(found.chosen, (home_ / ".cache/litepull"));
+  EXPECT_EQ(found.passed_over, std::vector<std::string>{xdg_ + "/litepull: it is a link"});
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  EXPECT_EQ(run(start_command(kAgents)).out, "the agent\n");
+  EXPECT_TRUE(std::filesystem::is_empty(elsewhere.path()));
+}
+
+class UnusableCache : public RemoteCommandTest {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can mount a file system";
+    ASSERT_EQ(::mkdir((home_ / "xdg").c_str(), 0700), 0);
+    xdg_ = home_ / "xdg";
+  }
+  void TearDown() override {
+    if (mounted_) ::umount2(xdg_.c_str(), MNT_DETACH);
+  }
+  bool mount(unsigned long flags, const char* options) {
+    mounted_ = ::mount("tmpfs", xdg_.c_str(), "tmpfs", flags, options) == 0;
+    return mounted_;
+  }
+  void expect_passed_over(const std::string& why) {
+    const RemoteDirectories found = parse_directories(run(directory_command(kAgent.size())).out);
+    EXPECT_EQ(found.chosen, (home_ / ".cache/litepull"));
+    EXPECT_EQ(found.passed_over, std::vector<std::string>{xdg_ + "/litepull: " + why});
+    ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+    EXPECT_EQ(run(start_command(kAgents)).out, "the agent\n");
+  }
+
+  bool mounted_ = false;
+};
+
+TEST_P(UnusableCache, WithoutProgramsIsPassedOver) {
+  if (!mount(MS_NOEXEC, "size=8m,mode=0700")) GTEST_SKIP() << "this root may not mount";
+  expect_passed_over("programs cannot run there");
+}
+
+TEST_P(UnusableCache, WithoutRoomIsPassedOver) {
+  if (!mount(0, "size=32k,mode=0700")) GTEST_SKIP() << "this root may not mount";
+  expect_passed_over("it has no room");
+}
+
+TEST_P(UnusableCache, ThatIsReadOnlyIsPassedOver) {
+  if (!mount(MS_RDONLY, "size=8m,mode=0700")) GTEST_SKIP() << "this root may not mount";
+  expect_passed_over("it cannot be made");
+}
+
+TEST_P(UnusableCache, OfSomebodyElseIsPassedOver) {
+  ASSERT_EQ(::mkdir((xdg_ + "/litepull").c_str(), 0777), 0);
+  ASSERT_EQ(::chown((xdg_ + "/litepull").c_str(), 1000, 1000), 0);
+  expect_passed_over("it belongs to somebody else");
+}
+
+// As on Alpine: BusyBox's shell, and its own test, df, mkdir, mv, wc, find.
+TEST(RemoteCommandOfBusyBox, StoresAndStartsTheAgent) {
+  if (::access("/usr/bin/busybox", X_OK) != 0) GTEST_SKIP() << "there is no busybox";
+  const test::TempDir home;
+  std::filesystem::create_directory(home / "bin");
+  ASSERT_TRUE(test::run({"/usr/bin/busybox", "--install", "-s", home / "bin"}).ok());
+  test::RunOptions options;
+  options.clean_env = true;
+  options.env = {{"HOME", home.path().string()}, {"PATH", home / "bin"}};
+  options.stdin_text = kAgent;
+  const std::string shell = home / "bin/sh";
+  const auto upload = test::run({shell, "-c", upload_command(kBuild, kAgent.size())}, options);
+  EXPECT_EQ(upload.out, "stored\n") << upload.err;
+  EXPECT_EQ(test::run({shell, "-c", start_command(kAgents)}, options).out, "the agent\n");
+  const auto where = test::run({shell, "-c", directory_command(kAgent.size())}, options);
+  EXPECT_EQ(parse_directories(where.out).chosen, (home / ".cache/litepull")) << where.out << where.err;
+}
+
 // Those of them that this machine has; /bin/sh is everywhere.
 std::vector<std::string> shells() {
   std::vector<std::string> found;
@@ -103,6 +219,8 @@ std::vector<std::string> shells() {
 INSTANTIATE_TEST_SUITE_P(Shells, RemoteCommandTest, ::testing::ValuesIn(shells()), [](const auto& shell) {
   return std::filesystem::path(shell.param).filename().string();
 });
+
+INSTANTIATE_TEST_SUITE_P(Shells, UnusableCache, ::testing::Values("/bin/sh"));
 
 }  // namespace
 }  // namespace litepull

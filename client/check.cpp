@@ -1,0 +1,316 @@
+#include "client/check.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "client/commands.h"
+#include "client/console.h"
+#include "client/key_file.h"
+#include "client/look.h"
+#include "client/progress.h"
+#include "client/schedule.h"
+#include "client/ssh_connect.h"
+#include "client/ssh_route.h"
+#include "client/store.h"
+#include "common/error.h"
+#include "common/glob.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::int64_t kClockWorthAWordMs = 60'000;
+constexpr std::int64_t kClockPastPruningMs = 24LL * 3600 * 1000;
+constexpr std::uint64_t kLargeWalBytes = 1ULL << 30;
+
+// The nearest directory at or above `path` that exists.
+std::string existing_above(std::string path) {
+  struct stat status {};
+  while (path.size() > 1 && ::stat(path.c_str(), &status) != 0)
+    path.erase(std::max<std::size_t>(path.find_last_of('/'), 1));
+  return path;
+}
+
+std::uint64_t size_of(const Target& target) {
+  return std::uint64_t{target.page_size} * target.page_count;
+}
+
+std::string owner_text(std::uint32_t uid, std::uint32_t mode) {
+  return fmt::format("user {}, mode {:04o}", uid, mode);
+}
+
+std::string processes_text(std::size_t count) {
+  return count == 0 ? "no process that can be seen has it open"
+                    : fmt::format("open in {} {}", count, count == 1 ? "process" : "processes");
+}
+
+std::string found_text(const Target& target) {
+  std::string text = format_bytes(size_of(target));
+  text += target.journal_mode == JournalMode::kWal
+              ? ", WAL mode with " + format_bytes(target.wal_bytes) + " of WAL"
+              : ", rollback-journal mode";
+  return text + ", " + owner_text(target.uid, target.mode) + ", " + processes_text(target.holders.size());
+}
+
+class Checker {
+ public:
+  Checker(const Config& config, const Environment& environment, const std::string& agent_path,
+          const Cancel& cancel)
+      : config_(config), environment_(environment), agent_path_(agent_path), cancel_(cancel) {}
+
+  CheckReport run() {
+    check_configuration();
+    if (config_.transport == Transport::kSsh) {
+      check_key();
+      check_host();
+    }
+    check_server();
+    check_local_space();
+    check_lock();
+    check_schedule();
+    return std::move(report_);
+  }
+
+ private:
+  void add(const std::string& name, StepState state, const std::string& text, const std::string& hint = "") {
+    report_.steps.push_back({name, state, text, hint});
+    if (state == StepState::kFailed && report_.exit_code == 0) report_.exit_code = 1;
+  }
+
+  // Returns whether `step` went through.
+  bool attempt(const std::string& name, const std::function<void()>& step) {
+    const auto error = error_of(step);
+    if (!error) return true;
+    if (error->kind() == ErrorKind::kCancelled) throw Error(*error);
+    if (report_.exit_code == 0) report_.exit_code = exit_code_of(error->kind());
+    add(name, StepState::kFailed, error->message(), error->hint());
+    return false;
+  }
+
+  void skip(std::initializer_list<const char*> names) {
+    for (const char* name : names) add(name, StepState::kSkipped, "not reached");
+  }
+
+  void check_configuration() {
+    add("configuration", StepState::kOk, printable(config_.file));
+    for (const std::string& warning : config_.warnings)
+      add("configuration", StepState::kWarning, warning);
+  }
+
+  // A run in the night has nobody to ask for a passphrase, and seldom an SSH agent.
+  void check_key() {
+    attempt("key", [&] {
+      const SshRoute route = route_to_server(config_, cancel_);
+      std::string locked;
+      for (const std::string& path : route.hops.back().keys) {
+        if (::access(path.c_str(), R_OK) != 0) continue;
+        const KeyState state = load_key(path).state;
+        if (state == KeyState::kLoaded) return add_loaded_key(path);
+        if (state == KeyState::kLocked && locked.empty()) locked = path;
+      }
+      if (config_.ssh_key && locked.empty())
+        return add("key", StepState::kFailed, printable(*config_.ssh_key) + " is no private key that can be read",
+                   "name the private key itself in SSH_KEY, not the .pub file");
+      const std::string make =
+          "make one for this alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
+          "server's authorized_keys, and set SSH_KEY=~/.ssh/litepull";
+      if (!locked.empty())
+        return add("key", StepState::kWarning,
+                   printable(locked) + " is behind a passphrase, for which a run in the night cannot ask", make);
+      add("key", StepState::kWarning, "no key file; only the SSH agent's keys, which a run in the night may not have",
+          make);
+    });
+  }
+
+  void add_loaded_key(const std::string& path) {
+    struct stat status {};
+    const bool open = ::stat(path.c_str(), &status) == 0 && (status.st_mode & 077) != 0;
+    if (open)
+      add("key", StepState::kWarning, printable(path) + " can be read by other users of this machine",
+          "chmod 600 " + printable(path));
+    else
+      add("key", StepState::kOk, printable(path) + ", usable without a terminal and without an agent");
+  }
+
+  // Each step by itself, so that it is plain which one fails.
+  void check_host() {
+    std::string key;
+    reachable_ = attempt("host", [&] {
+      const SeenHostKey seen = see_host_key(config_, cancel_);
+      add("host", StepState::kOk, seen.server + " answers");
+      key = seen.key.shown();
+    });
+    if (!reachable_) return skip({"host key", "login"});
+    bool trusted = false;
+    const auto error = error_of([&] {
+      (void)connect_to_server(config_, cancel_, [&] {
+        trusted = true;
+        add("host key", StepState::kOk, key + ", trusted");
+      });
+    });
+    if (!error)
+      return add("login", StepState::kOk,
+                 config_.server_user.empty() ? "as SSH_CONFIG says" : "as " + config_.server_user);
+    reachable_ = attempt(trusted ? "login" : "host key", [&] { throw Error(*error); });
+    if (!trusted) skip({"login"});
+  }
+
+  // From the agent to the databases, over one link.
+  void check_server() {
+    if (!reachable_) return skip({"agent", "storage", "databases", "clock"});
+    std::unique_ptr<Link> link;
+    if (!attempt("agent", [&] { link = open_link(config_, agent_path_, cancel_, [] {}); }))
+      return skip({"storage", "databases", "clock"});
+    add("agent", StepState::kOk, config_.remote_sudo ? "starts, through sudo" : "starts");
+    if (attempt("storage", [&] { look_ = look_around(*link, config_); })) {
+      check_storage();
+      check_databases();
+      check_clock();
+    } else {
+      skip({"databases", "clock"});
+    }
+  }
+
+  void check_storage() {
+    const Storage& storage = look_->storage;
+    add("storage", StepState::kOk,
+        fmt::format("{}: {}, {} free, {}; the agent works as user {}", printable(config_.remote_backup_dir),
+                    printable(storage.file_system), format_bytes(storage.available_bytes),
+                    owner_text(storage.uid, storage.mode), look_->hello.uid));
+  }
+
+  void check_databases() {
+    std::set<std::string> names;
+    for (const Found& found : look_->found) {
+      names.insert(found.name);
+      const std::string name = "database";
+      const std::string shown = printable(found.name) + ": ";
+      const Target& target = found.target;
+      if (target.state == TargetState::kRefused) {
+        const Error error = remote_error(target.problem);
+        add(name, StepState::kFailed, shown + error.message(), error.hint());
+        report_.exit_code = report_.exit_code == 1 ? 4 : report_.exit_code;
+        continue;
+      }
+      add(name, StepState::kOk, shown + found_text(target));
+      needed_bytes_ += size_of(target);
+      if (target.journal_mode == JournalMode::kWal && target.wal_bytes > kLargeWalBytes)
+        add(name, StepState::kWarning,
+            shown + "its WAL has grown to " + format_bytes(target.wal_bytes) + ": a reader that never ends keeps "
+                                                                               "it from being reset",
+            "restart the app, and look for transactions that stay open");
+    }
+    check_missing(names);
+  }
+
+  // A run would be exit code 4 for these.
+  void check_missing(const std::set<std::string>& names) {
+    attempt("databases", [&] {
+      const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
+      if (!store.exists()) return;
+      const Listing listing = store.list();
+      const auto newest = std::find_if(
+          listing.snapshots.rbegin(), listing.snapshots.rend(),
+          [](const Snapshot& snapshot) { return snapshot.verified == Verified::kOk && snapshot.manifest; });
+      if (newest == listing.snapshots.rend()) return;
+      for (const auto& database : newest->manifest->databases) {
+        if (database.error || names.contains(database.name)) continue;
+        if (is_excluded(database.name)) continue;
+        add("database", StepState::kFailed,
+            printable(database.name) + ": is in snapshot " + newest->name + ", and no longer on the server",
+            "see whether the volume is mounted; when it is gone for good, name it in EXCLUDE");
+      }
+    });
+  }
+
+  bool is_excluded(const std::string& name) const {
+    return std::any_of(config_.exclude.begin(), config_.exclude.end(),
+                       [&](const std::string& glob) { return glob_matches(glob, name); });
+  }
+
+  void check_clock() {
+    const std::int64_t ahead_ms = look_->clock_ahead_ms;
+    const std::int64_t apart_ms = ahead_ms < 0 ? -ahead_ms : ahead_ms;
+    if (apart_ms < kClockWorthAWordMs) return add("clock", StepState::kOk, "less than a minute apart");
+    const std::string text =
+        fmt::format("the server's is {} {} this machine's", format_duration(static_cast<double>(apart_ms) / 1e3),
+                    ahead_ms < 0 ? "behind" : "ahead of");
+    const std::string hint = "set the clock that is wrong: timedatectl set-ntp true";
+    if (apart_ms > kClockPastPruningMs)
+      add("clock", StepState::kFailed, text + "; a run prunes nothing then", hint);
+    else
+      add("clock", StepState::kWarning, text, hint);
+  }
+
+  void check_local_space() {
+    attempt("local disk", [&] {
+      const std::string& root = config_.local_backup_root;
+      const std::string there = existing_above(root);
+      if (::access(there.c_str(), W_OK | X_OK) != 0)
+        throw Error(ErrorKind::kFailed, printable(there) + " cannot be written to",
+                    "give it to the user that runs litepull, or set LOCAL_BACKUP_ROOT");
+      struct statvfs disk {};
+      if (::statvfs(there.c_str(), &disk) != 0) throw_errno("look at the disk of " + printable(there));
+      const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+      const std::string text = printable(root) + ": " + format_bytes(available) + " free";
+      if (!look_) return add("local disk", StepState::kOk, text);
+      const std::string need = ", the next snapshot may need " + format_bytes(needed_bytes_);
+      if (available < needed_bytes_)
+        throw Error(ErrorKind::kFailed, text + need, "free some space, or keep fewer snapshots: RETENTION_DAYS");
+      add("local disk", StepState::kOk, text + need);
+    });
+  }
+
+  void check_lock() {
+    const auto error = error_of([&] {
+      const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
+      if (store.exists()) (void)store.lock();
+    });
+    if (!error) return add("lock", StepState::kOk, "no other run is at work");
+    if (error->kind() == ErrorKind::kBusy)
+      return add("lock", StepState::kWarning, "another run is at work at the moment: " + error->message());
+    attempt("lock", [&] { throw Error(*error); });
+  }
+
+  void check_schedule() {
+    attempt("schedule", [&] {
+      const std::optional<ScheduleState> schedule = installed_schedule(config_.app_name, environment_);
+      const std::string hint = "litepull schedule " + printable(config_.file) + " --at 02:00";
+      if (!schedule)
+        return add("schedule", StepState::kWarning, "none that litepull has installed; a crontab is not looked at",
+                   hint);
+      if (!schedule->enabled)
+        return add("schedule", StepState::kWarning, printable(schedule->file) + " is there, but not enabled", hint);
+      add("schedule", StepState::kOk,
+          scheduler_text(schedule->scheduler) + (schedule->at ? ", every day at " + time_text(*schedule->at) : ""));
+    });
+  }
+
+  const Config& config_;
+  const Environment& environment_;
+  const std::string& agent_path_;
+  const Cancel& cancel_;
+  CheckReport report_;
+  bool reachable_ = true;
+  std::optional<Look> look_;
+  std::uint64_t needed_bytes_ = 0;
+};
+
+}  // namespace
+
+CheckReport check_app(const Config& config, const Environment& environment, const std::string& agent_path,
+                      const Cancel& cancel) {
+  return Checker(config, environment, agent_path, cancel).run();
+}
+
+}  // namespace litepull
