@@ -49,7 +49,8 @@ bool revokes(const std::string& path, const HostKey& host_key) {
   for (std::string line; std::getline(in, line);) {
     std::istringstream words(line);
     std::string marker, hosts, type, key;
-    if (words >> marker >> hosts >> type >> key && marker == "@revoked" && key == host_key.base64) return true;
+    if (words >> marker >> hosts >> type >> key && marker == "@revoked" && key == host_key.base64)
+      return true;
   }
   return false;
 }
@@ -61,8 +62,8 @@ bool trusts_by_certificate(const std::string& path, const std::string& known_hos
     std::string marker, hosts, type, key;
     if (!(words >> marker >> hosts >> type >> key) || marker != "@cert-authority") continue;
     ssh_knownhosts_entry* entry = nullptr;
-    const int result =
-        ssh_known_hosts_parse_line(known_hosts_name.c_str(), (hosts + " " + type + " " + key).c_str(), &entry);
+    const int result = ssh_known_hosts_parse_line(known_hosts_name.c_str(),
+                                                  (hosts + " " + type + " " + key).c_str(), &entry);
     if (result == SSH_OK) ssh_knownhosts_entry_free(entry);
     if (result == SSH_OK) return true;
   }

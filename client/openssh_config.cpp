@@ -97,9 +97,8 @@ class AnswerReader {
     if (!is_user(host_.user))
       refuse(query_, "gives no usable user for " + query_.host + ": '" + printable(host_.user) + "'",
              "set SERVER_USER: letters, digits, '.', '_' and '-'");
-    tokens_ = {{'%', "%"},       {'h', host_.host}, {'n', query_.host},
-               {'p', port},      {'r', host_.user}, {'d', home_directory()},
-               {'u', our_name()}};
+    tokens_ = {{'%', "%"},        {'h', host_.host},       {'n', query_.host}, {'p', port},
+               {'r', host_.user}, {'d', home_directory()}, {'u', our_name()}};
   }
 
   static std::string our_name() {
@@ -173,11 +172,11 @@ OpenSshHost ask_openssh(const OpenSshQuery& query, const Cancel& cancel) {
   const auto keep = [&](std::string_view text) {
     if (answer.size() < kMaxAnswerBytes) answer += text;
   };
-  const CommandRun run = run_command(
-      kAsk, "/",
-      {"LITEPULL_SSH_FILE=" + query.file, "LITEPULL_SSH_USER=" + query.user,
-       "LITEPULL_SSH_PORT=" + (query.port ? std::to_string(*query.port) : ""), "LITEPULL_SSH_HOST=" + query.host},
-      query.timeout_s, keep, cancel);
+  const CommandRun run = run_command(kAsk, "/",
+                                     {"LITEPULL_SSH_FILE=" + query.file, "LITEPULL_SSH_USER=" + query.user,
+                                      "LITEPULL_SSH_PORT=" + (query.port ? std::to_string(*query.port) : ""),
+                                      "LITEPULL_SSH_HOST=" + query.host},
+                                     query.timeout_s, keep, cancel);
   if (run.timed_out)
     refuse(query, "OpenSSH has not read it within " + std::to_string(query.timeout_s) + " s",
            "look at its 'Match exec' commands, or raise CONNECT_TIMEOUT");

@@ -1,6 +1,6 @@
-// What the user's OpenSSH configuration says of one host, as OpenSSH itself reads it: `ssh -G` prints it, with
-// Host, Match, Include and the order of precedence seen to. libssh's own reader is not used: it knows fewer
-// keywords, and with `StrictHostKeyChecking no` it would take an unknown host key for a known one
+// What the user's OpenSSH configuration says of one host, as OpenSSH itself reads it: `ssh -G` prints it,
+// with Host, Match, Include and the order of precedence seen to. libssh's own reader is not used: it knows
+// fewer keywords, and with `StrictHostKeyChecking no` it would take an unknown host key for a known one
 // (ssh_session_is_known_server in 0.10). Of the answer, only what is named below is used.
 #pragma once
 

@@ -63,7 +63,8 @@ class ProxyCommand : public Conduit {
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     // A group of its own: Ctrl-C is for us, who then end it in order.
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     sigset_t signals;
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes, &signals);
@@ -74,7 +75,8 @@ class ProxyCommand : public Conduit {
     const int code = posix_spawn(&pid_, "/bin/sh", &actions, &attributes, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
-    if (code != 0) throw Error(ErrorKind::kFailed, std::string("cannot start /bin/sh: ") + std::strerror(code));
+    if (code != 0)
+      throw Error(ErrorKind::kFailed, std::string("cannot start /bin/sh: ") + std::strerror(code));
   }
 
   bool ended() {

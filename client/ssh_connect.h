@@ -10,8 +10,8 @@
 
 namespace litepull {
 
-// Each hop's host key is checked, as strictly as the server's, before anything of a login is said there. Throws
-// Error{kConnection}, with the hop's name in front. Both arguments must outlive the session.
+// Each hop's host key is checked, as strictly as the server's, before anything of a login is said there.
+// Throws Error{kConnection}, with the hop's name in front. Both arguments must outlive the session.
 std::unique_ptr<SshSession> connect_to_server(const Config& config, const Cancel& cancel);
 
 // For a check of the way to a server: the host key that it shows now, as nobody has yet judged it. Jump hosts

@@ -52,12 +52,12 @@ class RouteBuilder {
       return;
     }
     if (++depth_ > kMaxHops)
-      throw Error(ErrorKind::kConfiguration, wanted.host + ": its ProxyJump leads over more than " +
-                                                 std::to_string(kMaxHops) + " hosts, or in a circle",
+      throw Error(ErrorKind::kConfiguration,
+                  wanted.host + ": its ProxyJump leads over more than " + std::to_string(kMaxHops) +
+                      " hosts, or in a circle",
                   "give the jump hosts a 'ProxyJump none' in SSH_CONFIG");
-    const OpenSshHost found =
-        ask_openssh({*config_.ssh_config, wanted.host, wanted.user, wanted.port, config_.connect_timeout_s},
-                    cancel_);
+    const OpenSshHost found = ask_openssh(
+        {*config_.ssh_config, wanted.host, wanted.user, wanted.port, config_.connect_timeout_s}, cancel_);
     if (first && !found.proxy_jump.empty()) {
       add_jumps(found.proxy_jump);
     } else if (first) {
@@ -74,7 +74,8 @@ class RouteBuilder {
       if (text.starts_with("ssh://")) text.erase(0, 6);
       const std::optional<SshProxy> hop = parse_hop(text);
       if (!hop)
-        throw Error(ErrorKind::kConfiguration, "ProxyJump of SSH_CONFIG names no host: '" + printable(text) + "'",
+        throw Error(ErrorKind::kConfiguration,
+                    "ProxyJump of SSH_CONFIG names no host: '" + printable(text) + "'",
                     "write [USER@]HOST[:PORT], divided by commas");
       add({hop->host, hop->user, hop->port, true}, std::exchange(first, false));
       from = end + 1;

@@ -58,7 +58,9 @@ class SshTunnel : public Conduit {
     pump_.join();
   }
 
-  Fd take_socket() override { return std::move(ours_); }
+  Fd take_socket() override {
+    return std::move(ours_);
+  }
 
   std::string failure() override {
     const std::lock_guard lock(mutex_);
@@ -84,7 +86,8 @@ class SshTunnel : public Conduit {
     for (;;) {
       const std::size_t moved = take_from_channel() + give_to_inner() + take_from_inner() + give_to_channel();
       if (inner_ended_ && up_.empty()) return;
-      if (ssh_is_connected(session_->get()) == 0) return fail("the connection was cut: " + session_->last_error());
+      if (ssh_is_connected(session_->get()) == 0)
+        return fail("the connection was cut: " + session_->last_error());
       if (ssh_channel_is_eof(channel_.get()) != 0 && down_.empty()) return;
       if (moved == 0) wait();
       if (moved < kSmallBytes) session_->acknowledge_at_once();

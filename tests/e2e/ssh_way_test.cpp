@@ -62,15 +62,21 @@ class SshWay : public testing::Test {
   // SSH_CONFIG with one alias for each sshd; nothing of the server in the `.env` file but its alias.
   void use_config(const std::string& of_server, const std::string& of_all = "") {
     write_file(app_.scratch("ssh_config"),
-               "Host app\n  HostName 127.0.0.1\n  Port " + std::to_string(app_.sshd().port()) + "\n" + of_server +
-                   "\nHost bastion\n  HostName 127.0.0.1\n  Port " + std::to_string(jump_.port()) +
-                   "\nHost *\n  User " + app_.sshd().user() + "\n  IdentityFile " + app_.sshd().key_path() +
-                   "\n  IdentitiesOnly yes\n" + of_all);
+               "Host app\n  HostName 127.0.0.1\n  Port " + std::to_string(app_.sshd().port()) + "\n" +
+                   of_server + "\nHost bastion\n  HostName 127.0.0.1\n  Port " +
+                   std::to_string(jump_.port()) + "\nHost *\n  User " + app_.sshd().user() +
+                   "\n  IdentityFile " + app_.sshd().key_path() + "\n  IdentitiesOnly yes\n" + of_all);
     for (const char* key : {"SERVER_USER", "SERVER_PORT", "SSH_KEY", "SSH_KNOWN_HOSTS"}) app_.set(key, "");
     app_.set("SERVER_HOST", "app");
     app_.set("SSH_CONFIG", app_.scratch("ssh_config"));
   }
   std::string known_hosts() { return "  UserKnownHostsFile " + app_.sshd().known_hosts_path() + "\n"; }
+
+  void use_proxy_script(const std::string& script) {
+    write_file(app_.scratch("proxy.sh"), "echo $$ > " + app_.scratch("proxy.pid") + "\n" + script);
+    use_config("  ProxyCommand sh " + app_.scratch("proxy.sh") + " %h %p\n", known_hosts());
+  }
+  bool proxy_script_runs() { return ::kill(std::stoi(read_file(app_.scratch("proxy.pid"))), 0) == 0; }
 
   PullFixture app_;
   SshdFixture jump_;
@@ -95,7 +101,7 @@ TEST_F(SshWay, AJumpHostThatIsNotKnownIsRefusedBeforeAnyLogin) {
   write_file(app_.sshd().known_hosts_path(), app_.sshd().known_hosts_line());
   expect_refusal(3, {"jump host " + at(jump_) + ": its host key is not known"});
   EXPECT_FALSE(authentication_was_tried(jump_)) << jump_.log();
-  EXPECT_EQ(app_.sshd().log().find("Connection from"), std::string::npos);
+  EXPECT_FALSE(authentication_was_tried(app_.sshd()));
 }
 
 TEST_F(SshWay, AJumpHostWithAChangedKeyIsRefusedBeforeAnyLogin) {
@@ -153,7 +159,8 @@ TEST_F(SshWay, AnAliasOfTheUsersConfigurationIsEnough) {
 }
 
 TEST_F(SshWay, StrictHostKeyCheckingNoDoesNotMakeAnUnknownKeyAKnownOne) {
-  use_config("  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  GlobalKnownHostsFile /dev/null\n");
+  use_config(
+      "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  GlobalKnownHostsFile /dev/null\n");
   expect_refusal(3, {"is not known"});
   EXPECT_FALSE(authentication_was_tried(app_.sshd())) << app_.sshd().log();
 }
@@ -177,22 +184,19 @@ TEST_F(SshWay, AProxyJumpThatLeadsInACircleIsAConfigurationError) {
 }
 
 TEST_F(SshWay, ProxyCommandIsRunAndGoneAfterwards) {
-  const std::string mark = app_.scratch("proxy.pid");
-  use_config("  ProxyCommand echo $$ > " + mark + "; exec ssh -F none -i " + app_.sshd().key_path() +
-                 " -o UserKnownHostsFile=" + app_.sshd().known_hosts_path() + " -p " +
-                 std::to_string(jump_.port()) + " -W %h:%p " + jump_.user() + "@127.0.0.1\n",
-             known_hosts());
+  use_proxy_script("exec ssh -F none -i " + app_.sshd().key_path() +
+                   " -o UserKnownHostsFile=" + app_.sshd().known_hosts_path() + " -p " +
+                   std::to_string(jump_.port()) + " -W $1:$2 " + jump_.user() + "@127.0.0.1\n");
   expect_pulled();
   EXPECT_TRUE(authentication_was_tried(jump_));
-  EXPECT_NE(::kill(std::stoi(read_file(mark)), 0), 0) << "the command still runs";
+  EXPECT_FALSE(proxy_script_runs());
 }
 
 TEST_F(SshWay, AProxyCommandThatNeverEndsIsEndedWithTheRun) {
-  const std::string mark = app_.scratch("proxy.pid");
-  use_config("  ProxyCommand echo $$ > " + mark + "; trap '' TERM; sleep 1000\n", known_hosts());
+  use_proxy_script("trap '' TERM\nsleep 1000 &\nwait\nsleep 1000\n");
   app_.set("CONNECT_TIMEOUT", "1");
   expect_refusal(3, {"has not answered within 1 s"});
-  EXPECT_NE(::kill(std::stoi(read_file(mark)), 0), 0) << "the command still runs";
+  EXPECT_FALSE(proxy_script_runs());
 }
 
 TEST_F(SshWay, WhatAProxyCommandSaysIsShownWhenItFails) {
@@ -202,8 +206,9 @@ TEST_F(SshWay, WhatAProxyCommandSaysIsShownWhenItFails) {
 
 TEST_F(SshWay, WhatTheEnvFileSetsWinsOverTheUsersConfiguration) {
   use_config("  UserKnownHostsFile /dev/null\n");
-  write_file(app_.scratch("ssh_config"), "Host app\n  HostName 127.0.0.1\n  User nobody-here\n  Port 9\n"
-                                         "  IdentityFile /nonexistent\n  UserKnownHostsFile /dev/null\n");
+  write_file(app_.scratch("ssh_config"),
+             "Host app\n  HostName 127.0.0.1\n  User nobody-here\n  Port 9\n"
+             "  IdentityFile /nonexistent\n  UserKnownHostsFile /dev/null\n");
   app_.set("SERVER_USER", app_.sshd().user());
   app_.set("SERVER_PORT", std::to_string(app_.sshd().port()));
   app_.set("SSH_KEY", app_.sshd().key_path());
