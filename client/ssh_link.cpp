@@ -346,9 +346,14 @@ std::string how_to_allow(const SudoCall& call) {
   return "allow it, as root there: " + install + "echo " + rule + " > /etc/sudoers.d/litepull";
 }
 
+// Of words that were made safe to print.
+std::string first_line(const std::string& words) {
+  return words.substr(0, words.find("\\x0A"));
+}
+
 [[noreturn]] void fail_sudo(const Config& config, const std::string& words, const SudoCall& call) {
   throw Error(ErrorKind::kFailed,
-              config.server_host + ": sudo does not start the agent as root: " + printable(words),
+              config.server_host + ": sudo does not start the agent as root: " + first_line(words),
               how_to_allow(call));
 }
 

@@ -72,6 +72,12 @@ class SshWay : public testing::Test {
   }
   std::string known_hosts() { return "  UserKnownHostsFile " + app_.sshd().known_hosts_path() + "\n"; }
 
+  void use_proxy_script(const std::string& script) {
+    write_file(app_.scratch("proxy.sh"), "echo $$ > " + app_.scratch("proxy.pid") + "\n" + script);
+    use_config("  ProxyCommand sh " + app_.scratch("proxy.sh") + " %h %p\n", known_hosts());
+  }
+  bool proxy_script_runs() { return ::kill(std::stoi(read_file(app_.scratch("proxy.pid"))), 0) == 0; }
+
   PullFixture app_;
   SshdFixture jump_;
 };
@@ -95,7 +101,7 @@ TEST_F(SshWay, AJumpHostThatIsNotKnownIsRefusedBeforeAnyLogin) {
   write_file(app_.sshd().known_hosts_path(), app_.sshd().known_hosts_line());
   expect_refusal(3, {"jump host " + at(jump_) + ": its host key is not known"});
   EXPECT_FALSE(authentication_was_tried(jump_)) << jump_.log();
-  EXPECT_EQ(app_.sshd().log().find("Connection from"), std::string::npos);
+  EXPECT_FALSE(authentication_was_tried(app_.sshd()));
 }
 
 TEST_F(SshWay, AJumpHostWithAChangedKeyIsRefusedBeforeAnyLogin) {
@@ -178,22 +184,19 @@ TEST_F(SshWay, AProxyJumpThatLeadsInACircleIsAConfigurationError) {
 }
 
 TEST_F(SshWay, ProxyCommandIsRunAndGoneAfterwards) {
-  const std::string mark = app_.scratch("proxy.pid");
-  use_config("  ProxyCommand echo $$ > " + mark + "; exec ssh -F none -i " + app_.sshd().key_path() +
-                 " -o UserKnownHostsFile=" + app_.sshd().known_hosts_path() + " -p " +
-                 std::to_string(jump_.port()) + " -W %h:%p " + jump_.user() + "@127.0.0.1\n",
-             known_hosts());
+  use_proxy_script("exec ssh -F none -i " + app_.sshd().key_path() +
+                   " -o UserKnownHostsFile=" + app_.sshd().known_hosts_path() + " -p " +
+                   std::to_string(jump_.port()) + " -W $1:$2 " + jump_.user() + "@127.0.0.1\n");
   expect_pulled();
   EXPECT_TRUE(authentication_was_tried(jump_));
-  EXPECT_NE(::kill(std::stoi(read_file(mark)), 0), 0) << "the command still runs";
+  EXPECT_FALSE(proxy_script_runs());
 }
 
 TEST_F(SshWay, AProxyCommandThatNeverEndsIsEndedWithTheRun) {
-  const std::string mark = app_.scratch("proxy.pid");
-  use_config("  ProxyCommand echo $$ > " + mark + "; trap '' TERM; sleep 1000\n", known_hosts());
+  use_proxy_script("trap '' TERM\nsleep 1000 &\nwait\nsleep 1000\n");
   app_.set("CONNECT_TIMEOUT", "1");
   expect_refusal(3, {"has not answered within 1 s"});
-  EXPECT_NE(::kill(std::stoi(read_file(mark)), 0), 0) << "the command still runs";
+  EXPECT_FALSE(proxy_script_runs());
 }
 
 TEST_F(SshWay, WhatAProxyCommandSaysIsShownWhenItFails) {
