@@ -103,8 +103,7 @@ class Checker {
 
   void check_configuration() {
     add("configuration", StepState::kOk, printable(config_.file));
-    for (const std::string& warning : config_.warnings)
-      add("configuration", StepState::kWarning, warning);
+    for (const std::string& warning : config_.warnings) add("configuration", StepState::kWarning, warning);
   }
 
   // A run in the night has nobody to ask for a passphrase, and seldom an SSH agent.
@@ -119,16 +118,18 @@ class Checker {
         if (state == KeyState::kLocked && locked.empty()) locked = path;
       }
       if (config_.ssh_key && locked.empty())
-        return add("key", StepState::kFailed, printable(*config_.ssh_key) + " is no private key that can be read",
+        return add("key", StepState::kFailed,
+                   printable(*config_.ssh_key) + " is no private key that can be read",
                    "name the private key itself in SSH_KEY, not the .pub file");
       const std::string make =
           "make one for this alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
           "server's authorized_keys, and set SSH_KEY=~/.ssh/litepull";
       if (!locked.empty())
         return add("key", StepState::kWarning,
-                   printable(locked) + " is behind a passphrase, for which a run in the night cannot ask", make);
-      add("key", StepState::kWarning, "no key file; only the SSH agent's keys, which a run in the night may not have",
-          make);
+                   printable(locked) + " is behind a passphrase, for which a run in the night cannot ask",
+                   make);
+      add("key", StepState::kWarning,
+          "no key file; only the SSH agent's keys, which a run in the night may not have", make);
     });
   }
 
@@ -206,8 +207,9 @@ class Checker {
       needed_bytes_ += size_of(target);
       if (target.journal_mode == JournalMode::kWal && target.wal_bytes > kLargeWalBytes)
         add(name, StepState::kWarning,
-            shown + "its WAL has grown to " + format_bytes(target.wal_bytes) + ": a reader that never ends keeps "
-                                                                               "it from being reset",
+            shown + "its WAL has grown to " + format_bytes(target.wal_bytes) +
+                ": a reader that never ends keeps "
+                "it from being reset",
             "restart the app, and look for transactions that stay open");
     }
     check_missing(names);
@@ -242,9 +244,9 @@ class Checker {
     const std::int64_t ahead_ms = look_->clock_ahead_ms;
     const std::int64_t apart_ms = ahead_ms < 0 ? -ahead_ms : ahead_ms;
     if (apart_ms < kClockWorthAWordMs) return add("clock", StepState::kOk, "less than a minute apart");
-    const std::string text =
-        fmt::format("the server's is {} {} this machine's", format_duration(static_cast<double>(apart_ms) / 1e3),
-                    ahead_ms < 0 ? "behind" : "ahead of");
+    const std::string text = fmt::format("the server's is {} {} this machine's",
+                                         format_duration(static_cast<double>(apart_ms) / 1e3),
+                                         ahead_ms < 0 ? "behind" : "ahead of");
     const std::string hint = "set the clock that is wrong: timedatectl set-ntp true";
     if (apart_ms > kClockPastPruningMs)
       add("clock", StepState::kFailed, text + "; a run prunes nothing then", hint);
@@ -256,8 +258,10 @@ class Checker {
     attempt("local disk", [&] {
       const std::string& root = config_.local_backup_root;
       const std::string there = existing_above(root);
-      if (::access(there.c_str(), W_OK | X_OK) != 0)
-        throw Error(ErrorKind::kFailed, printable(there) + " cannot be written to",
+      struct stat status {};
+      if (::stat(there.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
+          ::access(there.c_str(), W_OK | X_OK) != 0)
+        throw Error(ErrorKind::kFailed, printable(there) + " is no directory that can be written to",
                     "give it to the user that runs litepull, or set LOCAL_BACKUP_ROOT");
       struct statvfs disk {};
       if (::statvfs(there.c_str(), &disk) != 0) throw_errno("look at the disk of " + printable(there));
@@ -266,7 +270,8 @@ class Checker {
       if (!look_) return add("local disk", StepState::kOk, text);
       const std::string need = ", the next snapshot may need " + format_bytes(needed_bytes_);
       if (available < needed_bytes_)
-        throw Error(ErrorKind::kFailed, text + need, "free some space, or keep fewer snapshots: RETENTION_DAYS");
+        throw Error(ErrorKind::kFailed, text + need,
+                    "free some space, or keep fewer snapshots: RETENTION_DAYS");
       add("local disk", StepState::kOk, text + need);
     });
   }
@@ -287,12 +292,14 @@ class Checker {
       const std::optional<ScheduleState> schedule = installed_schedule(config_.app_name, environment_);
       const std::string hint = "litepull schedule " + printable(config_.file) + " --at 02:00";
       if (!schedule)
-        return add("schedule", StepState::kWarning, "none that litepull has installed; a crontab is not looked at",
-                   hint);
+        return add("schedule", StepState::kWarning,
+                   "none that litepull has installed; a crontab is not looked at", hint);
       if (!schedule->enabled)
-        return add("schedule", StepState::kWarning, printable(schedule->file) + " is there, but not enabled", hint);
+        return add("schedule", StepState::kWarning, printable(schedule->file) + " is there, but not enabled",
+                   hint);
       add("schedule", StepState::kOk,
-          scheduler_text(schedule->scheduler) + (schedule->at ? ", every day at " + time_text(*schedule->at) : ""));
+          scheduler_text(schedule->scheduler) +
+              (schedule->at ? ", every day at " + time_text(*schedule->at) : ""));
     });
   }
 

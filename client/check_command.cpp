@@ -34,7 +34,8 @@ std::ptrdiff_t count_of(const CheckReport& report, StepState state) {
 std::string summary(const CheckReport& report) {
   const auto failed = count_of(report, StepState::kFailed), warnings = count_of(report, StepState::kWarning);
   std::string text =
-      failed == 0 ? "ready" : fmt::format("{} {} in the way", failed, failed == 1 ? "problem is" : "problems are");
+      failed == 0 ? "ready"
+                  : fmt::format("{} {} in the way", failed, failed == 1 ? "problem is" : "problems are");
   if (warnings > 0) text += fmt::format(", {} {}", warnings, warnings == 1 ? "warning" : "warnings");
   return text;
 }

@@ -136,6 +136,7 @@ void SshdFixture::make_keys() {
   for (const std::string& type : host_key_types_) make_key(dir_ / ("host_" + type), type);
   make_key(key_path(), "ed25519");
   make_key(other_key_path(), "ed25519");
+  std::filesystem::create_directory(dir_ / "home");
   write_file(dir_ / "authorized_keys", public_key(key_path()) + "\n");
 }
 
@@ -146,7 +147,8 @@ void SshdFixture::write_config(const SshdOptions& options) {
   text += "Port " + std::to_string(port_) + "\n";
   text += "PidFile " + (dir_ / "sshd.pid") + "\n";
   text += "AuthorizedKeysFile " + (dir_ / "authorized_keys") + "\n";
-  text += "SetEnv XDG_CACHE_HOME=" + remote_cache() + "\n";
+  // A home of its own: what the user's start-up files do is none of the tests' business.
+  text += "SetEnv XDG_CACHE_HOME=" + remote_cache() + " HOME=" + (dir_ / "home") + "\n";
   text +=
       "ListenAddress 127.0.0.1\n"
       "UsePAM no\n"

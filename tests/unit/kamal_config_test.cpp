@@ -132,7 +132,7 @@ TEST_F(KamalConfig, RailsOwnFileGivesAWholeConfiguration) {
   EXPECT_EQ(c.server_host, "203.0.113.10");
   EXPECT_EQ(c.server_port, 22);
   EXPECT_EQ(c.remote_backup_dir, kVolumeDirectory);
-  EXPECT_EQ(c.retention_days, 7);
+  EXPECT_EQ(c.policy.retention_days, 7);
   EXPECT_EQ(c.databases, std::vector<std::string>{"*.sqlite3"});
   EXPECT_FALSE(c.ssh_key);
   EXPECT_TRUE(c.warnings.empty());

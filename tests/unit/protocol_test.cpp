@@ -345,5 +345,45 @@ TEST(PrintableTest, TerminalEscapesAndBrokenUtf8AreSpelledOut) {
   EXPECT_TRUE(is_clean_utf8("plain"));
 }
 
+TEST(ProtocolTest, MessagesOfALookComeBackAsTheyWere) {
+  LookRequest request;
+  request.directory = "/storage";
+  request.databases = {"*.sqlite3"};
+  request.exclude = {"cache/**"};
+  const LookRequest asked = decode_look_request(encode(request));
+  EXPECT_EQ(asked.directory, "/storage");
+  EXPECT_EQ(asked.databases, request.databases);
+  EXPECT_EQ(asked.exclude, request.exclude);
+  const Storage storage = decode_storage(encode(Storage{"ext4", 1ULL << 40, 1000, 1001, 0755}));
+  EXPECT_EQ(storage.file_system, "ext4");
+  EXPECT_EQ(storage.available_bytes, 1ULL << 40);
+  EXPECT_EQ(storage.uid, 1000U);
+  EXPECT_EQ(storage.gid, 1001U);
+  EXPECT_EQ(storage.mode, 0755U);
+  Found found;
+  found.name = "a.sqlite3";
+  found.target.page_size = 4096;
+  found.target.page_count = 7;
+  found.target.mode = 0640;
+  EXPECT_EQ(decode_found(encode(found)).name, "a.sqlite3");
+  EXPECT_EQ(decode_found(encode(found)).target.page_count, 7U);
+  EXPECT_EQ(decode_found(encode(found)).target.mode, 0640U);
+}
+
+TEST(ProtocolTest, AnswersToALookThatCannotBeAreRefused) {
+  Found found;
+  found.name = "a.sqlite3";
+  found.target.page_size = 4096;
+  found.target.state = TargetState::kMissing;
+  EXPECT_THROW(decode_found(encode(found)), Error);
+  found.target.state = TargetState::kThere;
+  found.target.page_size = 3000;
+  EXPECT_THROW(decode_found(encode(found)), Error);
+  EXPECT_THROW(decode_storage(encode(Storage{std::string(100, 'x'), 0, 0, 0, 0})), Error);
+  LookRequest request;
+  request.version = kProtocolVersion + 1;
+  EXPECT_THROW(decode_look_request(encode(request)), Error);
+}
+
 }  // namespace
 }  // namespace litepull
