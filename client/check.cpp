@@ -277,14 +277,15 @@ class Checker {
   }
 
   void check_lock() {
-    const auto error = error_of([&] {
+    attempt("lock", [&] {
       const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
-      if (store.exists()) (void)store.lock();
+      const std::optional<std::string> holder = store.lock_holder();
+      if (holder)
+        add("lock", StepState::kWarning,
+            "another run is at work at the moment, process " + printable(*holder));
+      else
+        add("lock", StepState::kOk, "no other run is at work");
     });
-    if (!error) return add("lock", StepState::kOk, "no other run is at work");
-    if (error->kind() == ErrorKind::kBusy)
-      return add("lock", StepState::kWarning, "another run is at work at the moment: " + error->message());
-    attempt("lock", [&] { throw Error(*error); });
   }
 
   void check_schedule() {

@@ -87,12 +87,13 @@ Chosen choose(const Listing& listing, const std::string& word) {
 
 // Nothing while another run holds the lock for longer than is worth waiting here.
 std::optional<AppLock> wait_for_lock(const Store& store, const Cancel& cancel) {
-  for (int waited_ms = 0;; waited_ms += kCancelPollMs) {
+  const std::uint64_t since_us = monotonic_us();
+  for (;;) {
     std::optional<AppLock> lock;
     const auto error = error_of([&] { lock.emplace(store.lock()); });
     if (lock) return lock;
     if (error->kind() != ErrorKind::kBusy) throw Error(*error);
-    if (waited_ms >= kLockPatienceMs) return std::nullopt;
+    if (monotonic_us() - since_us >= std::uint64_t{1000} * kLockPatienceMs) return std::nullopt;
     cancel.throw_if_requested();
     std::this_thread::sleep_for(std::chrono::milliseconds(kCancelPollMs));
   }

@@ -64,8 +64,9 @@ TEST_F(CheckOverSsh, GoesThroughEveryStepAndPullsNothing) {
   expect_ready();
   std::vector<std::string> names;
   for (const auto& step : steps_) names.push_back(step["name"]);
-  EXPECT_EQ(names, (std::vector<std::string>{"configuration", "key", "host", "host key", "login", "agent", "storage",
-                                             "database", "clock", "local disk", "lock", "schedule"}))
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"configuration", "key", "host", "host key", "login", "agent", "storage",
+                                      "database", "clock", "local disk", "lock", "schedule"}))
       << words_;
   expect_step("key", "ok", "without a terminal");
   expect_step("host key", "ok", "SHA256:");

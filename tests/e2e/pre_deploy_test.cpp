@@ -1,4 +1,5 @@
-// deploy/kamal/pre-deploy as Kamal runs it: a program of the app's directory, with KAMAL_* in its environment.
+// deploy/kamal/pre-deploy as Kamal runs it: a program of the app's directory, with KAMAL_* in its
+// environment.
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ class PreDeploy : public testing::Test {
 
   // In a session of its own, so that the hook does not write to the terminal of whoever runs the tests.
   ProcessResult deploy() {
-    const std::string hook = fs::absolute(__FILE__).parent_path().parent_path().parent_path() / "deploy/kamal/pre-deploy";
+    const std::string hook =
+        fs::absolute(__FILE__).parent_path().parent_path().parent_path() / "deploy/kamal/pre-deploy";
     RunOptions options;
     options.env = environment_;
     return run({"setsid", "-w", "/bin/sh", "-c", "cd '" + project_ + "' && exec '" + hook + "'"}, options);
@@ -48,7 +50,8 @@ TEST_F(PreDeploy, TakesASnapshotAndSaysHowToGoBack) {
   EXPECT_EQ(label(), "pre-deploy 150b24f1c2d3e4f5 by AnnONeiltouchcanar");
   EXPECT_FALSE(fs::exists(project_ + "/canary"));
   const std::string name = fs::path(app_.snapshots().back()).filename();
-  EXPECT_NE(said.out.find("litepull restore config/projects/billing.env " + name + " --to-server"), std::string::npos)
+  EXPECT_NE(said.out.find("litepull restore config/projects/billing.env " + name + " --to-server"),
+            std::string::npos)
       << said.out;
 }
 

@@ -220,6 +220,7 @@ class DamagedSnapshot : public Restore {
   void expect_refused(const std::string& how) {
     const std::string before = fingerprint(there_);
     for (const std::string& directory : {target(), there_}) {
+      if (directory == there_ && ++tries_ % 20 != 1) continue;  // the same code, and slower to look at
       const ProcessResult result = restore("latest", directory);
       EXPECT_EQ(result.status.code, 1) << how << words(result);
       EXPECT_TRUE(contains(result.err, kMain)) << how << words(result);
@@ -229,12 +230,13 @@ class DamagedSnapshot : public Restore {
   }
 
   std::string good_, bad_, original_;
+  int tries_ = 0;
   std::string there_ = app_.scratch("there");
 };
 
 TEST_F(DamagedSnapshot, IsRefusedWhereverAByteIsFlipped) {
   std::mt19937_64 random{std::random_device{}()};
-  for (int i = 0; i < rounds(4, 200); ++i) {
+  for (int i = 0; i < rounds(4, 10'000); ++i) {
     std::string damaged = original_;
     const std::size_t at = i == 0 ? damaged.size() - 1 : random() % damaged.size();
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << random() % 8));
