@@ -48,7 +48,7 @@ void look_at_database(GuardVfs& guard, Place& place) {
   }
 }
 
-void look(const LookRequest& request, FrameWriter& writer) {
+int look(const LookRequest& request, FrameWriter& writer) {
   enter_directory(request.directory);
   Request names;
   names.directory = request.directory;
@@ -64,20 +64,7 @@ void look(const LookRequest& request, FrameWriter& writer) {
     writer.write(MessageType::kFound, encode(Found{place.item.name.substr(0, kMaxNameBytes), place.target}));
   }
   writer.write(MessageType::kDone, encode(make_done()));
-}
-
-int look_or_tell(const LookRequest& request, FrameWriter& writer) {
-  Problem problem;
-  try {
-    look(request, writer);
-    return 0;
-  } catch (const Error& error) {
-    problem = problem_of(error);
-  } catch (const std::exception& error) {
-    problem = {ErrorKind::kFailed, error.what(), ""};
-  }
-  writer.write(MessageType::kError, encode(problem));
-  return 1;
+  return 0;
 }
 
 }  // namespace
@@ -91,7 +78,7 @@ void look_and_exit(const LookRequest& request, DeadlineSource& source, FrameRead
                .tick = [&] { writer.try_write(MessageType::kAlive); }});
   int status = 1;
   try {
-    status = look_or_tell(request, writer);
+    status = run_and_tell(writer, [&] { return look(request, writer); });
   } catch (const std::exception&) {
     // Nobody is left to hear it.
   }

@@ -1,5 +1,5 @@
-// litepull-agent: runs on the server, beside the databases, for as long as one pull or
-// restore takes. It takes no arguments: the client's request comes on standard input, the pages and answers
+// litepull-agent: runs on the server, beside the databases, for as long as one pull, restore or look around
+// takes. It takes no arguments: the client's request comes on standard input, the pages and answers
 // go out on standard output.
 #include <sqlite3.h>
 #include <sys/stat.h>

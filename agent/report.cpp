@@ -25,6 +25,20 @@ Problem problem_of(const Error& error) {
   return {error.kind(), error.message(), error.hint()};
 }
 
+int run_and_tell(FrameWriter& writer, const std::function<int()>& job) {
+  Problem problem;
+  try {
+    return job();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kCancelled) return 1;
+    problem = problem_of(error);
+  } catch (const std::exception& error) {
+    problem = {ErrorKind::kFailed, error.what(), ""};
+  }
+  writer.write(MessageType::kError, encode(problem));
+  return 1;
+}
+
 Hello make_hello() {
   timeval now{};
   gettimeofday(&now, nullptr);

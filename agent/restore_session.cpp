@@ -388,20 +388,6 @@ void gone(FromClient& client, const Error& why) {
   while (client.consent.given()) pause();
 }
 
-int restore_or_tell(const RestoreRequest& request, FromClient& client, FrameWriter& writer) {
-  Problem problem;
-  try {
-    return Restore(request, client, writer).run() ? 0 : 1;
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kCancelled) return 1;  // there is nobody to tell
-    problem = problem_of(error);
-  } catch (const std::exception& error) {
-    problem = {ErrorKind::kFailed, error.what(), ""};
-  }
-  writer.write(MessageType::kError, encode(problem));
-  return 1;
-}
-
 }  // namespace
 
 void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, FrameReader& reader,
@@ -414,7 +400,7 @@ void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, Fra
                .tick = [&] { writer.try_write(MessageType::kAlive); }});
   int status = 1;
   try {
-    status = restore_or_tell(request, client, writer);
+    status = run_and_tell(writer, [&] { return Restore(request, client, writer).run() ? 0 : 1; });
   } catch (const std::exception&) {
   }
   // Not by returning: the other thread uses what lives here.

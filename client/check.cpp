@@ -15,6 +15,7 @@
 
 #include "client/commands.h"
 #include "client/console.h"
+#include "client/jobs.h"
 #include "client/key_file.h"
 #include "client/look.h"
 #include "client/progress.h"
@@ -32,6 +33,9 @@ namespace {
 constexpr std::int64_t kClockWorthAWordMs = 60'000;
 constexpr std::int64_t kClockPastPruningMs = 24LL * 3600 * 1000;
 constexpr std::uint64_t kLargeWalBytes = 1ULL << 30;
+constexpr int kNothingPublished = 1;
+constexpr int kCannotLogIn = 3;
+constexpr int kPublishedNotGood = 4;
 
 // The nearest directory at or above `path` that exists.
 std::string existing_above(std::string path) {
@@ -78,13 +82,19 @@ class Checker {
     check_local_space();
     check_lock();
     check_schedule();
+    report_.exit_code = worst_exit_code(codes_);
     return std::move(report_);
   }
 
  private:
   void add(const std::string& name, StepState state, const std::string& text, const std::string& hint = "") {
     report_.steps.push_back({name, state, text, hint});
-    if (state == StepState::kFailed && report_.exit_code == 0) report_.exit_code = 1;
+  }
+
+  // `exit_code` is what a run would end with for this alone.
+  void fail(const std::string& name, int exit_code, const std::string& text, const std::string& hint) {
+    add(name, StepState::kFailed, text, hint);
+    codes_.push_back(exit_code);
   }
 
   // Returns whether `step` went through.
@@ -92,8 +102,7 @@ class Checker {
     const auto error = error_of(step);
     if (!error) return true;
     if (error->kind() == ErrorKind::kCancelled) throw Error(*error);
-    if (report_.exit_code == 0) report_.exit_code = exit_code_of(error->kind());
-    add(name, StepState::kFailed, error->message(), error->hint());
+    fail(name, exit_code_of(error->kind()), error->message(), error->hint());
     return false;
   }
 
@@ -118,9 +127,8 @@ class Checker {
         if (state == KeyState::kLocked && locked.empty()) locked = path;
       }
       if (config_.ssh_key && locked.empty())
-        return add("key", StepState::kFailed,
-                   printable(*config_.ssh_key) + " is no private key that can be read",
-                   "name the private key itself in SSH_KEY, not the .pub file");
+        return fail("key", kCannotLogIn, printable(*config_.ssh_key) + " is no private key that can be read",
+                    "name the private key itself in SSH_KEY, not the .pub file");
       const std::string make =
           "make one for this alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
           "server's authorized_keys, and set SSH_KEY=~/.ssh/litepull";
@@ -192,6 +200,10 @@ class Checker {
 
   void check_databases() {
     std::set<std::string> names;
+    const bool any = std::any_of(look_->found.begin(), look_->found.end(), [](const Found& found) {
+      return found.target.state == TargetState::kThere;
+    });
+    const int code = any ? kPublishedNotGood : kNothingPublished;
     for (const Found& found : look_->found) {
       names.insert(found.name);
       const std::string name = "database";
@@ -199,8 +211,7 @@ class Checker {
       const Target& target = found.target;
       if (target.state == TargetState::kRefused) {
         const Error error = remote_error(target.problem);
-        add(name, StepState::kFailed, shown + error.message(), error.hint());
-        report_.exit_code = report_.exit_code == 1 ? 4 : report_.exit_code;
+        fail(name, code, shown + error.message(), error.hint());
         continue;
       }
       add(name, StepState::kOk, shown + found_text(target));
@@ -228,9 +239,9 @@ class Checker {
       for (const auto& database : newest->manifest->databases) {
         if (database.error || names.contains(database.name)) continue;
         if (is_excluded(database.name)) continue;
-        add("database", StepState::kFailed,
-            printable(database.name) + ": is in snapshot " + newest->name + ", and no longer on the server",
-            "see whether the volume is mounted; when it is gone for good, name it in EXCLUDE");
+        fail("database", kPublishedNotGood,
+             printable(database.name) + ": is in snapshot " + newest->name + ", and no longer on the server",
+             "see whether the volume is mounted; when it is gone for good, name it in EXCLUDE");
       }
     });
   }
@@ -247,11 +258,9 @@ class Checker {
     const std::string text = fmt::format("the server's is {} {} this machine's",
                                          format_duration(static_cast<double>(apart_ms) / 1e3),
                                          ahead_ms < 0 ? "behind" : "ahead of");
-    const std::string hint = "set the clock that is wrong: timedatectl set-ntp true";
-    if (apart_ms > kClockPastPruningMs)
-      add("clock", StepState::kFailed, text + "; a run prunes nothing then", hint);
-    else
-      add("clock", StepState::kWarning, text, hint);
+    add("clock", StepState::kWarning,
+        text + (apart_ms > kClockPastPruningMs ? "; a run prunes nothing then" : ""),
+        "set the clock that is wrong: timedatectl set-ntp true");
   }
 
   void check_local_space() {
@@ -309,6 +318,7 @@ class Checker {
   const std::string& agent_path_;
   const Cancel& cancel_;
   CheckReport report_;
+  std::vector<int> codes_;  // of the steps that failed
   bool reachable_ = true;
   std::optional<Look> look_;
   std::uint64_t needed_bytes_ = 0;

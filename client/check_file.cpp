@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kMaxProblems = 20;
 constexpr std::size_t kMaxTables = 10'000;
 
+// SQLite does not even read CHECK constraints into a connection that cannot write (sqlite3AddCheckConstraint
+// in its build.c), so a row that breaks one is not found: it is the app's data, as with foreign keys.
 void check_integrity(SQLite::Database& database, CheckDepth depth, FileCheck& result) {
   SQLite::Statement rows(
       database, fmt::format("PRAGMA {}({})", depth == CheckDepth::kFull ? "integrity_check" : "quick_check",

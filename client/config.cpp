@@ -1,6 +1,5 @@
 #include "client/config.h"
 
-#include <arpa/inet.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,9 +7,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
+#include "client/near_word.h"
 #include "client/ping.h"
 #include "common/error.h"
 #include "common/posix.h"
@@ -19,13 +18,10 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxAppNameBytes = 64;
-constexpr std::size_t kMaxHostBytes = 253;  // RFC 1035, section 2.3.4, as text
-constexpr std::size_t kMaxUserBytes = 255;
 constexpr std::size_t kMaxPathBytes = 4096;
 constexpr std::size_t kMaxGlobs = 64;
 constexpr std::size_t kMaxGlobBytes = 255;
 constexpr std::size_t kMaxShownBytes = 120;
-constexpr std::size_t kNearMissEdits = 2;
 constexpr int kMaxKept = 100'000;
 constexpr const char* kProxyUser = "root";  // as Kamal has it for `ssh: proxy:`
 
@@ -48,20 +44,6 @@ constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/b
 constexpr Key kRemoteBackupDir{"REMOTE_BACKUP_DIR", "REMOTE_BACKUP_DIR=/var/lib/billing/storage"};
 constexpr Key kServerUser{"SERVER_USER", "SERVER_USER=deploy"};
 constexpr Key kServerHost{"SERVER_HOST", "SERVER_HOST=billing.example.com"};
-
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool is_word(std::string_view text, std::string_view also) {
-  return std::all_of(text.begin(), text.end(),
-                     [&](char c) { return is_alphanumeric(c) || also.find(c) != std::string_view::npos; });
-}
-
-bool is_ipv6(const std::string& host) {
-  in6_addr address{};
-  return ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
 
 bool is_in_home(std::string_view path) {
   return path == "~" || path.starts_with("~/");
@@ -90,40 +72,6 @@ std::vector<std::string> split(std::string_view text, std::string_view separator
     parts.emplace_back(text.substr(0, end));
     text.remove_prefix(end);
   }
-}
-
-std::string upper_case(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return out;
-}
-
-// Levenshtein distance, a row at a time.
-std::size_t edits_between(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> row(to.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= from.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= to.size(); ++j) {
-      const std::size_t replaced = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back();
-}
-
-// The key that `name` was probably meant to be, else empty.
-std::string_view near_key(std::string_view name) {
-  std::string_view nearest;
-  std::size_t fewest = kNearMissEdits + 1;
-  for (const std::string_view key : kKeys) {
-    if (name.size() > key.size() + kNearMissEdits) continue;
-    const std::size_t edits = edits_between(upper_case(name), key);
-    if (edits < fewest) nearest = key;
-    fewest = std::min(edits, fewest);
-  }
-  return nearest;
 }
 
 bool is_known(std::string_view name) {
@@ -207,7 +155,7 @@ Config Reader::read() && {
 void Reader::read_identity() {
   const EnvAssignment& entry = required(kAppName);
   const std::string& name = entry.value;
-  if (name.size() > kMaxAppNameBytes || !is_alphanumeric(name[0]) || !is_word(name, "._-"))
+  if (name.size() > kMaxAppNameBytes || !is_word(name.substr(0, 1), "") || !is_word(name, "._-"))
     refuse(entry, "must be letters, digits, '.', '_' and '-', starting with a letter or digit, at most 64",
            "choose a plain name; snapshots go to LOCAL_BACKUP_ROOT/APP_NAME: APP_NAME=billing");
   config_.app_name = name;
@@ -354,7 +302,7 @@ void Reader::read_reports() {
 void Reader::read_unknown_keys() {
   for (const EnvAssignment& entry : env_.assignments) {
     if (is_known(entry.name)) continue;
-    const std::string_view meant = near_key(entry.name);
+    const std::string_view meant = near_word(entry.name, kKeys);
     if (meant.empty() && entry.referenced) continue;
     std::string warning = at(entry) + entry.name + " is not a key of litepull";
     if (!meant.empty()) warning += "; did you mean " + std::string(meant) + "?";
@@ -492,7 +440,7 @@ int Reader::number(std::string_view name, int least, int most, int otherwise) co
 void Reader::missing(const Key& key) const {
   std::string hint = std::string("add a line such as: ") + key.example;
   for (const EnvAssignment& entry : env_.assignments)
-    if (!is_known(entry.name) && near_key(entry.name) == key.name)
+    if (!is_known(entry.name) && near_word(entry.name, kKeys) == key.name)
       hint = "line " + std::to_string(entry.line) + " sets " + entry.name + "; did you mean " +
              std::string(key.name) + "?";
   throw Error(ErrorKind::kConfiguration, file_ + ": " + std::string(key.name) + " is missing", hint);
@@ -504,38 +452,6 @@ void Reader::refuse(const EnvAssignment& entry, const std::string& rule, const s
 }
 
 }  // namespace
-
-bool is_host(const std::string& host) {
-  if (host.empty() || host.size() > kMaxHostBytes || host[0] == '-' || !is_word(host, ".:_-")) return false;
-  return host.find(':') == std::string::npos || is_ipv6(host);
-}
-
-bool is_user(const std::string& user) {
-  return !user.empty() && user.size() <= kMaxUserBytes && user[0] != '-' && is_word(user, "._-");
-}
-
-std::optional<SshProxy> parse_hop(const std::string& text) {
-  SshProxy hop;
-  std::string rest = text;
-  if (const std::size_t at = rest.find('@'); at != std::string::npos) {
-    hop.user = rest.substr(0, at);
-    if (!is_user(hop.user)) return std::nullopt;
-    rest.erase(0, at + 1);
-  }
-  const std::size_t bracket = rest.starts_with('[') ? rest.find(']') : 0;
-  if (bracket == std::string::npos) return std::nullopt;
-  const std::size_t colon = rest.find(':', bracket);
-  hop.host = bracket > 0 ? rest.substr(1, bracket - 1) : rest.substr(0, colon);
-  if (bracket > 0 && colon != bracket + 1 && bracket + 1 != rest.size()) return std::nullopt;
-  if (!is_host(hop.host) || (bracket > 0 && !is_ipv6(hop.host))) return std::nullopt;
-  if (colon == std::string::npos) return hop;
-  std::uint16_t port = 0;
-  const char* end = rest.data() + rest.size();
-  const auto [stop, code] = std::from_chars(rest.data() + colon + 1, end, port);
-  if (code != std::errc() || stop != end || port == 0) return std::nullopt;
-  hop.port = port;
-  return hop;
-}
 
 Config load_config(const std::string& path, const Environment& environment) {
   return parse_config(read_env_text(path), path, environment);

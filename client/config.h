@@ -11,18 +11,12 @@
 #include <vector>
 
 #include "client/env_file.h"
+#include "client/host_name.h"
 #include "client/retention.h"
 
 namespace litepull {
 
 enum class Transport { kSsh, kLocal };
-
-// A jump host, as SSH_PROXY names it.
-struct SshProxy {
-  std::string user;
-  std::string host;                   // as server_host
-  std::optional<std::uint16_t> port;  // 22, or what SSH_CONFIG says
-};
 
 // Paths and globs are UTF-8 without control characters.
 struct Config {
@@ -55,15 +49,6 @@ struct Config {
   std::string notify_command;            // for sh -c; may be empty
   std::vector<std::string> warnings;     // for a person, safe to print; the run goes on
 };
-
-// True when `host` can be a host name or an address, and is neither an option nor anything that a shell or a
-// log would read otherwise. Brackets and ports are not part of it.
-bool is_host(const std::string& host);
-// The same for a user's name.
-bool is_user(const std::string& user);
-
-// "[USER@]HOST[:PORT]", an IPv6 address in brackets; nullopt when it is anything else.
-std::optional<SshProxy> parse_hop(const std::string& text);
 
 Config load_config(const std::string& path, const Environment& environment);
 

@@ -7,9 +7,9 @@
 
 #include "client/console.h"
 #include "client/directory.h"
-#include "client/new_file.h"
 #include "client/share_files.h"
 #include "client/terminal.h"
+#include "client/whole_file.h"
 #include "common/error.h"
 #include "common/posix.h"
 

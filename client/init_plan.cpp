@@ -72,7 +72,7 @@ class Planner {
   void choose_host();
   void choose_backup_root();
   void require_all() const;
-  void note(std::string text) { plan_.notes.push_back(std::move(text)); }
+  void note(std::string_view text) { plan_.notes.emplace_back(text); }
 
   const std::vector<KamalHost>& hosts() const;
   Offer host_offer() const;

@@ -1,11 +1,10 @@
 #include "client/kamal_config.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <tuple>
 #include <utility>
 
+#include "client/host_name.h"
 #include "client/yaml_tree.h"
 #include "common/error.h"
 
@@ -52,11 +51,6 @@ std::vector<Yaml> list(const Yaml& value, const std::string& name) {
 
 bool is_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-bool is_ipv6(const std::string& text) {
-  in6_addr address{};
-  return ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
 }
 
 // --- hosts -----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 #include <sstream>
 #include <utility>
 
-#include "client/config.h"
+#include "client/host_name.h"
 #include "client/run_program.h"
 #include "common/error.h"
 

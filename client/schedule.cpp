@@ -8,6 +8,7 @@
 #include "client/console.h"
 #include "client/directory.h"
 #include "client/share_files.h"
+#include "client/whole_file.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -48,15 +49,6 @@ void require_ours(const std::string& path) {
   if (text && !is_ours(*text))
     throw Error(ErrorKind::kRefused, path + " is there, and litepull schedule did not write it",
                 "move it away, or remove it");
-}
-
-void replace_file(const std::string& path, const std::string& text) {
-  const std::string temporary = path + "." + random_hex();
-  Fd fd = open_path(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode);
-  write_all(fd.get(), text.data(), text.size(), temporary);
-  if (::fchmod(fd.get(), kUnitMode) != 0) throw_errno("change the mode of " + temporary);
-  close_written(std::move(fd), temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace " + path);
 }
 
 std::string template_text(const std::string& name, const Environment& environment) {
@@ -142,7 +134,7 @@ std::vector<std::string> write_schedule(Scheduler scheduler, const std::string& 
   for (const std::string& name : all_files(scheduler, backup.app)) paths.push_back(directory + "/" + name);
   for (const std::string& path : paths) require_ours(path);
   make_dirs(directory);
-  for (std::size_t i = 0; i < paths.size(); ++i) replace_file(paths[i], texts[i]);
+  for (std::size_t i = 0; i < paths.size(); ++i) replace_file(paths[i], texts[i], kUnitMode);
   return paths;
 }
 

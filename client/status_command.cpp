@@ -6,10 +6,10 @@
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
-#include "client/directory.h"
 #include "client/jobs.h"
 #include "client/projects.h"
 #include "client/status_text.h"
+#include "client/whole_file.h"
 
 namespace litepull {
 namespace {
@@ -28,24 +28,6 @@ StatusEntry entry_of(const std::string& file, const CommonOptions& options) {
   });
   entry.exit_code = entry.error ? exit_code_of(entry.error->kind()) : exit_code(*entry.status);
   return entry;
-}
-
-// The collector reads the file at any moment: it sees the old text or the new one.
-void replace_file(const std::string& path, const std::string& text) {
-  const std::filesystem::path target(path);
-  const std::string temporary =
-      (target.parent_path() / ("." + target.filename().string() + "." + random_hex())).string();
-  const auto error = error_of([&] {
-    Fd fd = open_path(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode);
-    write_all(fd.get(), text.data(), text.size(), temporary);
-    if (::fchmod(fd.get(), kReadableByAll) != 0) throw_errno("change the mode of " + temporary);
-    fsync_fd(fd.get(), temporary);
-    close_written(std::move(fd), temporary);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("replace " + path);
-  });
-  if (!error) return;
-  ::unlink(temporary.c_str());
-  throw Error(*error);
 }
 
 void print_errors(const std::vector<StatusEntry>& entries) {
@@ -79,7 +61,8 @@ int run(const StatusCommand& command) {
   std::vector<StatusEntry> entries;
   for (const std::string& file : command.all ? configs_in(command.projects) : common.configs)
     entries.push_back(entry_of(file, common));
-  if (!command.prometheus_file.empty()) replace_file(command.prometheus_file, prometheus_text(entries));
+  if (!command.prometheus_file.empty())
+    replace_file(command.prometheus_file, prometheus_text(entries), kReadableByAll);
   return show(entries, command);
 }
 

@@ -60,5 +60,7 @@ echo "rows in the snapshot: $(sqlite3 "file:$snapshot/production.sqlite3?immutab
 kill -0 "$writer" || { echo "quickstart: the writer had stopped: this proves nothing" >&2; exit 1; }
 
 echo
-echo "It works. Now make config/projects/APP.env from config/projects/example.env.sample, and run:"
-echo "  build/release/bin/litepull backup config/projects/APP.env"
+echo "It works. Next, in the directory of an app that is deployed with Kamal:"
+echo "  $PWD/build/release/bin/litepull init"
+echo "or without Kamal: copy config/projects/example.env.sample to config/projects/APP.env and edit it, then"
+echo "  build/release/bin/litepull check config/projects/APP.env"

@@ -110,6 +110,20 @@ Stranger only_stranger(const SmallSnapshot& snapshot) {
   return listing.strangers.size() == 1 ? listing.strangers[0] : Stranger{};
 }
 
+TEST(CheckFile, RowsThatBreakACheckConstraintAreTheAppsData) {
+  const test::TempDir dir;
+  const std::string path = dir / "a.sqlite3";
+  {
+    SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    database.exec(
+        "CREATE TABLE t(x INT CHECK(x > 0)); PRAGMA ignore_check_constraints=ON; INSERT INTO t VALUES(-1)");
+  }
+  const FileCheck check = check_file(path, CheckDepth::kFull);
+  EXPECT_EQ(check.problems, std::vector<std::string>{});
+  ASSERT_EQ(check.tables.size(), 1U);
+  EXPECT_EQ(check.tables[0].rows, 1);
+}
+
 TEST(VerifySnapshot, FindsNothingWrongWithASoundOne) {
   const SmallSnapshot snapshot;
   const std::string before = test::listing(snapshot.path());

@@ -138,7 +138,7 @@ TEST_F(CheckOverSsh, NamesAPassphraseThatNobodyCouldTypeAtNight) {
 
 TEST_F(CheckOverSsh, NamesAPublicKeyInPlaceOfThePrivateOne) {
   app_.set("SSH_KEY", app_.sshd().key_path() + ".pub");
-  EXPECT_NE(check(), 0);
+  EXPECT_EQ(check(), 3);
   expect_step("key", "FAILED", ".pub");
 }
 
@@ -174,11 +174,30 @@ TEST_F(Check, NamesEachFileThatIsNoDatabaseToPull) {
   expect_ready();
 }
 
+TEST_F(Check, WhereNoDatabaseCanBePulledNothingWouldBePublished) {
+  write_file(app_.in_storage("noise.sqlite3"), std::string(8192, 'x'));
+  app_.set("EXCLUDE", "main.sqlite3");
+  EXPECT_EQ(check(), 1);
+  EXPECT_EQ(app_.backup().exit_code(), 1);  // a run says the same
+}
+
+TEST_F(CheckOverSsh, LeavesNothingOnTheServerWhenItIsKilled) {
+  for (int delay_ms = 0; delay_ms < 600; delay_ms += 40) {
+    Child child({built_program("litepull"), "check", app_.config_path()},
+                {.stdout_path = "/dev/null", .stderr_path = "/dev/null"});
+    pause_for(Milliseconds(delay_ms));
+    child.kill(SIGKILL);
+    child.wait(Milliseconds(5'000));
+  }
+  EXPECT_TRUE(eventually([&] { return app_.sshd().remote_pids().empty(); }));
+  expect_ready();
+}
+
 TEST_F(Check, NamesADatabaseThatIsGoneSinceTheLastSnapshot) {
   app_.make_bank("second.sqlite3", "wal");
   ASSERT_EQ(app_.backup().exit_code(), 0);
   fs::remove(app_.in_storage("second.sqlite3"));
-  EXPECT_NE(check(), 0);
+  EXPECT_EQ(check(), 4);
   expect_step("database", "FAILED", "second.sqlite3: is in snapshot");
   EXPECT_EQ(app_.backup().exit_code(), 4);  // a run says the same
   app_.set("EXCLUDE", "second.sqlite3");

@@ -111,6 +111,25 @@ const std::vector<Expectation> kRefused{
 };
 
 // Scripts with tests of their own below.
+// What `check` makes of those that answer a look around; the exit code, and words of its JSON document.
+struct LookExpectation {
+  std::string script;
+  int exit_code;
+  std::string words;
+};
+const std::vector<LookExpectation> kLooks{{"look-honest", 0, "a.sqlite3: 4.1 kB"},
+                                          {"look-without-end", 1, "too many databases"},
+                                          {"look-that-ends", 1, "ended before everything was said"},
+                                          {"look-with-escapes", 1, "a\\\\x1B[2J"},
+                                          {"look-of-petabytes", 1, "the next snapshot may need"},
+                                          {"look-of-pages", 1, "a message out of turn"},
+                                          {"look-without-storage", 1, "a message out of turn"},
+                                          {"garbage", 1, "broke the protocol"},
+                                          {"frame-of-4-gib", 1, "a frame larger than its cap"},
+                                          {"hello-of-another-version", 1, "different versions"},
+                                          {"silence", 1, "said nothing for too long"},
+                                          {"nothing", 1, "does not answer as an agent"}};
+
 const std::set<std::string> kOthers{"honest", "one-database-failed", "alive-for-ever"};
 
 std::string hex(const std::string& text) {
@@ -211,6 +230,7 @@ TEST_F(HostileAgent, WhatAnHonestOneSendsIsPublished) {
 TEST_F(HostileAgent, EveryScriptHasATest) {
   std::set<std::string> tested = kOthers;
   for (const Expectation& refused : kRefused) tested.insert(refused.script);
+  for (const LookExpectation& look : kLooks) tested.insert(look.script);
   EXPECT_EQ(lines_of(run({built_program("hostile_agent"), "--list"}).out), tested);
 }
 
@@ -224,6 +244,25 @@ TEST_F(HostileAgent, EveryBrokenStreamEndsTheRunWithNothingPublished) {
     EXPECT_LT(run.process.duration, Milliseconds(10'000));
     EXPECT_EQ(surroundings(), before);
   }
+}
+
+TEST_F(HostileAgent, ACheckIsToldInPlainWordsAndNothingIsWritten) {
+  const std::string before = listing(fs::path(app_.config_path()).parent_path());
+  for (const LookExpectation& look : kLooks) {
+    SCOPED_TRACE(look.script);
+    app_.set_environment("HOSTILE_SCRIPT", look.script);
+    for (const bool json : {true, false}) {
+      const ProcessResult said =
+          json ? app_.litepull({"check", "--json"}, kTimeout) : app_.litepull({"check"}, kTimeout);
+      EXPECT_EQ(said.status.code, look.exit_code) << said.out << said.err;
+      EXPECT_TRUE(is_printable(said.out)) << said.out;
+      EXPECT_TRUE(is_printable(said.err)) << said.err;
+      if (!json) continue;
+      EXPECT_NE(said.out.find(look.words), std::string::npos) << said.out;
+    }
+  }
+  EXPECT_EQ(listing(fs::path(app_.config_path()).parent_path()), before);
+  EXPECT_LT(max_memory_kib(), kMaxMemoryKib);
 }
 
 TEST_F(HostileAgent, SignsOfLifeAreNotProgress) {

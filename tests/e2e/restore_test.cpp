@@ -217,10 +217,11 @@ class DamagedSnapshot : public Restore {
     write_file(there_ + "/upload.bin", "not a database");
   }
 
-  void expect_refused(const std::string& how) {
+  // Neither into a new directory nor, unless that is left out, into one that is there.
+  void expect_refused(const std::string& how, bool into_both = true) {
     const std::string before = fingerprint(there_);
     for (const std::string& directory : {target(), there_}) {
-      if (directory == there_ && ++tries_ % 20 != 1) continue;  // the same code, and slower to look at
+      if (directory == there_ && !into_both) continue;
       const ProcessResult result = restore("latest", directory);
       EXPECT_EQ(result.status.code, 1) << how << words(result);
       EXPECT_TRUE(contains(result.err, kMain)) << how << words(result);
@@ -230,7 +231,6 @@ class DamagedSnapshot : public Restore {
   }
 
   std::string good_, bad_, original_;
-  int tries_ = 0;
   std::string there_ = app_.scratch("there");
 };
 
@@ -241,7 +241,7 @@ TEST_F(DamagedSnapshot, IsRefusedWhereverAByteIsFlipped) {
     const std::size_t at = i == 0 ? damaged.size() - 1 : random() % damaged.size();
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << random() % 8));
     write_file(bad_ + "/" + kMain, damaged);
-    expect_refused("byte " + std::to_string(at) + ": ");
+    expect_refused("byte " + std::to_string(at) + ": ", i % 20 == 0);
   }
 }
 

@@ -531,6 +531,57 @@ void add_end_scripts(std::map<std::string, Script>& all) {
   all["error-of-an-unknown-kind"] = error_of_kind(static_cast<ErrorKind>(200));
 }
 
+// What `check` hears.
+Script looked(std::function<void(Peer&)> rest) {
+  return greeted([rest](Peer& peer) {
+    peer.hello();
+    peer.send(MessageType::kStorage, encode(Storage{"ext4", 1ULL << 30, 0, 0, 0755}));
+    rest(peer);
+  });
+}
+
+Found found(const std::string& name) {
+  Found found;
+  found.name = name;
+  found.target.page_size = 4096;
+  found.target.page_count = 1;
+  return found;
+}
+
+void add_look_scripts(std::map<std::string, Script>& all) {
+  all["look-honest"] = looked([](Peer& peer) {
+    peer.send(MessageType::kFound, encode(found("a.sqlite3")));
+    peer.done();
+  });
+  all["look-without-end"] = looked([](Peer& peer) {
+    for (;;) peer.send(MessageType::kFound, encode(found("a.sqlite3")));
+  });
+  all["look-that-ends"] = looked([](Peer& peer) {
+    peer.send(MessageType::kFound, encode(found("a.sqlite3")));
+    stop(peer);
+  });
+  all["look-with-escapes"] = looked([](Peer& peer) {
+    Found one = found("a\x1b[2J\n.sqlite3");
+    one.target.state = TargetState::kRefused;
+    one.target.problem = {ErrorKind::kRefused, "b\x1b[2J\nc", "d\x1b[2J\ne"};
+    peer.send(MessageType::kFound, encode(one));
+    peer.done();
+  });
+  all["look-of-petabytes"] = looked([](Peer& peer) {
+    Found one = found("a.sqlite3");
+    one.target.page_size = kMaxPageSize;
+    one.target.page_count = kMaxPageCount;
+    one.target.wal_bytes = ~std::uint64_t{0};
+    for (int i = 0; i < 1000; ++i) peer.send(MessageType::kFound, encode(one));
+    peer.done();
+  });
+  all["look-of-pages"] = looked([](Peer& peer) { peer.all_pages(); });
+  all["look-without-storage"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.send(MessageType::kFound, encode(found("a.sqlite3")));
+  });
+}
+
 std::map<std::string, Script> all_scripts() {
   std::map<std::string, Script> all;
   add_stream_scripts(all);
@@ -539,6 +590,7 @@ std::map<std::string, Script> all_scripts() {
   add_page_scripts(all);
   add_payload_scripts(all);
   add_end_scripts(all);
+  add_look_scripts(all);
   return all;
 }
 

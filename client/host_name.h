@@ -1,0 +1,31 @@
+// Which words can name a host, a user or a hop on the way to a server. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace litepull {
+
+// Letters and digits of ASCII, and what is in `also`; nothing at all is one, too.
+bool is_word(std::string_view text, std::string_view also);
+bool is_ipv6(const std::string& host);
+
+// A jump host, as SSH_PROXY names it.
+struct SshProxy {
+  std::string user;
+  std::string host;                   // as server_host
+  std::optional<std::uint16_t> port;  // 22, or what SSH_CONFIG says
+};
+
+// True when `host` can be a host name or an address, and is neither an option nor anything that a shell or a
+// log would read otherwise. Brackets and ports are not part of it.
+bool is_host(const std::string& host);
+// The same for a user's name.
+bool is_user(const std::string& user);
+
+// "[USER@]HOST[:PORT]", an IPv6 address in brackets; nullopt when it is anything else.
+std::optional<SshProxy> parse_hop(const std::string& text);
+
+}  // namespace litepull
