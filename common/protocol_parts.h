@@ -1,5 +1,5 @@
-// What the messages of several conversations are made of; for common/protocol*.cpp alone. The take_ functions throw
-// Error{kPeer} on anything that breaks a rule of the wire.
+// What the messages of several conversations are made of; for common/protocol*.cpp alone. The take_ functions
+// throw Error{kPeer} on anything that breaks a rule of the wire.
 #pragma once
 
 #include <string>
