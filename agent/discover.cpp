@@ -181,10 +181,17 @@ std::string login_directory() {
 void enter_directory(const std::string& directory) {
   std::string path = directory;
   if (path == "~" || path.starts_with("~/")) path = login_directory() + path.substr(1);
-  if (chdir(path.c_str()) != 0)
-    throw Error(ErrorKind::kConfiguration,
-                "the storage directory " + printable(path) + ": " + std::strerror(errno),
-                "check REMOTE_BACKUP_DIR; for a named volume it is the volume's mountpoint on the host");
+  // Both rights are asked for: a directory that can be entered may still hide its names.
+  if (chdir(path.c_str()) != 0 || access(".", R_OK) != 0) {
+    const int code = errno;
+    throw Error(
+        ErrorKind::kConfiguration, "the storage directory " + printable(path) + ": " + std::strerror(code),
+        code == EACCES
+            ? "user " + std::to_string(geteuid()) +
+                  " may not read it (Docker's volumes are root's): set REMOTE_SUDO=yes, or SERVER_USER "
+                  "to root or to the directory's owner"
+            : "check REMOTE_BACKUP_DIR; for a named volume it is the volume's mountpoint on the host");
+  }
   const FileSystem* on = known_file_system(file_system_magic("."));
   if (on != nullptr && on->network)
     throw Error(ErrorKind::kRefused,

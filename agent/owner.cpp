@@ -51,7 +51,7 @@ void become_owner(std::vector<Candidate>& candidates) {
         Problem{ErrorKind::kRefused,
                 "it belongs to user " + owner + ", and opening it as user " + std::to_string(geteuid()) +
                     " could leave files that the app cannot use",
-                "set SERVER_USER to root or to user " + owner +
+                "set SERVER_USER to root or to user " + owner + ", or REMOTE_SUDO=yes" +
                     "; where owners are mixed, give each owner's databases a configuration of their own"};
   }
 }

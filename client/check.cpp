@@ -13,12 +13,14 @@
 #include <set>
 #include <utility>
 
+#include "client/agent_file.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
 #include "client/key_file.h"
 #include "client/look.h"
 #include "client/progress.h"
+#include "client/remote_command.h"
 #include "client/schedule.h"
 #include "client/ssh_connect.h"
 #include "client/ssh_route.h"
@@ -161,17 +163,39 @@ class Checker {
     });
     if (!reachable_) return skip({"host key", "login"});
     bool trusted = false;
+    std::unique_ptr<SshSession> session;
     const auto error = error_of([&] {
-      (void)connect_to_server(config_, cancel_, [&] {
+      session = connect_to_server(config_, cancel_, [&] {
         trusted = true;
         add("host key", StepState::kOk, key + ", trusted");
       });
     });
-    if (!error)
-      return add("login", StepState::kOk,
-                 config_.server_user.empty() ? "as SSH_CONFIG says" : "as " + config_.server_user);
+    if (!error) {
+      add("login", StepState::kOk,
+          config_.server_user.empty() ? "as SSH_CONFIG says" : "as " + config_.server_user);
+      return find_agents_directory(*session);
+    }
     reachable_ = attempt(trusted ? "login" : "host key", [&] { throw Error(*error); });
     if (!trusted) skip({"login"});
+  }
+
+  // Where the server keeps the agent, and why not in the directories before. Where none will do, or there is
+  // no agent to be kept, the step after this one fails, and says so.
+  void find_agents_directory(SshSession& session) {
+    const auto error = error_of([&] {
+      std::size_t size = 0;
+      for (const AgentFile& agent : read_agents(agent_path_)) size = std::max(size, agent.content.size());
+      directories_ = parse_directories(session.run(directory_command(size), "").output);
+    });
+    if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
+  }
+
+  std::string agent_text() const {
+    std::string text = config_.remote_sudo ? "starts, through sudo" : "starts";
+    if (directories_.chosen.empty()) return text;
+    text += ", kept in " + directories_.chosen;
+    for (const std::string& reason : directories_.passed_over) text += "; not in " + reason;
+    return text;
   }
 
   // From the agent to the databases, over one link.
@@ -180,7 +204,7 @@ class Checker {
     std::unique_ptr<Link> link;
     if (!attempt("agent", [&] { link = open_link(config_, agent_path_, cancel_, [] {}); }))
       return skip({"storage", "databases", "clock"});
-    add("agent", StepState::kOk, config_.remote_sudo ? "starts, through sudo" : "starts");
+    add("agent", StepState::kOk, agent_text());
     if (attempt("storage", [&] { look_ = look_around(*link, config_); })) {
       check_storage();
       check_databases();
@@ -320,6 +344,7 @@ class Checker {
   CheckReport report_;
   std::vector<int> codes_;  // of the steps that failed
   bool reachable_ = true;
+  RemoteDirectories directories_;
   std::optional<Look> look_;
   std::uint64_t needed_bytes_ = 0;
 };

@@ -32,7 +32,7 @@ std::string directory_command(std::size_t size);
 
 struct RemoteDirectories {
   std::string chosen;                    // empty: none will do
-  std::vector<std::string> passed_over;  // "/var/tmp/litepull-0: programs cannot run there", in order
+  std::vector<std::string> passed_over;  // "/var/tmp/litepull-0: programs cannot run there", in order, once
 };
 RemoteDirectories parse_directories(const std::string& output);  // all of it safe to print
 

@@ -465,7 +465,6 @@ CommandResult SshSession::run(const std::string& command, const std::string& inp
   while (drain(0, result.output) || drain(1, result.errors)) {
   }
   result.status = ssh_channel_get_exit_status(channel.get());
-  result.output = printable(result.output);
   result.errors = printable(result.errors);
   return result;
 }

@@ -33,9 +33,9 @@ bool has_ended(ssh_channel channel);
 
 // What a remote command printed and how it ended.
 struct CommandResult {
-  int status = -1;  // -1 when it ended without one
-  std::string output;
-  std::string errors;  // both capped and safe to print
+  int status = -1;     // -1 when it ended without one
+  std::string output;  // capped
+  std::string errors;  // capped and safe to print
 };
 
 class SshSession {

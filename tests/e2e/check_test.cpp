@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 class Check : public testing::Test {
  protected:
-  explicit Check(Over over = Over::kLocal) : app_(over) {
+  explicit Check(Over over = Over::kLocal, const SshdOptions& options = {}) : app_(over, options) {
     app_.make_bank("main.sqlite3", "wal");
     app_.set_environment("HOME", app_.scratch("home"));
     fs::create_directory(app_.scratch("home"));
@@ -57,7 +57,42 @@ class Check : public testing::Test {
 
 class CheckOverSsh : public Check {
  protected:
-  CheckOverSsh() : Check(Over::kSsh) {}
+  explicit CheckOverSsh(const SshdOptions& options = {}) : Check(Over::kSsh, options) {}
+
+  // The remedy for a host key that is not known is a command: what is said from its first echo to its end is
+  // typed as it is.
+  void trust_as_said() {
+    const std::string said = step("host key", "FAILED");
+    const std::size_t at = said.find("echo '");
+    ASSERT_NE(at, std::string::npos) << said;
+    const std::size_t end = said.find(app_.sshd().known_hosts_path(), at);
+    ASSERT_NE(end, std::string::npos) << said;
+    const std::string remedy = said.substr(at, end - at) + app_.sshd().known_hosts_path();
+    ASSERT_TRUE(run({"/bin/sh", "-c", remedy}).ok()) << remedy;
+  }
+};
+
+// A login that finds a sudo of the test's own in its PATH; the real one's rules are the machine's.
+class CheckThroughSudo : public CheckOverSsh {
+ protected:
+  explicit CheckThroughSudo(const std::shared_ptr<TempDir>& bin = std::make_shared<TempDir>())
+      : CheckOverSsh({.extra_lines = {"ForceCommand PATH=" + bin->path().string() +
+                                      ":$PATH exec sh -c \"$SSH_ORIGINAL_COMMAND\""}}),
+        bin_(bin) {
+    app_.set("REMOTE_SUDO", "yes");
+  }
+
+  void use_sudo(const std::string& script) {
+    write_file(*bin_ / "sudo", "#!/bin/sh\n" + script + "\n", 0700);
+  }
+
+ private:
+  std::shared_ptr<TempDir> bin_;
+};
+
+class CheckWithoutPrograms : public CheckOverSsh {
+ protected:
+  CheckWithoutPrograms() : CheckOverSsh({.extra_lines = {"ForceCommand /bin/false"}}) {}
 };
 
 TEST_F(CheckOverSsh, GoesThroughEveryStepAndPullsNothing) {
@@ -92,22 +127,24 @@ TEST_F(CheckOverSsh, NamesAnUnknownHostKeyAndTheLineThatTrustsIt) {
   expect_step("host key", "FAILED", app_.sshd().known_hosts_line().substr(0, 12));
   expect_step("login", "skipped", "");
   EXPECT_EQ(app_.sshd().log().find("Accepted"), std::string::npos);
-  // The remedy is a command: what it says between its first echo and its end is typed as it is.
-  const std::string said = step("host key", "FAILED");
-  const std::size_t at = said.find("echo '");
-  ASSERT_NE(at, std::string::npos) << said;
-  const std::size_t end = said.find(app_.sshd().known_hosts_path(), at);
-  ASSERT_NE(end, std::string::npos) << said;
-  const std::string remedy = said.substr(at, end - at) + app_.sshd().known_hosts_path();
-  ASSERT_TRUE(run({"/bin/sh", "-c", remedy}).ok()) << remedy;
+  trust_as_said();
   expect_ready();
 }
 
-TEST_F(CheckOverSsh, NamesAHostKeyThatHasChanged) {
+TEST_F(CheckOverSsh, NamesAHostKeyThatHasChangedAndHowToRemoveTheOldOne) {
   app_.sshd().replace_host_keys();
   EXPECT_EQ(check(), 3);
-  expect_step("host key", "FAILED", "");
+  expect_step("host key", "FAILED", "CHANGED");
   expect_step("login", "skipped", "");
+  const std::string said = step("host key", "FAILED");
+  const std::size_t at = said.find("ssh-keygen -f ");
+  ASSERT_NE(at, std::string::npos) << said;
+  const std::string remedy = said.substr(at, said.find(", and trust", at) - at);
+  ASSERT_TRUE(run({"/bin/sh", "-c", remedy}).ok()) << remedy;
+  EXPECT_EQ(check(), 3);
+  expect_step("host key", "FAILED", "not known");
+  trust_as_said();
+  expect_ready();
 }
 
 TEST_F(CheckOverSsh, NamesAKeyThatTheServerDoesNotTake) {
@@ -134,12 +171,62 @@ TEST_F(CheckOverSsh, NamesAPassphraseThatNobodyCouldTypeAtNight) {
   app_.set("SSH_KEY", key);
   check();
   expect_step("key", "warning", "passphrase");
+  // As the remedy says: a key for this alone, added to authorized_keys.
+  const std::string own = app_.scratch("litepull");
+  ASSERT_TRUE(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", own}).ok());
+  write_file(fs::path(app_.sshd().key_path()).parent_path() / "authorized_keys", read_file(own + ".pub"));
+  app_.set("SSH_KEY", own);
+  expect_ready();
+  expect_step("key", "ok", "usable without a terminal");
 }
 
 TEST_F(CheckOverSsh, NamesAPublicKeyInPlaceOfThePrivateOne) {
   app_.set("SSH_KEY", app_.sshd().key_path() + ".pub");
   EXPECT_EQ(check(), 3);
   expect_step("key", "FAILED", ".pub");
+  app_.set("SSH_KEY", app_.sshd().key_path());
+  expect_ready();
+}
+
+TEST_F(CheckOverSsh, NamesAMissingAgent) {
+  const std::string nowhere = app_.scratch("no-agent");
+  app_.set_environment("LITEPULL_AGENT", nowhere);
+  EXPECT_EQ(check(), 1);
+  EXPECT_NE(words_.find("no-agent"), std::string::npos) << words_;
+  app_.set_environment("LITEPULL_AGENT", built_program("litepull-agent"));
+  expect_ready();
+}
+
+TEST_F(CheckOverSsh, SaysWhereTheAgentIsKeptAndWhyNotElsewhere) {
+  const SmallDisk disk(app_.sshd().remote_cache(), "size=64m,mode=0755", SmallDisk::kNoExec);
+  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
+  expect_ready();
+  expect_step("agent", "ok", "kept in /");
+  expect_step("agent", "ok", app_.sshd().remote_cache() + "/litepull: programs cannot run there");
+}
+
+TEST_F(CheckOverSsh, NamesAFullDirectoryOfTheAgents) {
+  const SmallDisk disk(app_.sshd().remote_cache(), "size=64k,mode=0755");
+  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
+  expect_ready();
+  expect_step("agent", "ok", app_.sshd().remote_cache() + "/litepull: it has no room");
+}
+
+TEST_F(CheckWithoutPrograms, NamesALoginThatRunsNothing) {
+  EXPECT_EQ(check(), 1);
+  expect_step("login", "ok", "");
+  expect_step("agent", "FAILED", "no ForceCommand, no nologin shell");
+  expect_step("storage", "skipped", "");
+}
+
+TEST_F(CheckThroughSudo, NamesASudoThatAsksForAPasswordAndTheRuleThatAllowsIt) {
+  use_sudo("echo 'sudo: a password is required' >&2; exit 1");
+  EXPECT_EQ(check(), 1);
+  expect_step("agent", "FAILED", "sudo: a password is required");
+  expect_step("agent", "FAILED", "NOPASSWD: /usr/local/lib/litepull/agent-* \"\"' > /etc/sudoers.d/litepull");
+  use_sudo("shift; exec \"$@\"");  // what the rule is for: no password, the program as it is named
+  expect_ready();
+  expect_step("agent", "ok", "through sudo");
 }
 
 TEST_F(Check, NamesAStorageDirectoryThatIsNotThere) {
@@ -150,6 +237,68 @@ TEST_F(Check, NamesAStorageDirectoryThatIsNotThere) {
   expect_step("databases", "skipped", "");
   app_.set("REMOTE_BACKUP_DIR", storage);
   expect_ready();
+}
+
+TEST_F(Check, NamesAStorageDirectoryThatTheLoginMayNotRead) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  fs::permissions(app_.storage(), fs::perms(0700));
+  for (const std::string& path : {app_.scratch("."), app_.scratch("home")})
+    fs::permissions(path, fs::perms(0755));
+  const auto as_nobody = [&] {
+    return run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
+                "HOME=" + app_.scratch("home"), built_program("litepull"), "check", app_.config_path()});
+  };
+  ASSERT_EQ(::chown(app_.config_path().c_str(), 65534, 65534), 0);
+  EXPECT_NE(as_nobody().out.find("set REMOTE_SUDO=yes, or SERVER_USER to root"), std::string::npos)
+      << as_nobody().out << as_nobody().err;
+  // As the directory's owner, which is the remedy's other half where there is no SSH.
+  for (const std::string& path : {app_.storage(), app_.in_storage("main.sqlite3")})
+    ASSERT_EQ(::chown(path.c_str(), 65534, 65534), 0);
+  EXPECT_NE(as_nobody().out.find("ok       database       main.sqlite3"), std::string::npos)
+      << as_nobody().out << as_nobody().err;
+}
+
+TEST_F(Check, NamesADatabaseOfAnotherOwner) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  app_.make_bank("second.sqlite3", "wal");
+  app_.make_bank("theirs.sqlite3", "wal");
+  for (const char* name : {"main.sqlite3", "second.sqlite3"})
+    ASSERT_EQ(::chown(app_.in_storage(name).c_str(), 1001, 1001), 0);
+  ASSERT_EQ(::chown(app_.in_storage("theirs.sqlite3").c_str(), 1002, 1002), 0);
+  fs::permissions(app_.scratch("."), fs::perms(0711));
+  fs::permissions(app_.storage(), fs::perms(0777));  // both apps make their sidecars there
+  EXPECT_EQ(check(), 4);
+  expect_step("database", "FAILED", "theirs.sqlite3: the agent: it belongs to user 1002");
+  expect_step("database", "FAILED", "give each owner's databases a configuration of their own");
+  app_.set("EXCLUDE", "theirs.sqlite3");
+  expect_ready();
+  app_.set("EXCLUDE", "");
+  app_.set("DATABASES", "theirs.sqlite3");  // the other configuration
+  expect_ready();
+}
+
+TEST_F(Check, NamesAWalThatNobodyResets) {
+  const std::string wal = app_.in_storage("main.sqlite3-wal");
+  write_file(wal, "");
+  fs::resize_file(wal, (1ULL << 30) + 4096);
+  check();
+  expect_step("database", "warning", "its WAL has grown to 1.1 GB");
+  run({"sqlite3", app_.in_storage("main.sqlite3"), "PRAGMA wal_checkpoint(TRUNCATE)"});
+  expect_ready();
+  EXPECT_EQ(step("database", "warning"), "");
+}
+
+TEST_F(Check, NamesAClockThatIsWrong) {
+  app_.set_environment("LITEPULL_AGENT", built_program("hostile_agent"));
+  app_.set_environment("HOSTILE_SCRIPT", "look-two-days-ahead");
+  app_.set_environment("HOSTILE_DATABASE", app_.in_storage("main.sqlite3"));
+  app_.set_environment("HOSTILE_NAMES", "");
+  EXPECT_EQ(check(), 0) << words_;
+  expect_step("clock", "warning", "ahead of this machine's; a run prunes nothing then");
+  expect_step("clock", "warning", "timedatectl set-ntp true");
+  app_.set_environment("LITEPULL_AGENT", built_program("litepull-agent"));
+  expect_ready();
+  expect_step("clock", "ok", "");
 }
 
 TEST_F(Check, NamesPatternsThatMatchNothing) {
@@ -215,6 +364,8 @@ TEST_F(Check, NamesALocalDirectoryThatCannotBe) {
   app_.set("LOCAL_BACKUP_ROOT", app_.scratch("file") + "/backups");
   EXPECT_EQ(check(), 1);
   expect_step("local disk", "FAILED", "LOCAL_BACKUP_ROOT");
+  app_.set("LOCAL_BACKUP_ROOT", app_.workspace());
+  expect_ready();
 }
 
 TEST_F(Check, NamesALocalDiskThatIsTooSmall) {
@@ -223,6 +374,8 @@ TEST_F(Check, NamesALocalDiskThatIsTooSmall) {
   app_.set("LOCAL_BACKUP_ROOT", app_.scratch("disk"));
   EXPECT_EQ(check(), 1);
   expect_step("local disk", "FAILED", "the next snapshot may need");
+  ASSERT_TRUE(run({"mount", "-o", "remount,size=64m", app_.scratch("disk")}).ok());  // space is freed
+  expect_ready();
 }
 
 TEST_F(Check, NamesARunThatIsAtWork) {
@@ -237,11 +390,25 @@ TEST_F(Check, NamesARunThatIsAtWork) {
   expect_step("lock", "ok", "");
 }
 
-TEST_F(Check, KnowsAScheduleThatIsInstalled) {
-  app_.litepull({"schedule", "--at", "02:00"});  // where no systemd runs, the files are written all the same
-  check();
-  expect_step("schedule", "warning", "");
-  EXPECT_EQ(step("schedule", "warning").find("none that litepull"), std::string::npos) << words_;
+// With a systemctl that only makes the link of `enable`: the real one would change this machine.
+TEST_F(Check, NamesAScheduleThatIsMissingOrNotEnabled) {
+  const auto use_systemctl = [&](const std::string& script) {
+    write_file(app_.scratch("bin/systemctl"), "#!/bin/sh\n" + script + "\n", 0700);
+  };
+  use_systemctl("exit 1");
+  write_file(app_.scratch("bin/loginctl"), "#!/bin/sh\necho yes\n", 0700);
+  app_.set_environment("PATH", app_.scratch("bin") + ":" + std::getenv("PATH"));
+  expect_ready();
+  expect_step("schedule", "warning", "litepull schedule " + app_.config_path() + " --at 02:00");
+  app_.litepull({"schedule", "--at", "02:00"});  // as it says; the files are there, and systemd is not
+  expect_ready();
+  expect_step("schedule", "warning", "not enabled");
+  use_systemctl(
+      "d=$HOME/.config/systemd/user; [ \"$2\" != enable ] || "
+      "{ mkdir -p $d/timers.target.wants && ln -s ../$3 $d/timers.target.wants/$3; }");
+  EXPECT_TRUE(app_.litepull({"schedule", "--at", "02:00"}).ok());
+  expect_ready();
+  expect_step("schedule", "ok", "every day at 02:00");
 }
 
 TEST_F(Check, WritesNothingToTheStorage) {

@@ -118,6 +118,7 @@ struct LookExpectation {
   std::string words;
 };
 const std::vector<LookExpectation> kLooks{{"look-honest", 0, "a.sqlite3: 4.1 kB"},
+                                          {"look-two-days-ahead", 0, "a run prunes nothing then"},
                                           {"look-without-end", 1, "too many databases"},
                                           {"look-that-ends", 1, "ended before everything was said"},
                                           {"look-with-escapes", 1, "a\\\\x1B[2J"},

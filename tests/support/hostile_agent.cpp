@@ -107,9 +107,9 @@ class Peer {
     Frame frame;
     require_peer(reader_.next(frame), "no request");
   }
-  void hello() {
+  void hello(std::uint64_t ahead_s = 0) {
     Hello hello;
-    hello.clock_unix_ms = static_cast<std::uint64_t>(std::time(nullptr)) * 1000;
+    hello.clock_unix_ms = (static_cast<std::uint64_t>(std::time(nullptr)) + ahead_s) * 1000;
     send(MessageType::kHello, encode(hello));
   }
   DatabaseInfo info(std::uint32_t index = 0) const {
@@ -532,9 +532,9 @@ void add_end_scripts(std::map<std::string, Script>& all) {
 }
 
 // What `check` hears.
-Script looked(std::function<void(Peer&)> rest) {
-  return greeted([rest](Peer& peer) {
-    peer.hello();
+Script looked(std::function<void(Peer&)> rest, std::uint64_t ahead_s = 0) {
+  return greeted([rest, ahead_s](Peer& peer) {
+    peer.hello(ahead_s);
     peer.send(MessageType::kStorage, encode(Storage{"ext4", 1ULL << 30, 0, 0, 0755}));
     rest(peer);
   });
@@ -553,6 +553,12 @@ void add_look_scripts(std::map<std::string, Script>& all) {
     peer.send(MessageType::kFound, encode(found("a.sqlite3")));
     peer.done();
   });
+  all["look-two-days-ahead"] = looked(
+      [](Peer& peer) {
+        peer.send(MessageType::kFound, encode(found("a.sqlite3")));
+        peer.done();
+      },
+      2ULL * 24 * 3600);
   all["look-without-end"] = looked([](Peer& peer) {
     for (;;) peer.send(MessageType::kFound, encode(found("a.sqlite3")));
   });

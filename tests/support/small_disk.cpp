@@ -11,9 +11,10 @@
 
 namespace litepull::test {
 
-SmallDisk::SmallDisk(const std::string& path, const std::string& options) : path_(path) {
+SmallDisk::SmallDisk(const std::string& path, const std::string& options, Programs programs) : path_(path) {
   std::filesystem::create_directory(path);
-  mounted_ = ::mount("tmpfs", path.c_str(), "tmpfs", 0, options.c_str()) == 0;
+  const unsigned long flags = programs == kNoExec ? MS_NOEXEC : 0;
+  mounted_ = ::mount("tmpfs", path.c_str(), "tmpfs", flags, options.c_str()) == 0;
 }
 
 SmallDisk::~SmallDisk() {

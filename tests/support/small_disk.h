@@ -7,8 +7,9 @@ namespace litepull::test {
 
 class SmallDisk {
  public:
+  enum Programs { kExec, kNoExec };
   // Mounted at `path`, which is made; `options` are tmpfs's, e.g. "size=8m,mode=0755".
-  SmallDisk(const std::string& path, const std::string& options);
+  SmallDisk(const std::string& path, const std::string& options, Programs programs = kExec);
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
   ~SmallDisk();
