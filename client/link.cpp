@@ -2,17 +2,7 @@
 
 #include <utility>
 
-#include "client/local_link.h"
-#include "client/ssh_link.h"
-
 namespace litepull {
-
-std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
-                                const std::function<void()>& on_login) {
-  if (config.transport == Transport::kSsh) return open_ssh_link(config, agent_path, cancel, on_login);
-  on_login();
-  return open_local_link(config, agent_path, cancel);
-}
 
 std::string read_greeting(ByteSource& source, std::string& greeting) {
   static constexpr std::string_view kPrefix = "LITEPULL 1 ";

@@ -22,9 +22,11 @@ namespace litepull {
 namespace {
 
 using Json = nlohmann::ordered_json;  // people read manifests: `format` first, `databases` last
+using ReadJson = nlohmann::json;      // a hostile object may have as many keys as there is room for
 
 constexpr const char* kNewManifestName = ".manifest.json.new";
-constexpr int kMaxJsonDepth = 8;  // the deepest field is at 5
+constexpr int kMaxJsonDepth = 8;                   // the deepest field is at 5
+constexpr std::size_t kMaxJsonValues = 1'000'000;  // kMaxManifestBytes of what we write have fewer
 constexpr std::size_t kMaxNameComponents = 16;
 constexpr std::size_t kMaxProblems = 100;
 constexpr std::size_t kMaxProblemBytes = 1000;
@@ -177,34 +179,34 @@ std::string dump(const Manifest& manifest) {
 // throws when the field is there and does not fit.
 class Fields {
  public:
-  Fields(const Json& object, const std::string& shown) : object_(object), shown_(shown) {
+  Fields(const ReadJson& object, const std::string& shown) : object_(object), shown_(shown) {
     if (!object.is_object()) fail(shown, "it has something else where an object belongs");
   }
 
-  const Json* find(const char* key) const {
+  const ReadJson* find(const char* key) const {
     const auto found = object_.find(key);
     return found == object_.end() || found->is_null() ? nullptr : &*found;
   }
 
-  const Json& need(const char* key) const {
-    const Json* value = find(key);
+  const ReadJson& need(const char* key) const {
+    const ReadJson* value = find(key);
     if (value == nullptr) fail(shown_, "it has no `" + std::string(key) + "`");
     return *value;
   }
 
   void get(const char* key, std::string& out) const {
-    if (const Json* value = find(key)) out = text(*value, key);
+    if (const ReadJson* value = find(key)) out = text(*value, key);
   }
 
   void get(const char* key, bool& out) const {
-    const Json* value = find(key);
+    const ReadJson* value = find(key);
     if (value == nullptr) return;
     require(value->is_boolean(), key);
     out = value->get<bool>();
   }
 
   void get(const char* key, double& out) const {
-    const Json* value = find(key);
+    const ReadJson* value = find(key);
     if (value == nullptr) return;
     require(value->is_number(), key);
     out = value->get<double>();
@@ -212,7 +214,7 @@ class Fields {
 
   template <std::integral Integer>
   void get(const char* key, Integer& out) const {
-    const Json* value = find(key);
+    const ReadJson* value = find(key);
     if (value == nullptr) return;
     require(value->is_number_integer(), key);
     const bool fits = value->is_number_unsigned() ? std::in_range<Integer>(value->get<std::uint64_t>())
@@ -224,13 +226,13 @@ class Fields {
   // Calls `each(element)` for the elements of a list.
   template <typename Each>
   void for_each(const char* key, Each each) const {
-    const Json* value = find(key);
+    const ReadJson* value = find(key);
     if (value == nullptr) return;
     require(value->is_array(), key);
-    for (const Json& element : *value) each(element);
+    for (const ReadJson& element : *value) each(element);
   }
 
-  std::string text(const Json& value, const char* key) const {
+  std::string text(const ReadJson& value, const char* key) const {
     require(value.is_string(), key);
     return value.get<std::string>();
   }
@@ -242,7 +244,7 @@ class Fields {
   const std::string& shown() const { return shown_; }
 
  private:
-  const Json& object_;
+  const ReadJson& object_;
   const std::string& shown_;
 };
 
@@ -259,7 +261,7 @@ void read_choice(const Fields& fields, const char* key, std::initializer_list<st
   fields.require(std::find(choices.begin(), choices.end(), out) != choices.end(), key);
 }
 
-Manifest::Server read_server(const Json& json, const std::string& shown) {
+Manifest::Server read_server(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Server server;
   fields.get("transport", server.transport);
@@ -270,7 +272,7 @@ Manifest::Server read_server(const Json& json, const std::string& shown) {
   return server;
 }
 
-Manifest::Agent read_agent_figures(const Json& json, const std::string& shown) {
+Manifest::Agent read_agent_figures(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Agent agent;
   fields.get("cpu_s", agent.cpu_s);
@@ -278,7 +280,7 @@ Manifest::Agent read_agent_figures(const Json& json, const std::string& shown) {
   return agent;
 }
 
-Manifest::Wire read_wire(const Json& json, const std::string& shown) {
+Manifest::Wire read_wire(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Wire wire;
   fields.get("received_bytes", wire.received_bytes);
@@ -286,7 +288,7 @@ Manifest::Wire read_wire(const Json& json, const std::string& shown) {
   return wire;
 }
 
-Manifest::Table read_table(const Json& json, const std::string& shown) {
+Manifest::Table read_table(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Table table;
   fields.get("name", table.name);
@@ -294,7 +296,7 @@ Manifest::Table read_table(const Json& json, const std::string& shown) {
   return table;
 }
 
-Manifest::Failure read_failure(const Json& json, const std::string& shown) {
+Manifest::Failure read_failure(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Failure failure;
   fields.get("kind", failure.kind);
@@ -317,19 +319,20 @@ void read_copy_figures(const Fields& fields, Manifest::Database& database) {
   fields.get("wal_bytes_after", database.wal_bytes_after);
 }
 
-Manifest::Database read_database(const Json& json, const std::string& shown) {
+Manifest::Database read_database(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Database database;
   database.name = fields.text(fields.need("name"), "name");
   read_copy_figures(fields, database);
   fields.get("xxh128", database.xxh128);
   database.verified = read_verified(fields);
-  fields.for_each("problems", [&](const Json& problem) {
+  fields.for_each("problems", [&](const ReadJson& problem) {
     database.problems.push_back(fields.text(problem, "problems"));
   });
   fields.get("foreign_key_violations", database.foreign_key_violations);
-  fields.for_each("tables", [&](const Json& table) { database.tables.push_back(read_table(table, shown)); });
-  if (const Json* error = fields.find("error")) database.error = read_failure(*error, shown);
+  fields.for_each("tables",
+                  [&](const ReadJson& table) { database.tables.push_back(read_table(table, shown)); });
+  if (const ReadJson* error = fields.find("error")) database.error = read_failure(*error, shown);
   // The name of a file that is there is opened by whoever reads the manifest.
   fields.require(database.error || is_database_name(database.name), "name");
   fields.require(database.error || is_hash_text(database.xxh128), "xxh128");
@@ -339,7 +342,7 @@ Manifest::Database read_database(const Json& json, const std::string& shown) {
 void read_databases(const Fields& fields, std::vector<Manifest::Database>& databases) {
   fields.need("databases");
   std::set<std::string> names;
-  fields.for_each("databases", [&](const Json& json) {
+  fields.for_each("databases", [&](const ReadJson& json) {
     databases.push_back(read_database(json, fields.shown()));
     fields.require(names.insert(databases.back().name).second, "databases");
   });
@@ -356,9 +359,10 @@ void read_run(const Fields& fields, Manifest& manifest) {
   fields.get("duration_s", manifest.duration_s);
   fields.get("skew_ms", manifest.skew_ms);
   fields.get("lock_hold_ms", manifest.lock_hold_ms);
-  if (const Json* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
-  if (const Json* wire = fields.find("wire")) manifest.wire = read_wire(*wire, fields.shown());
-  if (const Json* agent = fields.find("agent")) manifest.agent = read_agent_figures(*agent, fields.shown());
+  if (const ReadJson* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
+  if (const ReadJson* wire = fields.find("wire")) manifest.wire = read_wire(*wire, fields.shown());
+  if (const ReadJson* agent = fields.find("agent"))
+    manifest.agent = read_agent_figures(*agent, fields.shown());
 }
 
 std::int64_t read_format(const Fields& fields) {
@@ -384,7 +388,7 @@ void require_as_written(const Fields& fields, std::string_view text) {
          "put back a good copy of that file; the databases beside it may be sound, see SNAPSHOT_FORMAT.md");
 }
 
-Manifest from_json(const Json& json, std::string_view text, const std::string& shown) {
+Manifest from_json(const ReadJson& json, std::string_view text, const std::string& shown) {
   const Fields fields(json, shown);
   require_as_written(fields, text);
   Manifest manifest;
@@ -398,14 +402,29 @@ Manifest from_json(const Json& json, std::string_view text, const std::string& s
   return manifest;
 }
 
-Json parse_json(std::string_view text, const std::string& shown) {
-  auto cap_depth = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxJsonDepth) fail(shown, "it is nested too deeply");
-    return true;
-  };
+// Before it is parsed: what a text of this size can make of memory is many times as much, and what the
+// parser can be asked to look at on its way costs the square of a list's length.
+void require_modest(std::string_view text, const std::string& shown) {
+  int depth = 0;
+  std::size_t values = 0;
+  bool in_text = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') in_text = !in_text;
+    if (in_text && c == '\\') ++at;
+    if (in_text) continue;
+    if (c == ']' || c == '}') --depth;
+    if ((c == '[' || c == '{') && ++depth > kMaxJsonDepth) fail(shown, "it is nested too deeply");
+    if ((c == ',' || c == '[' || c == '{') && ++values > kMaxJsonValues)
+      fail(shown, "it has too many values");
+  }
+}
+
+ReadJson parse_json(std::string_view text, const std::string& shown) {
+  require_modest(text, shown);
   try {
-    return Json::parse(text.begin(), text.end(), cap_depth);
-  } catch (const Json::exception&) {
+    return ReadJson::parse(text.begin(), text.end());
+  } catch (const ReadJson::exception&) {
     fail(shown, "it is not JSON");
   }
 }

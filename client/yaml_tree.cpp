@@ -174,7 +174,7 @@ void Builder::add_entry(YamlValue& mapping, const Yaml& key, const Yaml& value) 
   if (key->is(Kind::kSequence) || key->is(Kind::kMapping))
     refuse(key->where, "a key that is a list or a mapping", "write a name in front of the ':'");
   if (key->text == "<<" && !value->erb.empty() && value->is(Kind::kScalar))
-    refuse(value->where, value->text + " decides what is merged here", kRenderHint);
+    refuse(value->where, printable(value->text) + " decides what is merged here", kRenderHint);
   if (key->text == "<<" && (value->is(Kind::kMapping) || value->is(Kind::kSequence)))
     return merge(mapping, value);
   budget_.take(mapping.entries.size() / 16, key->where);  // what looking for a key of that name costs

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -197,6 +198,23 @@ TEST(Manifest, DeepNestingIsRefusedWithoutRecursion) {
   std::string text = "{\"format\":1,\"x\":";
   for (int i = 0; i < 100'000; ++i) text += "{\"a\":";
   refusal(text);
+}
+
+// One that is read in the time of its length; with the square of it these would take minutes.
+TEST(Manifest, ManyValuesOfNoMeaningTakeLittleTime) {
+  const std::string start =
+      "{\"format\":1,\"app\":\"a\",\"snapshot\":\"s\",\"verified\":\"ok\",\"databases\":[],";
+  std::string objects = start + "\"x\":[{}", keys = start + "\"x\":{\"\":0", more = objects;
+  for (int i = 0; i < 450'000; ++i) {
+    objects += ",{}";
+    keys += ",\"" + std::to_string(i) + "\":0";
+    more += ",{},{},{}";
+  }
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(parse_manifest(objects + "]}").app, "a");
+  EXPECT_EQ(parse_manifest(keys + "}}").app, "a");
+  EXPECT_NE(refusal(more + "]}").find("too many values"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20));
 }
 
 TEST(Manifest, MoreThanItsLimitIsRefusedUnread) {

@@ -1,0 +1,61 @@
+// Kamal's configuration, ERB over YAML, and a destination's laid over it: the two divided by the first zero
+// byte of the input, which neither can hold.
+#include <optional>
+#include <string>
+
+#include "client/kamal_config.h"
+#include "client/yaml_tree.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace litepull::fuzz {
+namespace {
+
+// Shared values are looked at as often as they are named, which the reader holds below its cap.
+std::size_t require_sound(const YamlValue& value, std::size_t depth) {
+  check(depth + value.height <= kMaxYamlNesting, "a tree that is too deep");
+  check(is_clean_utf8(value.where) && is_clean_utf8(value.erb), "a place that cannot be printed");
+  std::size_t height = 0;
+  for (const Yaml& item : value.items) height = std::max(height, 1 + require_sound(*item, depth + 1));
+  for (const auto& [key, item] : value.entries) {
+    check(value.find(key->text) == item || !key->is(YamlValue::Kind::kScalar), "a key that is there twice");
+    height = std::max(height, 1 + require_sound(*item, depth + 1));
+  }
+  check(height <= value.height, "a tree that is deeper than it says");
+  return height;
+}
+
+void require_lines(std::string_view text) {
+  const ErbText erb = read_erb(text, "deploy.yml");
+  const auto lines = static_cast<std::size_t>(std::ranges::count(erb.text, '\n')) + 1;
+  check(erb.source_lines.size() == lines, "a line that comes from nowhere");
+  for (const ErbBlock& block : erb.blocks)
+    check(block.first <= block.last && block.last < lines, "a block that is nowhere");
+}
+
+void require_sound(const KamalApp& app) {
+  for (const KamalVolume& volume : app.volumes) {
+    const std::string path = host_path(volume, kRailsStorage);
+    check(path.empty() || path.starts_with('/') || path.starts_with("~/"), "a relative path on the server");
+  }
+  storage_volume(app);
+}
+
+void take(std::string_view text) {
+  const std::size_t end = std::min(text.find('\0'), text.size());
+  const KamalText base{"deploy.yml", std::string(text.substr(0, end))};
+  std::optional<KamalText> over;
+  if (end < text.size()) over = KamalText{"deploy.eu.yml", std::string(text.substr(end + 1))};
+  accepts({ErrorKind::kConfiguration}, [&] {
+    require_lines(base.text);
+    require_sound(*read_yaml(base.text, base.file), 0);
+    require_sound(read_kamal(base, over));
+  });
+}
+
+}  // namespace
+}  // namespace litepull::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  litepull::fuzz::take(litepull::fuzz::as_text({data, size}));
+  return 0;
+}

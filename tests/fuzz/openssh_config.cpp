@@ -1,0 +1,19 @@
+// What `ssh -G` prints, made of a configuration that may be another's.
+#include "client/openssh_config.h"
+
+#include <string>
+
+#include "client/host_name.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace litepull;
+  const OpenSshQuery query{"", "shop.example", "", {}, 15};
+  const std::string answer(fuzz::as_text({data, size}));
+  fuzz::accepts({ErrorKind::kConfiguration}, [&] {
+    const OpenSshHost host = parse_openssh_answer(answer, query);
+    check(is_host(host.host) && is_user(host.user), "a name that a shell could read otherwise");
+    check(host.host_key_alias.empty() || is_host(host.host_key_alias), "an alias that is no name");
+  });
+  return 0;
+}

@@ -1,0 +1,38 @@
+// The databases that the fuzz targets of whole conversations have at hand, and that the seeds tell of.
+#pragma once
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "common/bytes.h"
+#include "common/protocol.h"
+
+namespace litepull::fuzz {
+
+inline constexpr const char* kName = "a.sqlite3";
+inline constexpr const char* kOtherName = "tenants/b.sqlite3";
+inline constexpr std::uint32_t kPageSize = 512;
+inline constexpr std::uint32_t kPages = 8;
+inline constexpr std::uint64_t kSeed = 42;  // of its page hashes
+
+// Nothing looks for more of a database in these bytes than its page size.
+inline Bytes sample_file(std::uint32_t pages, std::uint8_t fill) {
+  Bytes file(std::size_t{kPageSize} * pages, fill);
+  for (std::uint32_t page = 0; page < pages; ++page)
+    file[std::size_t{kPageSize} * page] = static_cast<std::uint8_t>(page);
+  file[16] = kPageSize >> 8;  // https://sqlite.org/fileformat2.html#page_size
+  file[17] = 0;
+  return file;
+}
+
+inline Digest digest_of(ByteView content) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(content.data(), content.size()));
+  Digest digest;
+  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
+  return digest;
+}
+
+}  // namespace litepull::fuzz
