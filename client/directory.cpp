@@ -39,7 +39,7 @@ void empty_dir(int dir_fd, dev_t device, const std::string& shown) {
     throw Error(ErrorKind::kRefused, "cannot remove " + shown + ": it is on another disk",
                 "unmount it first");
   // What was made read-only by hand or by rsync is to go all the same: that was decided before.
-  if ((info.st_mode & S_IRWXU) != S_IRWXU && ::fchmod(dir_fd, kDirMode) != 0)
+  if ((info.st_mode & S_IRWXU) != S_IRWXU && retry_eintr([&] { return ::fchmod(dir_fd, kDirMode); }) != 0)
     throw_errno("make writable " + shown);
   for (const std::string& name : names_in(dir_fd, shown))
     remove_below(dir_fd, name, device, shown + "/" + name);
@@ -83,7 +83,7 @@ std::vector<std::string> names_in(int dir_fd, const std::string& shown) {
 }
 
 bool make_dir(int dir_fd, const std::string& name, const std::string& shown) {
-  if (::mkdirat(dir_fd, name.c_str(), kDirMode) == 0) return true;
+  if (retry_eintr([&] { return ::mkdirat(dir_fd, name.c_str(), kDirMode); }) == 0) return true;
   if (errno != EEXIST) throw_errno("make the directory " + shown);
   return false;
 }
@@ -115,7 +115,8 @@ void sync_tree(int dir_fd, const std::string& shown) {
 }
 
 void unlink_entry(int dir_fd, const std::string& name, int flags, const std::string& shown) {
-  if (::unlinkat(dir_fd, name.c_str(), flags) != 0 && errno != ENOENT) throw_errno("remove " + shown);
+  if (retry_eintr([&] { return ::unlinkat(dir_fd, name.c_str(), flags); }) != 0 && errno != ENOENT)
+    throw_errno("remove " + shown);
 }
 
 void remove_below(int dir_fd, const std::string& name, dev_t device, const std::string& shown) {
@@ -146,10 +147,16 @@ std::string random_hex() {
 
 void rename_new(int from_fd, const std::string& from, int to_fd, const std::string& to,
                 const std::string& action) {
-  if (rename_exclusive(from_fd, from.c_str(), to_fd, to.c_str()) == 0) return;
+  if (retry_eintr([&] { return rename_exclusive(from_fd, from.c_str(), to_fd, to.c_str()); }) == 0) return;
   if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) throw_errno(action);
   if (look_at_entry(to_fd, to, to)) throw Error(ErrorKind::kFailed, "cannot " + action + ": it exists");
-  if (::renameat(from_fd, from.c_str(), to_fd, to.c_str()) != 0) throw_errno(action);
+  rename_over(from_fd, from, to_fd, to, action);
+}
+
+void rename_over(int from_fd, const std::string& from, int to_fd, const std::string& to,
+                 const std::string& action) {
+  if (retry_eintr([&] { return ::renameat(from_fd, from.c_str(), to_fd, to.c_str()); }) != 0)
+    throw_errno(action);
 }
 
 }  // namespace litepull

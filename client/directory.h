@@ -54,6 +54,9 @@ Place find_place(int top_fd, const std::string& name, bool make, const std::stri
 // whoever could make `to` in between must be kept from it by a lock. `action` is for the message.
 void rename_new(int from_fd, const std::string& from, int to_fd, const std::string& to,
                 const std::string& action);
+// In one step, in the place of `to` when that exists.
+void rename_over(int from_fd, const std::string& from, int to_fd, const std::string& to,
+                 const std::string& action);
 
 std::string random_hex();  // 16 digits
 

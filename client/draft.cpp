@@ -218,7 +218,7 @@ void Draft::begin(bool use_base) {
   clone_failure_ = nullptr;
   old_bytes_ = own_bytes_ = cloned_ = shared_bytes_ = 0;
   old_snapshot_.clear();
-  if (::ftruncate(file_.get(), 0) != 0) throw_errno("truncate " + shown_);
+  if (retry_eintr([&] { return ::ftruncate(file_.get(), 0); }) != 0) throw_errno("truncate " + shown_);
 }
 
 void Draft::wait_for_clone(std::uint64_t offset) {
@@ -290,7 +290,8 @@ void Draft::finish(std::uint64_t bytes) {
     throw BaseError(
         Error(ErrorKind::kFailed, all_.old_path_ + "/" + name_ + " was written to during the pull"));
   writer_->flush();
-  if (::ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) throw_errno("set the length of " + shown_);
+  if (retry_eintr([&] { return ::ftruncate(file_.get(), static_cast<off_t>(bytes)); }) != 0)
+    throw_errno("set the length of " + shown_);
   fsync_fd(file_.get(), shown_);
   clone_writer_.reset();
   writer_.reset();

@@ -432,7 +432,8 @@ ReadJson parse_json(std::string_view text, const std::string& shown) {
 // --- the file --------------------------------------------------------------------------------------------
 
 void unlink_leftover(int dir_fd, const std::string& shown) {
-  if (::unlinkat(dir_fd, kNewManifestName, 0) != 0 && errno != ENOENT) throw_errno("remove " + shown);
+  if (retry_eintr([&] { return ::unlinkat(dir_fd, kNewManifestName, 0); }) != 0 && errno != ENOENT)
+    throw_errno("remove " + shown);
 }
 
 Fd open_manifest(int dir_fd, const std::string& shown) {
@@ -567,8 +568,9 @@ void write_manifest(int snapshot_dir_fd, const Manifest& manifest, const std::st
   write_all(fd.get(), text.data(), text.size(), path);
   fsync_fd(fd.get(), path);
   close_written(std::move(fd), path);
-  if (::renameat(snapshot_dir_fd, kNewManifestName, snapshot_dir_fd, kManifestName) != 0)
-    throw_errno("replace " + path);
+  const int replaced = retry_eintr(
+      [&] { return ::renameat(snapshot_dir_fd, kNewManifestName, snapshot_dir_fd, kManifestName); });
+  if (replaced != 0) throw_errno("replace " + path);
   fsync_fd(snapshot_dir_fd, shown);
 }
 

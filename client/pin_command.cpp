@@ -4,6 +4,7 @@
 
 #include "client/commands.h"
 #include "client/each_config.h"
+#include "client/restore_source.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
 #include "common/error.h"
@@ -26,6 +27,9 @@ std::string set_pinned(const Config& config, const std::string& word, bool pinne
   const Listing listing = store.list();
   const Snapshot& snapshot = select_snapshot(listing, word);
   require_manifest(store, snapshot);
+  if (const std::string newer = newer_stranger(listing, snapshot, word); !newer.empty())
+    throw Error(ErrorKind::kCorrupt, newer,
+                "name the snapshot that is meant; litepull list CONFIG shows all");
   if (snapshot.manifest->pinned == pinned) return snapshot.name;
   Manifest manifest = *snapshot.manifest;
   manifest.pinned = pinned;

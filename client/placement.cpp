@@ -63,7 +63,10 @@ void remove_name(const Directory& directory, const std::string& name) {
 void link_name(const Directory& from, const Directory& to, const std::string& name) {
   const Place source = find_place(from.fd, name, false, from.path);
   const Place target = find_place(to.fd, name, true, to.path);
-  if (::linkat(source.dir.get(), source.leaf.c_str(), target.dir.get(), target.leaf.c_str(), 0) == 0) return;
+  const int linked = retry_eintr([&] {
+    return ::linkat(source.dir.get(), source.leaf.c_str(), target.dir.get(), target.leaf.c_str(), 0);
+  });
+  if (linked == 0) return;
   const bool cannot = errno == EPERM || errno == ENOTSUP || errno == EXDEV || errno == EMLINK;
   if (!cannot) throw_errno("link " + from.path + "/" + name + " to " + to.path);
   throw Error(ErrorKind::kRefused,
@@ -126,7 +129,7 @@ void link_back(const Directory& directory, const Directory& old, std::vector<std
 }
 
 void rename_within(int dir_fd, const char* from, const char* to, const std::string& shown) {
-  if (::renameat(dir_fd, from, dir_fd, to) != 0) throw_errno("rename " + shown + "/" + from + " to " + to);
+  rename_over(dir_fd, from, dir_fd, to, "rename " + shown + "/" + from + " to " + to);
 }
 
 // The last word on a group: nobody puts back what is in `spent`. Should the flush fail, a crash may still
@@ -231,8 +234,10 @@ void Placement::keep_owner(const std::string& database) const {
   const auto old = look_at_name(directory_, database);
   if (!old || ::geteuid() != 0) return;
   const Place file = find_place(new_.get(), database, false, path_ + "/" + kNew);
-  if (::fchownat(file.dir.get(), file.leaf.c_str(), old->st_uid, old->st_gid, AT_SYMLINK_NOFOLLOW) != 0)
-    throw_errno("give " + path_ + "/" + kNew + "/" + database + " to its owner");
+  const int given = retry_eintr([&] {
+    return ::fchownat(file.dir.get(), file.leaf.c_str(), old->st_uid, old->st_gid, AT_SYMLINK_NOFOLLOW);
+  });
+  if (given != 0) throw_errno("give " + path_ + "/" + kNew + "/" + database + " to its owner");
 }
 
 void Placement::clear(const std::vector<std::string>& databases) {

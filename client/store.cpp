@@ -151,7 +151,7 @@ bool take_lock(int fd, const std::string& shown) {
 
 void write_pid(int lock_fd, const std::string& shown) {
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(lock_fd, 0) != 0) throw_errno("write " + shown);
+  if (retry_eintr([&] { return ::ftruncate(lock_fd, 0); }) != 0) throw_errno("write " + shown);
   pwrite_all(lock_fd, pid.data(), pid.size(), 0, shown);
 }
 
@@ -198,7 +198,7 @@ Fd Staging::open_file(const std::string& name) const {
   const struct stat info = look_at(fd.get(), path);
   if (!is_file_type(info, S_IFREG) || info.st_nlink != 1)
     throw Error(ErrorKind::kRefused, path + " is not a file of ours", "remove that directory");
-  if ((info.st_mode & 07777) != kFileMode && ::fchmod(fd.get(), kFileMode) != 0)
+  if ((info.st_mode & 07777) != kFileMode && retry_eintr([&] { return ::fchmod(fd.get(), kFileMode); }) != 0)
     throw_errno("make private " + path);
   return fd;
 }
@@ -291,7 +291,7 @@ void Store::write_record(const AppLock&, const std::string& text) const {
   write_all(fd.get(), text.data(), text.size(), shown);
   fsync_fd(fd.get(), shown);
   close_written(std::move(fd), shown);
-  if (::renameat(dir_.get(), kNewRecordName, dir_.get(), kRecordName) != 0) throw_errno("replace " + shown);
+  rename_over(dir_.get(), kNewRecordName, dir_.get(), kRecordName, "replace " + shown);
 }
 
 std::optional<std::string> Store::read_record() const {
@@ -332,7 +332,8 @@ std::variant<Snapshot, Stranger> Store::examine(const std::string& name, Snapsho
     snapshot.time = time;
     return examine_dir(std::move(snapshot));
   } catch (const Error& error) {
-    return Stranger{name, error.message(), error.kind() == ErrorKind::kCorrupt};
+    const bool unreadable = error.kind() == ErrorKind::kCorrupt || error.kind() == ErrorKind::kFailed;
+    return Stranger{name, error.message(), unreadable};
   }
 }
 

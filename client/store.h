@@ -40,7 +40,7 @@ struct Snapshot {
 struct Stranger {
   std::string name;
   std::string reason;
-  bool damaged = false;  // a snapshot all the same, it seems, whose manifest cannot be read or is gone
+  bool damaged = false;  // a snapshot all the same, it seems, that cannot be read or whose manifest is gone
 };
 
 struct Listing {

@@ -25,7 +25,8 @@ class Draft {
     Fd file = open_at(dir_.get(), name_, O_WRONLY | O_CREAT | O_EXCL, kFileMode, shown_);
     const auto error = error_of([&] {
       write_all(file.get(), content.data(), content.size(), shown_);
-      if (::fchmod(file.get(), mode) != 0) throw_errno("set the mode of " + shown_);
+      if (retry_eintr([&] { return ::fchmod(file.get(), mode); }) != 0)
+        throw_errno("set the mode of " + shown_);
       fsync_fd(file.get(), shown_);
       close_written(std::move(file), shown_);
     });
@@ -42,8 +43,7 @@ class Draft {
     fsync_fd(dir_.get(), parent_);
   }
   void replace() {
-    if (::renameat(dir_.get(), name_.c_str(), dir_.get(), leaf_.c_str()) != 0)
-      throw_errno("replace " + shown_);
+    rename_over(dir_.get(), name_, dir_.get(), leaf_, "replace " + shown_);
     fsync_fd(dir_.get(), parent_);
   }
 

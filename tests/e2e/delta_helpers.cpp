@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kHashMagic = "LPHASHES";
 constexpr std::size_t kHashHeadBytes = 32;
-constexpr std::time_t kAgeS = 3600;
+constexpr std::time_t kAgeS = 3600, kDayS = 24 * 3600;
 
 std::string utc_name(std::time_t unix_s) {
   std::tm parts{};
@@ -49,10 +49,10 @@ std::uint64_t test_seed() {
   return device();
 }
 
-std::string make_older(const std::string& snapshot) {
+std::string make_older(const std::string& snapshot, int days) {
   static const std::time_t start = std::time(nullptr) - kAgeS;
   static int made = 0;
-  const std::string name = utc_name(start + ++made);
+  const std::string name = utc_name(start + ++made - days * kDayS);
   const fs::path path = fs::path(snapshot).parent_path() / name;
   nlohmann::json manifest = nlohmann::json::parse(read_file(snapshot + "/manifest.json"));
   manifest["snapshot"] = name;

@@ -14,10 +14,10 @@ namespace litepull::test {
 // Seed for a test's choices: LITEPULL_SEED when it is in the environment, else a new one.
 std::uint64_t test_seed();
 
-// Gives a snapshot the name of a moment an hour ago, newer than all that were made older before, and returns
-// its new path. A snapshot's name has a resolution of a second: the next run need not wait for a free one
-// then.
-std::string make_older(const std::string& snapshot);
+// Gives a snapshot the name of a moment an hour and so many days ago, newer than all that were made that much
+// older before, and returns its new path. A snapshot's name has a resolution of a second: the next run need
+// not wait for a free one then.
+std::string make_older(const std::string& snapshot, int days = 0);
 
 // `litepull backup --verify=none ARGUMENTS`: checking the databases themselves is other tests' work.
 BackupRun pull(const PullFixture& app, std::vector<std::string> arguments = {});

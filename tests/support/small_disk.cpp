@@ -21,6 +21,11 @@ SmallDisk::~SmallDisk() {
   if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
 }
 
+void SmallDisk::resize(const std::string& options) const {
+  if (::mount(nullptr, path_.c_str(), nullptr, MS_REMOUNT, options.c_str()) != 0)
+    throw_errno("resize " + path_);
+}
+
 void SmallDisk::fill() const {
   const std::string ballast = path_ + "/ballast";
   const Fd fd = open_path(ballast, O_WRONLY | O_CREAT, 0600);

@@ -15,6 +15,7 @@ class SmallDisk {
   ~SmallDisk();
 
   bool mounted() const { return mounted_; }
+  void resize(const std::string& options) const;  // "size=9m": not below what it holds
   // With a file `ballast`, until nothing more can be written.
   void fill() const;
 
