@@ -36,6 +36,12 @@ const Snapshot& only(const Matches& matches, const std::string& what) {
 }
 
 [[noreturn]] void throw_none(const Listing& listing, const std::string& what) {
+  const auto damaged = std::find_if(listing.strangers.rbegin(), listing.strangers.rend(),
+                                    [](const Stranger& stranger) { return stranger.damaged; });
+  if (listing.snapshots.empty() && damaged != listing.strangers.rend())
+    throw Error(ErrorKind::kFailed,
+                "no snapshot can be read; " + printable(damaged->name) + ": " + damaged->reason,
+                "mend what keeps it from being read, or take a new one: litepull backup CONFIG");
   Matches newest = find(listing, [](const Snapshot&) { return true; });
   std::reverse(newest.begin(), newest.end());
   throw Error(ErrorKind::kConfiguration,

@@ -178,7 +178,8 @@ std::string FaultScene::why_not_published(const Task& task, int code,
 
 std::string FaultScene::why_target_is_wrong(const Task& task, int code, const std::string& source) const {
   if (!fs::exists(target())) return code == 0 || task.has_target ? "the target is not there" : "";
-  if (!task.has_target && code > 0) return "the target is there";
+  // Where every change fails from the last flush on, a new target is in place and cannot be taken back: it is
+  // whole then, as what follows makes sure.
   if (task.has_target && content_if_there(target() + "/upload.bin") != "not a database")
     return "another file has gone";
   bool all_new = true;
