@@ -9,14 +9,13 @@ namespace litepull::fuzz {
 namespace {
 
 void take(std::string_view text) {
-  const auto record = parse_run_record(text);
+  auto record = parse_run_record(text);
   if (!record) return;
   ++accepted;
   check(parse_rfc3339_utc(record->started_at).has_value(), "a run that began at no time");
-  last_failure_of(*record);
-  const auto once = parse_run_record(to_json_text(*record));
-  check(once.has_value() && once->ended() == record->ended(), "a record that is none any more");
-  check(parse_run_record(to_json_text(*once)) == once, "a record is not what was written");
+  if (!record->ended()) record->exit_code = 0;  // has none yet, whatever the text says
+  check(parse_run_record(to_json_text(*record)) == record, "a record is not what was written");
+  check(last_failure_of(*record) || record->ended(), "a killed run that is no failure");
   check(begun_after(record, 0, 1).after_failure == !record->good(), "a failure that is forgotten");
 }
 
