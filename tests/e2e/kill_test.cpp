@@ -17,7 +17,6 @@
 #include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/run_helpers.h"
 #include "tests/support/bank_oracle.h"
-#include "tests/support/proc.h"
 #include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 
@@ -74,16 +73,7 @@ class Kill : public testing::Test {
     return Milliseconds(std::uniform_int_distribution<Milliseconds::rep>(0, within.count())(random_));
   }
 
-  std::vector<pid_t> agent_pids() {
-    std::vector<pid_t> pids;
-    const std::vector<pid_t> remote = app_.sshd().remote_pids();
-    for (const ProcessEntry& entry : processes())
-      if (entry.name.starts_with("agent-") &&
-          std::find(remote.begin(), remote.end(), entry.pid) != remote.end())
-        pids.push_back(entry.pid);
-    return pids;
-  }
-  bool agent_runs() { return !agent_pids().empty(); }
+  bool agent_runs() { return !app_.sshd().agent_pids().empty(); }
 
   std::set<std::string> files_on_the_server() {
     std::set<std::string> names;
@@ -189,7 +179,7 @@ class Kill : public testing::Test {
   void strike_agent(Child& client) {
     EXPECT_TRUE(eventually([&] { return agent_runs() || !client.running(); }));
     pause_for(random_moment(agent_lasts_ * 9 / 10));
-    for (const pid_t pid : agent_pids()) ::kill(pid, SIGKILL);
+    for (const pid_t pid : app_.sshd().agent_pids()) ::kill(pid, SIGKILL);
   }
 
   void strike_sshd(Child& client, Milliseconds within) {
