@@ -62,8 +62,9 @@ void require_trusted(int fd, const std::string& path) {
   if (info.st_uid != ::geteuid() && info.st_uid != 0)
     refuse_file(path, "belongs to another user (uid " + std::to_string(info.st_uid) + ")",
                 "chown it to the user who runs this, or run this as its owner");
-  if ((info.st_mode & S_IWOTH) != 0)
-    refuse_file(path, "can be written by every user", "chmod o-w " + printable(path));
+  // What it says is run (NOTIFY_COMMAND): whoever may write it may do what its owner may.
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    refuse_file(path, "can be written by other users", "chmod go-w " + printable(path));
 }
 
 class Parser {

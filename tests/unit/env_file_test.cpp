@@ -332,9 +332,11 @@ TEST_F(EnvFileOnDisk, AFifoIsRefusedWithoutWaitingForAWriter) {
   expect_refused("not a regular file");
 }
 
-TEST_F(EnvFileOnDisk, AFileThatEveryUserCanWriteIsRefused) {
-  write("A=1\n", 0666);
-  expect_refused("can be written by every user");
+TEST_F(EnvFileOnDisk, AFileThatOtherUsersCanWriteIsRefused) {
+  for (const mode_t mode : {0660, 0602, 0664, 0666}) {
+    write("A=1\n", mode);
+    expect_refused("can be written by other users");
+  }
 }
 
 TEST_F(EnvFileOnDisk, AFileOfAnotherUserIsRefused) {
