@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 
+#include "agent/beneath.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -85,6 +86,7 @@ GuardVfs::GuardVfs() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
   vfs_.xDelete = remove;
   vfs_.xFullPathname = full_path;
   check(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK, "the guard VFS could not be registered");
+  keep_sqlite_beneath();
 }
 
 const sqlite3_io_methods* GuardVfs::guarded(const sqlite3_io_methods* real) {

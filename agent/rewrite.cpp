@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "agent/beneath.h"
 #include "agent/source_database.h"
 #include "agent/sqlite.h"
 #include "common/error.h"
@@ -54,6 +55,7 @@ const char* write_vfs() {
     return own;
   }();
   check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the VFS for writing could not be registered");
+  keep_sqlite_beneath();
   return kVfsName;
 }
 
@@ -102,7 +104,7 @@ class Rewrite {
   void open() {
     made_sidecars_ = !size_of(there_.path + "-wal") && !size_of(there_.path + "-shm");
     result_.wal_bytes_before = size_of(there_.path + "-wal").value_or(0);
-    connection_ = open_connection(there_.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, write_vfs());
+    connection_ = open_candidate(there_, SQLITE_OPEN_READWRITE, write_vfs());
     sqlite3_busy_handler(connection_.get(), wait_until, &deadline_us_);
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);

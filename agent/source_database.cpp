@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/beneath.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -33,9 +34,8 @@ std::uint64_t size_of(const std::string& path) {
   return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-Connection open_guarded(const std::string& path, Busy busy) {
-  Connection connection =
-      open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, GuardVfs::kName);
+Connection open_guarded(const Candidate& candidate, Busy busy) {
+  Connection connection = open_candidate(candidate, SQLITE_OPEN_READWRITE, GuardVfs::kName);
   if (busy == Busy::kWait) sqlite3_busy_handler(connection.get(), wait_a_moment, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
@@ -97,16 +97,16 @@ Problem describe(const SqliteError& error, const std::string& path) {
 }
 
 SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
-    : guard_(&guard), name_(candidate.name), path_(candidate.path) {
-  made_sidecars_ = !exists(path_ + "-wal") && !exists(path_ + "-shm");
+    : guard_(&guard), candidate_(candidate) {
+  made_sidecars_ = !exists(candidate_.path + "-wal") && !exists(candidate_.path + "-shm");
   try {
-    explaining(path_, [&] { probe(); });
+    explaining(candidate_.path, [&] { probe(); });
   } catch (const Error&) {
     close();
     throw;
   }
   struct stat status {};
-  if (lstat(path_.c_str(), &status) == 0 && status.st_dev == candidate.device &&
+  if (lstat(candidate_.path.c_str(), &status) == 0 && status.st_dev == candidate.device &&
       status.st_ino == candidate.inode)
     return;
   close();
@@ -116,7 +116,7 @@ SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
 // Opening succeeds on files that cannot be read; the first statement tells
 // (https://sqlite.org/c3ref/open.html).
 void SourceDatabase::probe() {
-  reader_ = open_guarded(path_, Busy::kWait);
+  reader_ = open_guarded(candidate_, Busy::kWait);
   pragma("PRAGMA schema_version");
   Statement mode(reader_.get(), "PRAGMA journal_mode");
   journal_mode_ = mode.step() && mode.text() == "wal" ? JournalMode::kWal : JournalMode::kRollback;
@@ -134,8 +134,8 @@ SourceDatabase::~SourceDatabase() {
 // An app that is not running leaves no sidecars; then none are left by us either. An app that started
 // meanwhile keeps its own: SQLite removes the WAL only as its last user.
 void SourceDatabase::close() noexcept {
-  if (reader_ && made_sidecars_ && size_of(path_ + "-wal") == 0) {
-    guard_->allow_wal_removal(path_);
+  if (reader_ && made_sidecars_ && size_of(candidate_.path + "-wal") == 0) {
+    guard_->allow_wal_removal(candidate_.path);
     sqlite3_db_config(reader_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   }
   locker_.reset();
@@ -143,7 +143,7 @@ void SourceDatabase::close() noexcept {
 }
 
 void SourceDatabase::open_locker() {
-  explaining(path_, [&] { locker_ = open_guarded(path_, Busy::kFailAtOnce); });
+  explaining(candidate_.path, [&] { locker_ = open_guarded(candidate_, Busy::kFailAtOnce); });
 }
 
 bool SourceDatabase::try_lock() {
@@ -162,7 +162,7 @@ void SourceDatabase::unlock() noexcept {
 
 void SourceDatabase::pin() {
   pinned_ = false;
-  explaining(path_, [&] {
+  explaining(candidate_.path, [&] {
     if (sqlite3_get_autocommit(reader_.get()) == 0) execute(reader_.get(), "ROLLBACK");
     execute(reader_.get(), "BEGIN");
     pragma("PRAGMA schema_version");  // the first read is what starts the transaction
@@ -183,7 +183,7 @@ void SourceDatabase::release() {
 }
 
 std::uint64_t SourceDatabase::wal_bytes() const {
-  return journal_mode_ == JournalMode::kWal ? size_of(path_ + "-wal") : 0;
+  return journal_mode_ == JournalMode::kWal ? size_of(candidate_.path + "-wal") : 0;
 }
 
 }  // namespace litepull

@@ -22,7 +22,7 @@ class SourceDatabase {
   ~SourceDatabase();
   SourceDatabase(SourceDatabase&&) noexcept = default;
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return candidate_.name; }
   JournalMode journal_mode() const { return journal_mode_; }
 
   // The second connection, which try_lock needs. Opened before and closed after, so that neither happens
@@ -54,8 +54,7 @@ class SourceDatabase {
   std::uint32_t pragma(const char* statement);
 
   GuardVfs* guard_;
-  std::string name_;
-  std::string path_;
+  Candidate candidate_;
   bool made_sidecars_ = false;
   JournalMode journal_mode_ = JournalMode::kRollback;
   Connection reader_;

@@ -15,22 +15,28 @@ std::string for_any_shell(const std::string& script) {
   return "exec sh -c '" + script + "'";
 }
 
+// Whether $1 is a real directory of our own, which nobody else can put another one in the place of, also in
+// /tmp. Told by one look at it: between two, somebody could have exchanged a directory for a link.
+constexpr const char* kOurs =
+    "u=$(id -u); ours() { set -- $(ls -ldn \"$1\" 2>/dev/null); case \"$1:$3\" in (d*:\"$u\") return 0;; "
+    "esac; "
+    "return 1; }; ";
+
 // Sets $d to one candidate after the other. The home directory's cache first; the others are for homes that
 // are read-only, full or noexec. Only real directories of our own count: /tmp is everybody's.
 constexpr const char* kEachDirectory =
-    "u=$(id -u); for d in \"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\" \"$HOME/.cache/litepull\" "
+    "for d in \"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\" \"$HOME/.cache/litepull\" "
     "\"/var/tmp/litepull-$u\" \"/tmp/litepull-$u\" \"/dev/shm/litepull-$u\"; do "
     "[ -h \"$d\" ] && { no \"it is a link\"; continue; }; ";
 
 // Makes $d, and goes on to the next one when it will not do; $w is why those before did not.
 std::string directory_that_will_do(std::size_t size, const std::string& forget) {
   const std::string next = "|| { no \"$y\"; " + forget + "continue; }; ";
-  return "umask 077; w=; no() { w=\"$w$d: $1\\n\"; }; " + std::string(kEachDirectory) +
-         // A real directory of our own, or made now; nobody else can replace one of ours, also in /tmp.
+  return "umask 077; w=; no() { w=\"$w$d: $1\\n\"; }; " + std::string(kOurs) + kEachDirectory +
          "mkdir -p \"${d%/*}\" 2>/dev/null; mkdir -m 700 \"$d\" 2>/dev/null; "
          "[ -h \"$d\" ] && { no \"it is a link\"; continue; }; "
          "[ -d \"$d\" ] || { no \"it cannot be made\"; continue; }; "
-         "[ -O \"$d\" ] || { no \"it belongs to somebody else\"; continue; }; chmod 700 \"$d/.\" "
+         "ours \"$d\" || { no \"it belongs to somebody else\"; continue; }; chmod 700 \"$d/.\" "
          "2>/dev/null; "
          // Room, and programs may run there.
          "f=$(df -Pk \"$d\" | { read -r x; read -r x x x f x; echo \"$f\"; }); "
@@ -53,7 +59,7 @@ std::string choose_build(const std::vector<AgentFile>& agents) {
 
 // The agent there, when it and its directory are ours.
 std::string run_there(const std::string& run) {
-  return "a=\"$d/agent-$b\"; [ -O \"$d\" ] && [ -O \"$a\" ] && [ -x \"$a\" ] && " + run + "; ";
+  return "a=\"$d/agent-$b\"; ours \"$d\" && [ -O \"$a\" ] && [ -x \"$a\" ] && " + run + "; ";
 }
 
 constexpr const char* kAskForUpload = "echo \"LITEPULL 1 upload $s\"";
@@ -64,9 +70,8 @@ constexpr const char* kIgnoreReasons = "no() { :; }; ";
 std::string start_command(const std::vector<AgentFile>& agents) {
   const std::string run = run_there("exec \"$a\"");
   // The usual place is tried before all are gone through.
-  return for_any_shell(choose_build(agents) +
-                       "d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; [ -h \"$d\" ] || { " + run + "}; " +
-                       kIgnoreReasons + kEachDirectory + run + "done; " + kAskForUpload);
+  return for_any_shell(choose_build(agents) + kOurs + "d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; " +
+                       run + kIgnoreReasons + kEachDirectory + run + "done; " + kAskForUpload);
 }
 
 std::string sudo_start_command(const std::vector<AgentFile>& agents) {
@@ -74,8 +79,9 @@ std::string sudo_start_command(const std::vector<AgentFile>& agents) {
   const std::string run =
       "{ echo \"litepull sudo $(id -un) $a\"; LC_ALL=C; export LC_ALL; exec sudo -n \"$a\"; }";
   return for_any_shell("command -v sudo >/dev/null || { echo \"LITEPULL 1 no-sudo\"; exit 1; }; " +
-                       choose_build(agents) + "a=\"" + kRootPlace + "/agent-$b\"; [ -x \"$a\" ] && " + run +
-                       "; " + kIgnoreReasons + kEachDirectory + run_there(run) + "done; " + kAskForUpload);
+                       choose_build(agents) + kOurs + "a=\"" + kRootPlace + "/agent-$b\"; [ -x \"$a\" ] && " +
+                       run + "; " + kIgnoreReasons + kEachDirectory + run_there(run) + "done; " +
+                       kAskForUpload);
 }
 
 std::string directory_command(std::size_t size) {

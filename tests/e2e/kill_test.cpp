@@ -17,7 +17,6 @@
 #include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/run_helpers.h"
 #include "tests/support/bank_oracle.h"
-#include "tests/support/proc.h"
 #include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 
@@ -51,8 +50,11 @@ class Kill : public testing::Test {
 
   void TearDown() override {
     if (struck_ > 0)
-      std::printf("  %d struck in time, %d published all the same, server clean after %lld ms at most\n",
-                  struck_, published_, static_cast<long long>(slowest_clean_.count()));
+      std::printf(
+          "  %d struck in time, %d published all the same, server clean after %lld ms at most, the "
+          "app's next commits after %lld ms at most\n",
+          struck_, published_, static_cast<long long>(slowest_clean_.count()),
+          static_cast<long long>(slowest_commits_.count()));
   }
 
   // How long an undisturbed pull takes at this rate, and how much of that the agent is there.
@@ -74,16 +76,7 @@ class Kill : public testing::Test {
     return Milliseconds(std::uniform_int_distribution<Milliseconds::rep>(0, within.count())(random_));
   }
 
-  std::vector<pid_t> agent_pids() {
-    std::vector<pid_t> pids;
-    const std::vector<pid_t> remote = app_.sshd().remote_pids();
-    for (const ProcessEntry& entry : processes())
-      if (entry.name.starts_with("agent-") &&
-          std::find(remote.begin(), remote.end(), entry.pid) != remote.end())
-        pids.push_back(entry.pid);
-    return pids;
-  }
-  bool agent_runs() { return !agent_pids().empty(); }
+  bool agent_runs() { return !app_.sshd().agent_pids().empty(); }
 
   std::set<std::string> files_on_the_server() {
     std::set<std::string> names;
@@ -142,6 +135,20 @@ class Kill : public testing::Test {
     }
   }
 
+  // Whoever died, the app is not made to wait for a lock of theirs. In the long form, which has the machine
+  // for itself, no longer than a second.
+  void expect_commits_soon() {
+    const Clock::time_point start = Clock::now();
+    for (const auto& [name, mode, options] : kDatabases) {
+      if (name == kIdle) continue;
+      const std::uint64_t before = read_ack(app_.ack_path(name));
+      EXPECT_TRUE(eventually([&] { return read_ack(app_.ack_path(name)) > before; },
+                             Milliseconds(rounds(5'000, 1'000)) - since(start)))
+          << name << " is locked";
+    }
+    slowest_commits_ = std::max(slowest_commits_, since(start));
+  }
+
   void expect_next_run_succeeds() {
     proxy_.set_rate(0);
     remember_commits();
@@ -189,13 +196,26 @@ class Kill : public testing::Test {
   void strike_agent(Child& client) {
     EXPECT_TRUE(eventually([&] { return agent_runs() || !client.running(); }));
     pause_for(random_moment(agent_lasts_ * 9 / 10));
-    for (const pid_t pid : agent_pids()) ::kill(pid, SIGKILL);
+    for (const pid_t pid : app_.sshd().agent_pids()) ::kill(pid, SIGKILL);
+    expect_commits_soon();
   }
 
   void strike_sshd(Child& client, Milliseconds within) {
     EXPECT_TRUE(eventually([&] { return !app_.sshd().session_pids().empty() || !client.running(); }));
     pause_for(random_moment(within));
     app_.sshd().kill_session_processes(SIGKILL);
+    expect_commits_soon();
+  }
+
+  // With a configuration and a workspace of its own, over the same link.
+  Child start_pull_of_another_app(int number) const {
+    const std::string own = app_.scratch("app" + std::to_string(number) + ".env");
+    std::string text = read_file(app_.config_path());
+    text += "APP_NAME=app" + std::to_string(number) + "\n";
+    write_file(own, text);
+    StartOptions options;
+    options.stdout_path = options.stderr_path = "/dev/null";
+    return Child({built_program("litepull"), "backup", "--full", own}, options);
   }
 
   struct Database {
@@ -221,7 +241,7 @@ class Kill : public testing::Test {
   std::map<std::string, std::string> fingerprints_;
   int struck_ = 0, published_ = 0, disturbed_ = 0;
   bool always_full_ = false;
-  Milliseconds slowest_clean_{0};
+  Milliseconds slowest_clean_{0}, slowest_commits_{0};
 };
 
 TEST_F(Kill, OfTheClientAtAnyMoment) {
@@ -233,14 +253,14 @@ TEST_F(Kill, OfTheClientAtAnyMoment) {
 
 TEST_F(Kill, OfTheAgentAtAnyMoment) {
   measure_pull();
-  for (int i = 0; i < rounds(4, 50); ++i)
+  for (int i = 0; i < rounds(4, 500) && !HasFailure(); ++i)
     disturb(kPullBytesPerS, [&](Child& client) { strike_agent(client); }, {0, 1});
   EXPECT_GT(struck_, 0);
 }
 
 TEST_F(Kill, OfTheServersSshAtAnyMoment) {
   measure_pull();
-  for (int i = 0; i < rounds(4, 50); ++i)
+  for (int i = 0; i < rounds(4, 200) && !HasFailure(); ++i)
     // 3: it was not yet logged in.
     disturb(kPullBytesPerS, [&](Child& client) { strike_sshd(client, agent_goes_); }, {0, 1, 3});
   EXPECT_GT(struck_, 0);
@@ -328,6 +348,172 @@ TEST_F(Kill, OfTheClientBehindADeadLinkEndsTheAgent) {
             proxy_.thaw();
           },
           {});
+}
+
+// Many at once, each at another place of its pull: the link dies without a word, and so do the clients.
+TEST_F(Kill, OfManyClientsBehindADeadLinkFreesTheLocksInHalfAMinute) {
+  if (rounds(0, 1) == 0) GTEST_SKIP() << "takes as long as the agents wait; LITEPULL_LONG=1 runs it";
+  constexpr int kClients = 10, kRounds = 5;
+  constexpr Milliseconds kLocksGone{30'000}, kAgentsGone{60'000};
+  Milliseconds slowest_lock{0}, slowest_agent{0};
+  SQLite::Database wal(app_.in_storage("busy.sqlite3"), SQLite::OPEN_READWRITE, 100);
+  SQLite::Database rollback(app_.in_storage("rollback.sqlite3"), SQLite::OPEN_READWRITE, 100);
+  // Nobody reads an old state of the one, and nobody at all the other.
+  const auto is_free = [&] {
+    return wal.execAndGet("PRAGMA wal_checkpoint(RESTART)").getInt() == 0 &&
+           rollback.tryExec("BEGIN EXCLUSIVE") == SQLite::OK && rollback.tryExec("ROLLBACK") == SQLite::OK;
+  };
+  for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+    proxy_.set_rate(2 * kPullBytesPerS);
+    std::vector<Child> clients;
+    for (int i = 0; i < kClients; ++i) {
+      clients.push_back(start_pull_of_another_app(i));
+      pause_for(random_moment(Milliseconds(200)));
+    }
+    ASSERT_TRUE(eventually([&] { return app_.sshd().agent_pids().size() >= kClients / 2; }));
+    proxy_.freeze();
+    const std::size_t agents = app_.sshd().agent_pids().size();
+    for (Child& client : clients) client.kill(SIGKILL);
+    const Clock::time_point start = Clock::now();
+    EXPECT_TRUE(eventually(is_free, kLocksGone)) << "locks were held for more than 30 s";
+    slowest_lock = std::max(slowest_lock, since(start));
+    EXPECT_TRUE(eventually([&] { return !agent_runs(); }, kAgentsGone - since(start)));
+    slowest_agent = std::max(slowest_agent, since(start));
+    struck_ += static_cast<int>(agents);
+    expect_writers_go_on();
+    proxy_.thaw();
+    expect_clean_server(cache_before_);
+  }
+  std::printf("  %d agents behind a dead link: locks gone after %lld ms at most, agents after %lld ms\n",
+              struck_, static_cast<long long>(slowest_lock.count()),
+              static_cast<long long>(slowest_agent.count()));
+  expect_next_run_succeeds();
+}
+
+// --- the link, cut at a byte -----------------------------------------------------------------------------
+
+// A small transfer of bytes that do not compress. Every cut ends the run with nothing published, unless all
+// had been said.
+class Cut : public testing::Test {
+ protected:
+  explicit Cut(Over over = Over::kSsh) : app_(over) {
+    SQLite::Database database(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    database.exec(
+        "CREATE TABLE t(body BLOB); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+        "50)"
+        " INSERT INTO t SELECT randomblob(4000) FROM n");
+    app_.set("COMPRESSION_LEVEL", "1");
+    app_.set("CONNECT_TIMEOUT", "2");
+    app_.set("IDLE_TIMEOUT", "1");
+  }
+
+  void remember() { before_ = fingerprint(app_.snapshots().at(0)); }
+
+  // True when it was published after all, as the end message had come already.
+  bool pull(const std::string& shown) {
+    const BackupRun run = app_.backup({"--full", "--verify=none"});
+    const std::vector<std::string> paths = app_.snapshots();
+    EXPECT_EQ(fingerprint(paths.at(0)), before_) << shown;
+    if (run.exit_code() != 0) {
+      EXPECT_TRUE(run.exit_code() == 1 || run.exit_code() == 3) << shown << "\n" << run.words();
+      EXPECT_EQ(paths.size(), 1U) << shown << "\n" << run.words();
+      return false;
+    }
+    EXPECT_EQ(paths.size(), 2U);
+    EXPECT_EQ(why_not_whole(paths.back()), "") << shown;
+    EXPECT_EQ(file_bytes(run.file("main.sqlite3")), file_bytes(path_)) << shown;
+    fs::remove_all(paths.back());
+    return true;
+  }
+
+  PullFixture app_;
+  const std::string path_ = app_.in_storage("main.sqlite3");
+  std::string before_;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+constexpr std::uint64_t kEdge = 64 * 1024;
+
+// Places of a transfer of so many bytes: those of its first and last 64 KiB that are `stride` apart, and some
+// at random.
+std::vector<std::uint64_t> places(std::uint64_t bytes, std::uint64_t stride, int at_random,
+                                  std::mt19937_64& random) {
+  std::vector<std::uint64_t> places;
+  for (std::uint64_t at = random() % stride; at < kEdge; at += stride) places.push_back(at);
+  for (std::uint64_t at = bytes - kEdge + random() % stride; at < bytes; at += stride) places.push_back(at);
+  for (int i = 0; i < at_random; ++i) places.push_back(random() % bytes);
+  return places;
+}
+
+TEST_F(Cut, OfTheLinkIsNeverASuccessWithoutTheEnd) {
+  // What is said after the end of the transfer: the channel is closed, the session ends.
+  constexpr std::uint64_t kFarewell = 1'000;
+  TcpProxy proxy(app_.sshd().port());
+  app_.reach_through(proxy.port());
+  ASSERT_EQ(app_.backup().exit_code(), 0);  // uploads the agent
+  remember();
+  const std::uint64_t start = proxy.bytes_up() + proxy.bytes_down();
+  ASSERT_TRUE(pull("uncut"));
+  const std::uint64_t bytes = proxy.bytes_up() + proxy.bytes_down() - start;
+  ASSERT_GT(bytes, 2 * kEdge);
+  int published = 0, cuts = 0;
+  for (const std::uint64_t at :
+       places(bytes, static_cast<std::uint64_t>(rounds(32'000, 64)), rounds(4, 2'000), random_)) {
+    // Silence lasts as long as the client waits for a word.
+    const CutMode mode = ++cuts % 8 == 0 ? CutMode::kSilence
+                         : cuts % 2 == 0 ? CutMode::kFin
+                                         : CutMode::kReset;
+    const std::string shown = "cut after " + std::to_string(at) + " of " + std::to_string(bytes) + " bytes";
+    proxy.cut_after(at + 1, mode);
+    const bool was_published = pull(shown);
+    published += was_published ? 1 : 0;
+    EXPECT_TRUE(!was_published || at + kFarewell > bytes) << shown;
+    if (HasFailure()) return;
+  }
+  proxy.cut_after(1ULL << 40, CutMode::kFin);
+  EXPECT_TRUE(eventually([&] { return app_.sshd().remote_pids().empty(); }, kServerIsClean));
+  EXPECT_TRUE(pull("uncut"));
+  std::printf("  %d cuts of a transfer of %llu bytes, %d of them after the end message\n", cuts,
+              static_cast<unsigned long long>(bytes), published);
+}
+
+class CutStream : public Cut {
+ protected:
+  CutStream() : Cut(Over::kLocal) {
+    write_file(app_.scratch("agent"),
+               "#!/bin/sh\n'" + built_program("litepull-agent") +
+                   "' | { stdbuf -o0 head -c \"$CUT_AFTER\"; cat >'" + rest_ + "'; }\n",
+               0700);
+    app_.set_environment("LITEPULL_AGENT", app_.scratch("agent"));
+    cut_after(1 << 30);
+  }
+
+  void cut_after(std::uint64_t bytes) { app_.set_environment("CUT_AFTER", std::to_string(bytes)); }
+
+  const std::string rest_ = app_.scratch("rest");  // what the client was not given
+};
+
+// The agent's own stream, below SSH, so that every byte of it can be the last.
+TEST_F(CutStream, AtAnyByteIsNeverASuccessWithoutTheEnd) {
+  const BackupRun first = app_.backup();
+  ASSERT_EQ(first.exit_code(), 0) << first.words();
+  remember();
+  const auto bytes = first.json["wire"]["received_bytes"].get<std::uint64_t>();
+  ASSERT_GT(bytes, 2 * kEdge);
+  std::vector<std::uint64_t> all =
+      places(bytes, static_cast<std::uint64_t>(rounds(16'000, 1)), rounds(4, 2'000), random_);
+  for (std::uint64_t left = 0; left < 4; ++left) all.push_back(bytes - left);
+  int cuts = 0, published = 0;
+  for (const std::uint64_t at : all) {
+    cut_after(at);
+    const bool was_published =
+        pull("cut after " + std::to_string(at) + " of " + std::to_string(bytes) + " bytes");
+    ++(was_published ? published : cuts);
+    EXPECT_EQ(was_published, fs::file_size(rest_) == 0) << at << " of " << bytes;
+    if (HasFailure()) return;
+  }
+  std::printf("  %d cuts of a stream of %llu bytes; %d were of nothing\n", cuts,
+              static_cast<unsigned long long>(bytes), published);
 }
 
 // --- the agent by itself, at a link that takes nothing and says nothing ----------------------------------

@@ -1,9 +1,15 @@
 // Whom the client trusts, before it says who it is: over a real sshd, every way in which a host cannot be
 // reached, trusted or logged in to is exit code 3 with the remedy, and nothing has reached the server.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <thread>
 
+#include "common/error.h"
 #include "tests/e2e/pull_fixture.h"
 #include "tests/support/loopback.h"
 #include "tests/support/terminal.h"
@@ -21,6 +27,83 @@ SshdOptions with_keys(std::vector<std::string> types) {
   options.host_key_types = std::move(types);
   options.extra_lines = {kLogLevel};
   return options;
+}
+
+// Accepts one connection, offers these lists of algorithms in its first message (RFC 4253, section 7.1), and
+// reads on until the client hangs up.
+class OfferingServer {
+ public:
+  explicit OfferingServer(std::vector<std::string> lists)
+      : lists_(std::move(lists)), socket_(bind_loopback(0)), port_(bound_port(socket_.get())) {
+    if (::listen(socket_.get(), 1) != 0) throw_errno("listen");
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~OfferingServer() { finish(); }
+
+  std::uint16_t port() const { return port_; }
+
+  // Both once the client has gone. The numbers are of the messages that came, all in the clear.
+  const std::string& heard() const { return heard_; }
+  std::vector<unsigned> messages() {
+    finish();
+    std::vector<unsigned> numbers;
+    for (std::size_t at = heard_.find('\n') + 1; at + 6 <= heard_.size();) {
+      numbers.push_back(static_cast<unsigned char>(heard_[at + 5]));
+      std::size_t size = 0;
+      for (std::size_t i = 0; i < 4; ++i) size = size << 8 | static_cast<unsigned char>(heard_[at + i]);
+      at += 4 + size;
+    }
+    return numbers;
+  }
+
+ private:
+  static std::string number(std::size_t value) {
+    std::string text;
+    for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift & 0xFF);
+    return text;
+  }
+
+  std::string offer() const {
+    std::string payload = "\x14" + std::string(16, 'c');  // SSH_MSG_KEXINIT and a cookie
+    for (const std::string& list : lists_) payload += number(list.size()) + list;
+    payload += std::string(5, '\0');
+    const std::size_t padding = 8 + (8 - (payload.size() + 5) % 8) % 8;
+    return number(1 + payload.size() + padding) + static_cast<char>(padding) + payload +
+           std::string(padding, '\0');
+  }
+
+  void serve() {
+    const Fd client(::accept(socket_.get(), nullptr, nullptr));
+    const std::string text = "SSH-2.0-OpenSSH_3.9\r\n" + offer();
+    if (!client || ::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) return;
+    char buffer[4096];
+    for (ssize_t got; (got = ::read(client.get(), buffer, sizeof buffer)) > 0;)
+      heard_.append(buffer, static_cast<std::size_t>(got));
+  }
+
+  void finish() {
+    if (!thread_.joinable()) return;
+    ::shutdown(socket_.get(), SHUT_RDWR);  // nobody came
+    thread_.join();
+  }
+
+  const std::vector<std::string> lists_;
+  const Fd socket_;
+  const std::uint16_t port_;
+  std::string heard_;  // the thread's, until it has ended
+  std::thread thread_;
+};
+
+// Exit code 3, and no word of a login and not one byte of the agent at the server.
+void make_bank_and_expect_refusal(PullFixture& app) {
+  app.make_bank("main.sqlite3", "wal");
+  app.set("CONNECT_TIMEOUT", "5");
+  const BackupRun run = app.backup();
+  EXPECT_EQ(run.exit_code(), 3) << run.words();
+  EXPECT_TRUE(eventually([&] { return app.sshd().session_pids().empty(); }));
+  EXPECT_NE(app.sshd().log().find("Unable to negotiate"), std::string::npos) << app.sshd().log();
+  EXPECT_EQ(app.sshd().log().find(kAuthentication), std::string::npos) << app.sshd().log();
+  EXPECT_TRUE(fs::is_empty(app.sshd().remote_cache()));
 }
 
 class Trust : public testing::Test {
@@ -151,6 +234,91 @@ TEST_F(Trust, ACertificateForAUserIsSaidToBeOfNoUse) {
   write_file(app_.sshd().other_key_path() + "-cert.pub", "a certificate\n");
   expect_refusal({"litepull supports none"});
 }
+
+// Somebody in between who answers in the server's place, with a key of theirs, and would let anybody in.
+TEST_F(Trust, AnImpostorLearnsNothing) {
+  SshdOptions options;
+  options.extra_lines = {kLogLevel};
+  SshdFixture impostor(options);
+  write_file(app_.sshd().known_hosts_path(), app_.sshd().known_hosts_line("ed25519", impostor.port()));
+  app_.set("SERVER_PORT", std::to_string(impostor.port()));
+  expect_refusal({"CHANGED"});
+  EXPECT_TRUE(eventually([&] { return impostor.session_pids().empty(); }));
+  EXPECT_NE(impostor.log().find("Connection from"), std::string::npos) << impostor.log();
+  EXPECT_EQ(impostor.log().find(kAuthentication), std::string::npos) << impostor.log();
+  EXPECT_TRUE(fs::is_empty(impostor.remote_cache()));
+}
+
+// A real server that has only an algorithm that is broken or nearly so; the key is known. (A MAC counts with
+// those ciphers only that have none of their own.)
+class Downgrade : public testing::TestWithParam<const char*> {};
+
+TEST_P(Downgrade, OfARealServerIsRefusedBeforeTheLogin) {
+  SshdOptions options;
+  options.host_key_types = {"rsa"};
+  options.extra_lines = {kLogLevel, GetParam()};
+  PullFixture app(Over::kSsh, options);
+  make_bank_and_expect_refusal(app);
+}
+
+INSTANTIATE_TEST_SUITE_P(To, Downgrade,
+                         testing::Values("HostKeyAlgorithms ssh-rsa", "Ciphers 3des-cbc",
+                                         "Ciphers aes128-cbc", "Ciphers aes128-ctr\nMACs hmac-md5",
+                                         "Ciphers aes128-ctr\nMACs hmac-sha1-96",
+                                         "KexAlgorithms diffie-hellman-group1-sha1"),
+                         [](const auto& line) {
+                           std::string name = line.param;
+                           std::erase_if(
+                               name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; });
+                           return name;
+                         });
+
+// What no OpenSSH offers any more: a server of our own, that keeps all that it is sent.
+struct Offer {
+  const char* name;
+  std::string key_exchange = "curve25519-sha256", host_key = "ssh-ed25519", cipher = "aes128-ctr",
+              mac = "hmac-sha2-256";
+};
+
+class WeakServer : public testing::TestWithParam<Offer> {};
+
+// The numbers of the messages that a client sends to a server with this offer; its host key is known.
+std::vector<unsigned> messages_to(const Offer& offer) {
+  PullFixture app(Over::kSsh);
+  OfferingServer server({offer.key_exchange, offer.host_key, offer.cipher, offer.cipher, offer.mac, offer.mac,
+                         "none", "none", "", ""});
+  app.sshd().trust_port(server.port());
+  app.set("SERVER_PORT", std::to_string(server.port()));
+  app.set("CONNECT_TIMEOUT", "2");
+  const BackupRun run = app.backup();
+  EXPECT_EQ(run.exit_code(), 3) << run.words();
+  std::vector<unsigned> messages = server.messages();
+  EXPECT_TRUE(server.heard().starts_with("SSH-2.0-")) << "nobody came";
+  return messages;
+}
+
+// RFC 4253, section 12: a disconnect and the client's own offer are all that may come.
+TEST_P(WeakServer, IsToldNothing) {
+  for (const unsigned message : messages_to(GetParam()))
+    EXPECT_TRUE(message == 1 || message == 20) << "message " << message << " was sent";
+}
+
+TEST(SoundServer, IsAnsweredWithTheNextStep) {
+  const std::vector<unsigned> messages = messages_to(Offer{"Sound"});
+  EXPECT_NE(std::find(messages.begin(), messages.end(), 30U), messages.end()) << "no key exchange was begun";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    With, WeakServer,
+    testing::Values(Offer{"Group1", "diffie-hellman-group1-sha1"},
+                    Offer{"DssKey", "curve25519-sha256", "ssh-dss"},
+                    Offer{"Sha1Key", "curve25519-sha256", "ssh-rsa"},
+                    Offer{"NoCipher", "curve25519-sha256", "ssh-ed25519", "none"},
+                    Offer{"Arcfour", "curve25519-sha256", "ssh-ed25519", "arcfour"},
+                    Offer{"TripleDes", "curve25519-sha256", "ssh-ed25519", "3des-cbc"},
+                    Offer{"NoMac", "curve25519-sha256", "ssh-ed25519", "aes128-ctr", "none"},
+                    Offer{"Md5Mac", "curve25519-sha256", "ssh-ed25519", "aes128-ctr", "hmac-md5"}),
+    [](const auto& offer) { return std::string(offer.param.name); });
 
 class TrustOfTwoKeys : public Trust {
  protected:

@@ -132,6 +132,12 @@ std::vector<pid_t> SshdFixture::remote_pids() const {
   return pids_of(processes_with_environment("XDG_CACHE_HOME=" + remote_cache()));
 }
 
+std::vector<pid_t> SshdFixture::agent_pids() const {
+  std::vector<ProcessEntry> found = processes_with_environment("XDG_CACHE_HOME=" + remote_cache());
+  std::erase_if(found, [](const ProcessEntry& process) { return !process.name.starts_with("agent-"); });
+  return pids_of(found);
+}
+
 void SshdFixture::make_keys() {
   for (const std::string& type : host_key_types_) make_key(dir_ / ("host_" + type), type);
   make_key(key_path(), "ed25519");

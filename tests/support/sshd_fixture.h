@@ -55,6 +55,8 @@ class SshdFixture {
 
   // Every process that a session started and that still lives, also one whose sshd is gone.
   std::vector<pid_t> remote_pids() const;
+  // The agents among them.
+  std::vector<pid_t> agent_pids() const;
 
  private:
   void make_keys();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "tests/support/baits.h"
 
 namespace litepull {
 namespace {
@@ -478,6 +479,29 @@ TEST_F(ConfigTest, ACommandInAnyValueIsNeverRun) {
       }
       ASSERT_FALSE(fs::exists(canary_)) << name << "=" << value;
     }
+}
+
+// In each way of quoting that a file has.
+TEST_F(ConfigTest, NoneOfFiveHundredStringsInAnyValueIsRun) {
+  const std::vector<std::string> all = test::baits(canary_, "x");
+  ASSERT_EQ(all.size(), test::kBaits);
+  int taken = 0;
+  for (const std::string_view key : config_keys())
+    for (const std::string& bait : all) {
+      const std::string name(key);
+      for (const std::string& line : {test::env_line(name, bait), name + "=\"" + bait + "\"\n",
+                                      name + "=" + bait + "\n", bait + "\n"}) {
+        try {
+          parse_config(file_with({{name, ""}}) + line, path_, {{"HOME", home_}});
+          ++taken;
+        } catch (const Error& error) {
+          EXPECT_EQ(error.kind(), ErrorKind::kConfiguration) << line;
+          EXPECT_TRUE(is_clean_utf8(error.message())) << line;
+        }
+      }
+      ASSERT_FALSE(fs::exists(canary_)) << name << "=" << bait;
+    }
+  EXPECT_GT(taken, 0);
 }
 
 TEST_F(ConfigTest, ACommandInSingleQuotesIsTextForTheKeysThatTakeAnyText) {

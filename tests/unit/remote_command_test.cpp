@@ -1,12 +1,18 @@
 // The remote commands under this machine's shells, in a home directory of their own.
 #include "client/remote_command.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 
 #include "tests/support/process.h"
@@ -189,6 +195,78 @@ TEST_P(UnusableCache, OfSomebodyElseIsPassedOver) {
   expect_passed_over("it belongs to somebody else");
 }
 
+// Another user of the server, in a directory where everybody may make names, as in /tmp: one of the places
+// for the agent is exchanged all the time, a directory of theirs for a link to one of ours.
+class AttackedCache : public RemoteCommandTest {
+ protected:
+  static constexpr uid_t kAttacker = 1000;
+
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can be attacked by another user";
+    ASSERT_EQ(::chmod(home_.path().c_str(), 0711), 0);
+    xdg_ = home_ / "tmp";
+    std::filesystem::create_directory(xdg_);
+    ASSERT_EQ(::chmod(xdg_.c_str(), 01777), 0);
+    test::write_file(xdg_ + "/litepull/agent-" + kBuild, "#!/bin/sh\necho evil\n", 0755);
+    ASSERT_EQ(::chmod((xdg_ + "/litepull").c_str(), 0755), 0);
+  }
+  void TearDown() override {
+    if (attacker_ <= 0) return;
+    ::kill(attacker_, SIGKILL);
+    ::waitpid(attacker_, nullptr, 0);
+  }
+
+  void start_attack(const std::string& target) {
+    const std::string place = xdg_ + "/litepull", link = xdg_ + "/link";
+    std::filesystem::create_directory_symlink(target, link);
+    for (const std::string& path : {place, place + "/agent-" + kBuild, link})
+      ASSERT_EQ(::lchown(path.c_str(), kAttacker, kAttacker), 0);
+    attacker_ = ::fork();
+    ASSERT_GE(attacker_, 0);
+    if (attacker_ == 0) exchange_for_ever(place.c_str(), link.c_str());
+  }
+
+  [[noreturn]] static void exchange_for_ever(const char* place, const char* link) {
+    constexpr unsigned kExchange = 2;  // RENAME_EXCHANGE, renameat2(2)
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::setgid(kAttacker) != 0 || ::setuid(kAttacker) != 0) _exit(1);
+    for (;;)
+      if (::syscall(SYS_renameat2, AT_FDCWD, place, AT_FDCWD, link, kExchange) != 0) _exit(1);
+  }
+
+  void expect_attack_went_on() const { EXPECT_EQ(::waitpid(attacker_, nullptr, WNOHANG), 0); }
+
+  static int races() {
+    const char* value = std::getenv("LITEPULL_LONG");
+    return value != nullptr && std::string(value) == "1" ? 1'000 : 30;
+  }
+
+  pid_t attacker_ = -1;
+};
+
+TEST_P(AttackedCache, IsNeverRunFrom) {
+  ASSERT_TRUE(std::filesystem::create_directories(home_ / ".cache/litepull"));
+  test::write_file(agent_path(), kAgent, 0700);
+  start_attack(home_ / ".cache/litepull");
+  for (int i = 0; i < races() && !HasFailure(); ++i)
+    EXPECT_EQ(run(start_command(kAgents)).out, "the agent\n");
+  expect_attack_went_on();
+}
+
+TEST_P(AttackedCache, IsNeverUploadedTo) {
+  const std::string ours = home_ / "www";  // root's, and readable by all
+  std::filesystem::create_directory(ours);
+  ASSERT_EQ(::chmod(ours.c_str(), 0755), 0);
+  const std::string before = test::listing(ours);
+  start_attack(ours);
+  for (int i = 0; i < races() && !HasFailure(); ++i) {
+    EXPECT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+    EXPECT_TRUE(std::filesystem::remove(agent_path())) << "it was stored elsewhere";
+    EXPECT_EQ(test::listing(ours), before);
+  }
+  expect_attack_went_on();
+}
+
 // As on Alpine: BusyBox's shell, and its own test, df, mkdir, mv, wc, find.
 TEST(RemoteCommandOfBusyBox, StoresAndStartsTheAgent) {
   if (::access("/usr/bin/busybox", X_OK) != 0) GTEST_SKIP() << "there is no busybox";
@@ -221,6 +299,7 @@ INSTANTIATE_TEST_SUITE_P(Shells, RemoteCommandTest, ::testing::ValuesIn(shells()
 });
 
 INSTANTIATE_TEST_SUITE_P(Shells, UnusableCache, ::testing::Values("/bin/sh"));
+INSTANTIATE_TEST_SUITE_P(Shells, AttackedCache, ::testing::Values("/bin/sh"));
 
 }  // namespace
 }  // namespace litepull

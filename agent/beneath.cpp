@@ -1,0 +1,89 @@
+#include "agent/beneath.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+struct FileId {
+  dev_t device;
+  ino_t inode;
+};
+
+// SQLite's calls have no room for a pointer of ours.
+std::optional<FileId> last_opened;
+
+bool is_beneath(const char* path) {
+  return path[0] == '.' && path[1] == '/';
+}
+
+// What holds the last component of `path`, and where that begins. Component by component, since none may be a
+// link.
+struct Parent {
+  Fd directory;
+  const char* base;
+  bool found = true;  // else errno says why not
+
+  int fd() const { return directory ? directory.get() : AT_FDCWD; }
+};
+
+Parent parent_of(const char* path) {
+  Parent parent{{}, path + 2};
+  const std::string all = parent.base;
+  std::size_t begin = 0;
+  for (std::size_t end; (end = all.find('/', begin)) != std::string::npos; begin = end + 1) {
+    const std::string part = all.substr(begin, end - begin);
+    Fd next(openat(parent.fd(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    parent.found = static_cast<bool>(next);
+    if (!parent.found) return parent;
+    parent.directory = std::move(next);
+  }
+  parent.base += begin;
+  return parent;
+}
+
+int open_beneath(const char* path, int flags, int mode) {
+  if (!is_beneath(path)) return ::open(path, flags, mode);
+  const Parent parent = parent_of(path);
+  if (!parent.found) return -1;
+  const int fd = openat(parent.fd(), parent.base, flags | O_NOFOLLOW, mode);
+  struct stat status {};
+  if (fd >= 0 && fstat(fd, &status) == 0) last_opened = {status.st_dev, status.st_ino};
+  return fd;
+}
+
+int unlink_beneath(const char* path) {
+  if (!is_beneath(path)) return ::unlink(path);
+  const Parent parent = parent_of(path);
+  return parent.found ? unlinkat(parent.fd(), parent.base, 0) : -1;
+}
+
+}  // namespace
+
+void keep_sqlite_beneath() {
+  sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
+  const auto replace = [&](const char* name, auto* call) {
+    check(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,
+          "SQLite's way to open files could not be replaced");
+  };
+  replace("open", open_beneath);
+  replace("unlink", unlink_beneath);
+}
+
+Connection open_candidate(const Candidate& candidate, int flags, const char* vfs) {
+  last_opened.reset();
+  Connection connection = open_connection(candidate.path, flags | SQLITE_OPEN_NOFOLLOW, vfs);
+  // Nothing was opened where SQLite had a descriptor of the same file left over.
+  if (!last_opened || (last_opened->device == candidate.device && last_opened->inode == candidate.inode))
+    return connection;
+  throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");
+}
+
+}  // namespace litepull
