@@ -13,8 +13,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <memory>
 
+#include "common/database_name.h"
 #include "common/glob.h"
 #include "common/posix.h"
 
@@ -50,6 +52,8 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
   };
   const std::string exclude = "name it in EXCLUDE if it is not to be backed up";
   if (!is_clean_utf8(name)) return refused("its name is not printable UTF-8", "rename it, or " + exclude);
+  if (!is_database_name(name))
+    return refused("its name is one that a snapshot needs for something else", "rename it, or " + exclude);
   if (name.size() > kMaxPathForSqlite) return refused("its path is too long for SQLite", exclude);
   if (S_ISLNK(status.st_mode)) return refused("it is a symbolic link, which is never followed", exclude);
   if (!S_ISREG(status.st_mode)) return refused("it is not a regular file", exclude);
@@ -73,10 +77,24 @@ class Scan {
     walk(open_path(".", O_RDONLY | O_DIRECTORY), "", 0);
     std::sort(found_.begin(), found_.end(),
               [](const Candidate& a, const Candidate& b) { return a.name < b.name; });
+    refuse_twins();
     return std::move(found_);
   }
 
  private:
+  // A snapshot must be what it is on every file system.
+  void refuse_twins() {
+    std::map<std::string, std::string> names;
+    for (Candidate& candidate : found_) {
+      if (candidate.problem) continue;
+      const auto [first, is_new] = names.try_emplace(folded_name(candidate.name), candidate.name);
+      if (is_new) continue;
+      candidate.problem = {ErrorKind::kRefused,
+                           "but for upper and lower case its name is that of " + printable(first->second),
+                           "rename one of them, or name one in EXCLUDE"};
+    }
+  }
+
   void walk(Fd fd, const std::string& prefix, int depth) {
     const Directory directory(fdopendir(fd.get()));
     if (!directory) throw_errno("read the storage directory's " + printable(prefix));

@@ -6,13 +6,21 @@
 
 namespace litepull {
 
+void PatientSource::restart() {
+  since_us_ = monotonic_us();
+}
+
+std::size_t PatientSource::read(void* buffer, std::size_t size) {
+  if (monotonic_us() - since_us_ > patience_us_)
+    throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
+                "look at the load and the disks of the server, then run this again");
+  return source_.read(buffer, size);
+}
+
 Frame& AgentMessages::next(const std::function<void()>& each_turn) {
-  const std::uint64_t since_us = monotonic_us();
+  source_.restart();
   do {
     if (each_turn) each_turn();
-    if (monotonic_us() - since_us > patience_us_)
-      throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
-                  "look at the load and the disks of the server, then run this again");
     if (!reader_.next(frame_))
       throw LinkError("the agent's stream ended before everything was said", lost_hint_);
   } while (frame_.type == MessageType::kAlive);

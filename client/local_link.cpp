@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "client/agent_file.h"
+#include "client/agent_messages.h"
 #include "common/posix.h"
 
 extern char** environ;
@@ -135,7 +136,8 @@ std::unique_ptr<Link> open_local_link(const Config& config, const std::string& a
   const std::string agent_path = local_agent(agents);
   auto link = std::make_unique<LocalLink>(config, agent_path, cancel);
   std::string greeting;
-  read_greeting(*link, greeting);
+  PatientSource patient(*link, patience_us(config.idle_timeout_s));
+  read_greeting(patient, greeting);
   if (greeting != "agent")
     throw Error(ErrorKind::kFailed, agent_path + " does not answer as an agent: " + link->remote_words(),
                 "build litepull again, so that both programs are of one build");

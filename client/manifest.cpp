@@ -24,10 +24,8 @@ namespace {
 using Json = nlohmann::ordered_json;  // people read manifests: `format` first, `databases` last
 using ReadJson = nlohmann::json;      // a hostile object may have as many keys as there is room for
 
-constexpr const char* kNewManifestName = ".manifest.json.new";
 constexpr int kMaxJsonDepth = 8;                   // the deepest field is at 5
 constexpr std::size_t kMaxJsonValues = 1'000'000;  // kMaxManifestBytes of what we write have fewer
-constexpr std::size_t kMaxNameComponents = 16;
 constexpr std::size_t kMaxProblems = 100;
 constexpr std::size_t kMaxProblemBytes = 1000;
 constexpr std::size_t kMaxTables = 10'000;
@@ -43,25 +41,6 @@ constexpr std::pair<Verified, std::string_view> kVerifiedTexts[] = {{Verified::k
                                                                     {Verified::kPending, "pending"}};
 
 // --- names -----------------------------------------------------------------------------------------------
-
-bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> endings) {
-  return std::any_of(endings.begin(), endings.end(), [&](auto ending) { return text.ends_with(ending); });
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& letter : lower)
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  return lower;
-}
-
-std::vector<std::string_view> components(std::string_view path) {
-  std::vector<std::string_view> parts;
-  for (std::size_t slash; (slash = path.find('/')) != std::string_view::npos; path.remove_prefix(slash + 1))
-    parts.push_back(path.substr(0, slash));
-  parts.push_back(path);
-  return parts;
-}
 
 bool is_hash_text(std::string_view text) {
   auto is_digit = [](char letter) {
@@ -500,18 +479,6 @@ std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text) {
   const std::int64_t unix_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
   // Written again it is the same, or it had another form.
   return rfc3339_utc(unix_ms) == text ? std::optional(unix_ms) : std::nullopt;
-}
-
-bool is_database_name(std::string_view name) {
-  if (!is_clean_utf8(name)) return false;
-  const auto parts = components(name);
-  if (parts.size() > kMaxNameComponents) return false;
-  for (const std::string_view part : parts)
-    if (part.empty() || part == "." || part == "..") return false;
-  // Case does not count: on macOS it usually does not to the file system.
-  const std::string lower = lower_case(name), first = lower_case(parts.front());
-  if (first == kManifestName || first == kNewManifestName || first == kHashesName) return false;
-  return !ends_with_any(lower, {"-wal", "-shm", "-journal"});
 }
 
 nlohmann::ordered_json database_json(const Manifest::Database& database) {

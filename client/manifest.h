@@ -12,12 +12,12 @@
 #include <string_view>
 #include <vector>
 
+#include "common/database_name.h"
+
 namespace litepull {
 
 inline constexpr int kManifestFormat = 2;  // as written; format 1 has no checksum and is read, too
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
-inline constexpr const char* kManifestName = "manifest.json";
-inline constexpr const char* kHashesName = ".hashes";  // the directory beside it, see client/hash_file.h
 
 // What the checks found. kPending: published, the result is not recorded yet.
 enum class Verified { kOk, kFailed, kSkipped, kPending };
@@ -120,11 +120,6 @@ Verified verified_together(const std::vector<Manifest::Database>& databases);
 std::string rfc3339_utc(std::int64_t unix_ms);
 // The instant that a text of exactly this form means.
 std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text);
-
-// True when `name` may be a database's path inside a snapshot: relative, at most 16 components and none of
-// them empty, "." or "..", clean UTF-8, not a name that is ours in a snapshot, and not one that SQLite would
-// take for another database's journal.
-bool is_database_name(std::string_view name);
 
 // Never throws for what the strings hold: invalid UTF-8 becomes U+FFFD. Problems and tables past their caps
 // are left out, and all of them when the text would otherwise pass kMaxManifestBytes.

@@ -15,6 +15,7 @@
 #include "client/file_digest.h"
 #include "client/hash_sender.h"
 #include "client/link.h"
+#include "common/database_name.h"
 #include "common/error.h"
 #include "common/page_hash.h"
 #include "common/posix.h"
@@ -36,14 +37,6 @@ std::int64_t difference_ms(std::uint64_t theirs) {
 
 std::uint64_t size_of(const DatabaseInfo& info) {
   return std::uint64_t{info.page_size} * info.page_count;
-}
-
-// Names that differ only by case are one file on some file systems.
-std::string folded(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-    return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c);
-  });
-  return name;
 }
 
 // One database on its way into its draft: pages from the wire and from the base, in order, each once.
@@ -205,7 +198,8 @@ class Receiver {
       } else {
         require_peer(is_database_name(database.info.name),
                      "a database name that is not allowed: " + printable(database.info.name));
-        require_peer(names.insert(folded(database.info.name)).second, "the same database name twice");
+        require_peer(names.insert(folded_name(database.info.name)).second,
+                     "the same database name twice: " + printable(database.info.name));
       }
       pull_.databases.push_back(std::move(database));
     }

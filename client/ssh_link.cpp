@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "client/agent_file.h"
+#include "client/agent_messages.h"
 #include "client/remote_command.h"
 #include "client/ssh_connect.h"
 #include "client/ssh_session.h"
@@ -387,7 +388,8 @@ std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& age
     Channel channel = session->execute(config.remote_sudo ? sudo_start_command(tried) : start_command(tried));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
     std::string greeting;
-    const std::string noise = read_greeting(*link, greeting);
+    PatientSource patient(*link, patience_us(config.idle_timeout_s));
+    const std::string noise = read_greeting(patient, greeting);
     if (greeting == "agent") return link;
     const bool is_missing = greeting.starts_with("upload ");
     const int status = link->exit_status();

@@ -20,8 +20,6 @@ namespace {
 using State = DatabaseReport::State;
 using Hashes = FileComparison::Hashes;
 
-constexpr const char* kNewManifestName = ".manifest.json.new";  // a result that was being recorded
-
 // --- one database ----------------------------------------------------------------------------------------
 
 void compare_rows(const Manifest::Database& database, const FileCheck& check, DatabaseReport& report) {

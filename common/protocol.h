@@ -44,8 +44,9 @@ inline constexpr std::size_t kMaxHolders = 32;
 inline constexpr std::size_t kMaxCommandBytes = 64;
 inline constexpr std::size_t kMaxFileSystemBytes = 32;
 
-// Client's silence after which the agent ends itself, and how often the client therefore speaks.
-inline constexpr std::uint32_t kDefaultSilenceMs = 30'000;
+// Client's silence after which the agent ends itself, and how often the client therefore speaks. With the
+// agent's grace time, and the second that it may take to notice, no lock outlives a dead link by 30 s.
+inline constexpr std::uint32_t kDefaultSilenceMs = 25'000;
 inline constexpr std::uint32_t kPingIntervalMs = 5'000;
 
 enum class MessageType : std::uint8_t {

@@ -353,7 +353,7 @@ TEST_F(Kill, OfTheClientBehindADeadLinkEndsTheAgent) {
 // Many at once, each at another place of its pull: the link dies without a word, and so do the clients.
 TEST_F(Kill, OfManyClientsBehindADeadLinkFreesTheLocksInHalfAMinute) {
   if (rounds(0, 1) == 0) GTEST_SKIP() << "takes as long as the agents wait; LITEPULL_LONG=1 runs it";
-  constexpr int kClients = 10, kRounds = 5;
+  constexpr int kClients = 10, kAgents = 50;
   constexpr Milliseconds kLocksGone{30'000}, kAgentsGone{60'000};
   Milliseconds slowest_lock{0}, slowest_agent{0};
   SQLite::Database wal(app_.in_storage("busy.sqlite3"), SQLite::OPEN_READWRITE, 100);
@@ -363,14 +363,16 @@ TEST_F(Kill, OfManyClientsBehindADeadLinkFreesTheLocksInHalfAMinute) {
     return wal.execAndGet("PRAGMA wal_checkpoint(RESTART)").getInt() == 0 &&
            rollback.tryExec("BEGIN EXCLUSIVE") == SQLite::OK && rollback.tryExec("ROLLBACK") == SQLite::OK;
   };
-  for (int round = 0; round < kRounds && !HasFailure(); ++round) {
-    proxy_.set_rate(2 * kPullBytesPerS);
+  while (struck_ < kAgents && !HasFailure()) {
+    proxy_.set_rate(kPullBytesPerS / 4);  // so that all are there at once
     std::vector<Child> clients;
     for (int i = 0; i < kClients; ++i) {
       clients.push_back(start_pull_of_another_app(i));
       pause_for(random_moment(Milliseconds(200)));
     }
-    ASSERT_TRUE(eventually([&] { return app_.sshd().agent_pids().size() >= kClients / 2; }));
+    ASSERT_TRUE(
+        eventually([&] { return app_.sshd().agent_pids().size() >= kClients / 2; }, Milliseconds(60'000)));
+    pause_for(random_moment(Milliseconds(2'000)));
     proxy_.freeze();
     const std::size_t agents = app_.sshd().agent_pids().size();
     for (Child& client : clients) client.kill(SIGKILL);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -238,6 +239,89 @@ TEST(CorruptDatabases, AreNeverPassedAsGood) {
     EXPECT_EQ(named.contains(name), name.ends_with(".sqlite3") && entry.is_regular_file()) << name;
   }
   std::printf("corpus: %d sound, %d copied and damaged, %d left out\n", sound, damaged, left_out);
+}
+
+// --- Names ---
+
+// Of every kind of bytes that a file's name may have, and of those that mean something to somebody.
+std::string random_name(std::mt19937_64& random) {
+  static const std::vector<std::string> kMeant{"manifest.json",
+                                               ".manifest.json.new",
+                                               ".hashes",
+                                               "a-WAL",
+                                               "a-Shm",
+                                               "~",
+                                               "-rf",
+                                               "a b",
+                                               "a'b\"",
+                                               "$HOME",
+                                               "*",
+                                               "[a]",
+                                               "%s%n",
+                                               "\\",
+                                               ".lock",
+                                               "..a",
+                                               "con",
+                                               "a.",
+                                               " "};
+  const auto below = [&](std::size_t end) { return random() % end; };
+  std::string name;
+  if (below(8) == 0) name = kMeant[below(kMeant.size())];
+  const std::size_t size = below(4) == 0 ? 1 + below(255) : 1 + below(12);
+  const std::size_t kind = below(3);  // any byte, letters, or UTF-8
+  while (name.size() < size) {
+    if (kind == 2) name += std::array{"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8c\xb0", "e\xcc\x81"}[below(4)];
+    char byte = static_cast<char>(kind == 0 ? below(256) : 'A' + below(58));
+    if (byte != '/' && byte != '\0') name += byte;
+  }
+  name.resize(std::min<std::size_t>(name.size(), 255));
+  return name == "." || name == ".." ? "x" : name;
+}
+
+bool is_skipped(const std::string& name) {  // another database's, as SQLite has it
+  return name.ends_with("-wal") || name.ends_with("-shm") || name.ends_with("-journal");
+}
+
+TEST(DatabasesOfAnyName, ArePublishedOrRefusedByTheirNames) {
+  std::mt19937_64 random(std::random_device{}());
+  int published = 0, refused = 0;
+  for (int round = 0; round < rounds(1, 40) && !testing::Test::HasFailure(); ++round) {
+    PullFixture app(Over::kLocal);
+    app.set("DATABASES", "*");
+    SQLite::Database(app.scratch("one"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
+        .exec("CREATE TABLE t(x)");
+    std::set<std::string> names;
+    while (names.size() < 250) names.insert(random_name(random));
+    for (const std::string& name : names) fs::copy_file(app.scratch("one"), app.in_storage(name));
+    const std::string before = listing(app.storage()), content = file_bytes(app.scratch("one"));
+
+    const BackupRun run = app.backup({}, Milliseconds(120'000));
+    EXPECT_EQ(listing(app.storage()), before);
+    ASSERT_EQ(run.exit_code(), 4) << run.words();
+    std::erase_if(names, is_skipped);
+    ASSERT_EQ(run.json["databases"].size(), names.size());
+    std::multiset<std::string> errors;
+    for (const auto& entry : run.json["databases"]) {
+      const std::string name = entry["name"];
+      if (entry["error"].is_object()) {
+        EXPECT_NE(entry["error"]["message"].get<std::string>().find("name"), std::string::npos) << entry;
+        errors.insert(name);
+        continue;
+      }
+      EXPECT_EQ(entry["verified"], "ok") << entry;
+      EXPECT_EQ(names.erase(name), 1U) << name << " is no name in the storage";
+      EXPECT_EQ(file_bytes(run.file(name)), content) << name;
+      ++published;
+    }
+    // What is left has been refused, by a name that a terminal can show.
+    EXPECT_EQ(errors.size(), names.size());
+    for (const std::string& name : names)
+      EXPECT_TRUE(!is_clean_utf8(name) || errors.contains(name)) << name << " is passed over in silence";
+    refused += static_cast<int>(errors.size());
+  }
+  std::printf("  %d published, %d refused by their names\n", published, refused);
+  EXPECT_GT(published, 0);
+  EXPECT_GT(refused, 0);
 }
 
 // --- Sizes and shapes ---

@@ -68,18 +68,20 @@ Bytes compress(ByteView raw) {
   return out;
 }
 
+constexpr std::uint32_t kBlocksOf10Gib = 10 * 1024 * 8;
+
 // A zstd frame of some 320 KB that expands to 10 GiB of zeros: run-length blocks of 128 KiB each (RFC 8878,
-// sections 3.1.1.1 and 3.1.1.2). `content_size` is what its header claims; 0 is no claim.
-Bytes zstd_bomb(std::uint64_t content_size) {
+// sections 3.1.1.1 and 3.1.1.2), the largest there are. `content_size` is what its header claims; 0 is no
+// claim.
+Bytes zstd_bomb(std::uint64_t content_size, std::uint32_t blocks = kBlocksOf10Gib) {
   constexpr std::uint32_t kBlockBytes = 128 << 10;
-  constexpr std::uint32_t kBlocks = 10 * 1024 * 8;
   ByteWriter out;
   out.u32(0xFD2FB528);
   out.u8(content_size == 0 ? 0x00 : 0xC0);  // 0xC0: a content size of 8 bytes follows
   out.u8(7 << 3);                           // a window of 128 KiB
   if (content_size != 0) out.u64(content_size);
-  for (std::uint32_t block = 1; block <= kBlocks; ++block) {
-    const std::uint32_t header = kBlockBytes << 3 | 1 << 1 | (block == kBlocks ? 1 : 0);
+  for (std::uint32_t block = 1; block <= blocks; ++block) {
+    const std::uint32_t header = kBlockBytes << 3 | 1 << 1 | (block == blocks ? 1 : 0);
     out.u16(static_cast<std::uint16_t>(header));
     out.u8(static_cast<std::uint8_t>(header >> 16));
     out.u8(0);
@@ -282,6 +284,14 @@ Script error_of_kind(ErrorKind kind) {
   });
 }
 
+// All that is sent from here on comes a byte at a time, so that the link is never silent.
+void drip(Peer& peer, const std::string& text) {
+  for (const char& byte : text) {
+    peer.raw({&byte, 1});
+    usleep(50'000);
+  }
+}
+
 Script endless(std::string noise) {
   return [noise](Peer& peer) {
     for (;;) peer.raw(noise);
@@ -338,6 +348,15 @@ void add_frame_scripts(std::map<std::string, Script>& all) {
       opened([](Peer& peer) { peer.header(0, static_cast<std::uint8_t>(MessageType::kAlive), 1); });
   all["alive-with-a-body"] =
       opened([](Peer& peer) { peer.header(1, static_cast<std::uint8_t>(MessageType::kAlive)); });
+  all["drip-of-a-greeting"] = [](Peer& peer) { drip(peer, std::string(10'000, 'x')); };
+  all["drip-of-a-message"] = opened([](Peer& peer) {
+    peer.header(100'000, static_cast<std::uint8_t>(MessageType::kPages));
+    drip(peer, std::string(100'000, 'x'));
+  });
+  all["drip-of-a-header"] = greeted([](Peer& peer) {
+    peer.hello();
+    for (;;) drip(peer, std::string("\0\0\0\0\x48\0\0\0", 8));  // that it is alive
+  });
   all["alive-for-ever"] = greeted([](Peer& peer) {
     peer.hello();
     for (;; usleep(100'000)) peer.send(MessageType::kAlive, {});
@@ -492,6 +511,14 @@ void add_page_scripts(std::map<std::string, Script>& all) {
 void add_payload_scripts(std::map<std::string, Script>& all) {
   all["zstd-bomb"] = with_payload([](const Peer&) { return zstd_bomb(0); });
   all["zstd-bomb-that-says-so"] = with_payload([](const Peer&) { return zstd_bomb(10ULL << 30); });
+  // 1 KB, which is 32 MiB at the most.
+  all["zstd-bomb-of-1-kb"] = with_payload([](const Peer&) { return zstd_bomb(10ULL << 30, 250); });
+  all["zstd-bomb-of-1-kb-unsaid"] = with_payload([](const Peer&) { return zstd_bomb(0, 250); });
+  all["zstd-window-of-2-tib"] = with_payload([](const Peer&) {
+    Bytes frame = zstd_bomb(0, 250);
+    frame[5] = 31 << 3;
+    return frame;
+  });
   all["zstd-bomb-that-lies"] =
       with_payload([](const Peer& peer) { return zstd_bomb(peer.content().size()); });
   all["zstd-bomb-over-the-cap"] = with_payload([](const Peer&) { return zstd_bomb(0); }, 0xFFFFF000);
