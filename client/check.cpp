@@ -179,8 +179,9 @@ class Checker {
     if (!trusted) skip({"login"});
   }
 
-  // Where the server keeps the agent, and why not in the directories before. Where none will do, or there is
-  // no agent to be kept, the step after this one fails, and says so.
+  // Where the server has a place for an agent, and why not in the directories before: the next build must
+  // find one, too. Nothing that goes wrong here is lost: without a place, or an agent to put there, one that
+  // is on the server already may still do, and else the step after this one fails and says so.
   void find_agents_directory(SshSession& session) {
     const auto error = error_of([&] {
       std::size_t size = 0;
@@ -193,7 +194,7 @@ class Checker {
   std::string agent_text() const {
     std::string text = config_.remote_sudo ? "starts, through sudo" : "starts";
     if (directories_.chosen.empty()) return text;
-    text += ", kept in " + directories_.chosen;
+    text += "; a new build would go to " + directories_.chosen;
     for (const std::string& reason : directories_.passed_over) text += "; not in " + reason;
     return text;
   }

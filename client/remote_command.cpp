@@ -93,10 +93,11 @@ RemoteDirectories parse_directories(const std::string& output) {
   RemoteDirectories found;
   std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);) {
+    const std::string shown = printable(line);
     if (line.starts_with("takes ")) {
       found.chosen = printable(line.substr(6));
-    } else if (line.starts_with('/')) {
-      found.passed_over.push_back(printable(line));
+    } else if (line.starts_with('/') && (found.passed_over.empty() || found.passed_over.back() != shown)) {
+      found.passed_over.push_back(shown);  // without XDG_CACHE_HOME the first two places are the same
     }
   }
   return found;

@@ -31,8 +31,9 @@ std::string upload_command(const std::string& build, std::size_t size);
 std::string directory_command(std::size_t size);
 
 struct RemoteDirectories {
-  std::string chosen;                    // empty: none will do
-  std::vector<std::string> passed_over;  // "/var/tmp/litepull-0: programs cannot run there", in order, once
+  std::string chosen;  // empty: none will do
+  std::vector<std::string>
+      passed_over;  // "/var/tmp/litepull-0: programs cannot run there", in order, each once
 };
 RemoteDirectories parse_directories(const std::string& output);  // all of it safe to print
 

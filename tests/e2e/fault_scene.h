@@ -62,7 +62,6 @@ class FaultScene {
   std::string newest_;
   std::map<std::string, std::string> contents_;  // of the snapshots to begin with, by path, without manifests
   std::map<std::string, std::string> manifests_;
-  std::string old_target_;  // the content of the target that is there already
 };
 
 }  // namespace litepull::test

@@ -1,6 +1,6 @@
 // A shared library that is loaded into litepull (LD_PRELOAD) and stands between it and the C library's file
 // system calls. It keeps a log of what they did below one directory and lets one of them go wrong. What they
-// are told and what comes back is in fault_fs.h.
+// are told and what comes back is in fault_run.h.
 //
 // It serves the one process it was started with: it takes itself out of the environment at once, and what a
 // child does between fork and exec is passed on unseen. One call at a time, so that the log has the order in

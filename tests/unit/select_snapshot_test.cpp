@@ -52,6 +52,23 @@ TEST(SelectSnapshot, LatestIsTheNewestWhateverItIsWorth) {
   EXPECT_EQ(chosen(kThree, "latest-verified"), "2026-11-21T020000+0100");
 }
 
+TEST(SelectSnapshot, OfSnapshotsThatCannotBeReadItSaysSoAndNotThatThereAreNone) {
+  Listing listing;
+  listing.strangers = {{"2026-11-20T020000+0100", "cannot be opened"},
+                       {"2026-11-21T020000+0100", "its manifest is gone", true},
+                       {"notes", "is no snapshot"}};
+  for (const char* word : {"latest", "latest-verified", "1", "before-deploy"}) {
+    try {
+      ADD_FAILURE() << "chosen: " << chosen(listing, word);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kFailed);
+      EXPECT_EQ(error.message(), "no snapshot can be read; 2026-11-21T020000+0100: its manifest is gone");
+    }
+  }
+  listing.strangers[1].damaged = false;
+  EXPECT_EQ(refusal(listing, "latest"), "there are no snapshots");
+}
+
 TEST(SelectSnapshot, IndexesCountFromTheNewest) {
   EXPECT_EQ(chosen(kThree, "1"), "2026-11-22T020000+0100");
   EXPECT_EQ(chosen(kThree, "3"), "2026-11-20T020000+0100");
