@@ -79,6 +79,7 @@ class Copier {
   }
 
   bool within_bounds(const SourceDatabase& database) const {
+    if (!database.pinned()) return true;
     if (database.journal_mode() == JournalMode::kRollback) return false;
     const std::uint64_t wal_bytes = database.wal_bytes();
     const std::uint64_t wal_growth = wal_bytes - std::min(wal_bytes, database.wal_bytes_at_pin());
@@ -136,6 +137,7 @@ DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
   try {
     end = Copier(database, index, pinned, policy, outbox).run();
     end.wal_bytes = database.wal_bytes();
+    end.state = database.state();
     database.release();
   } catch (const SqliteError& error) {
     const Problem problem = describe(error, "./" + database.name());

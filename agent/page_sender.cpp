@@ -1,6 +1,7 @@
 #include "agent/page_sender.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/error.h"
 #include "common/page_hash.h"
@@ -9,8 +10,6 @@
 namespace litepull {
 namespace {
 
-// How much is compared between two reports to the client, while nothing differs.
-constexpr std::uint64_t kReportBytes = 16ULL << 20;
 // For how many pages those that differ may wait for more of them, since they are smaller compressed together.
 // Well within what the client may be ahead, or both would wait for each other.
 constexpr std::uint32_t kWaitPages = kHashWindow / 4;
@@ -98,7 +97,7 @@ void PageSender::flush() {
 
 void PageSender::end(DatabaseEnd end) {
   flush();
-  end.pages_sent = pages_sent_;
+  end.pages_sent = std::exchange(pages_sent_, 0);
   hashes_.finish(end.database);
   writer_.write(MessageType::kEnd, encode(end));
 }

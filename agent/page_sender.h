@@ -14,6 +14,9 @@
 
 namespace litepull {
 
+// How much is compared between two reports to the client, while nothing differs.
+inline constexpr std::uint64_t kReportBytes = 16ULL << 20;
+
 // Consecutive pages of one database.
 struct PageBlock {
   std::uint32_t database = 0;

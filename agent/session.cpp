@@ -91,16 +91,42 @@ void sort_for_copying(Databases& databases) {
   });
 }
 
-// Pages of the client's copy of this database, when it can be compared page by page.
-HashFeed::Expected expected_of(const SourceDatabase& database, const std::vector<Base>& bases) {
+// The client's copy of a database, when it can be compared page by page.
+const Base* base_of(const SourceDatabase& database, const std::vector<Base>& bases) {
   const auto base = std::find_if(bases.begin(), bases.end(), [&](const Base& known) {
     return known.name == database.name() && known.page_size == database.page_size();
   });
-  if (base == bases.end()) return {};
-  return {std::min(base->pages, database.page_count()), base->seed};
+  return base == bases.end() ? nullptr : &*base;
 }
 
-DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database, std::uint32_t base_pages) {
+bool is_unchanged(const SourceDatabase& database, const Base& base) {
+  return base.state != kNoState && base.state == database.state() && base.pages == database.page_count();
+}
+
+// What the client has of each database, in their order.
+struct Known {
+  std::uint32_t pages = 0;          // to compare
+  std::uint64_t seed = 0;           // of their hashes
+  const Base* unchanged = nullptr;  // nothing needs to be compared
+};
+
+// Whatever needs no reading is let go of at once.
+std::vector<Known> known_of(const Databases& databases, const std::vector<Base>& bases) {
+  std::vector<Known> all;
+  for (const auto& database : databases) {
+    Known& known = all.emplace_back();
+    const Base* base = base_of(*database, bases);
+    if (base == nullptr) continue;
+    known.pages = std::min(base->pages, database->page_count());
+    known.seed = base->seed;
+    if (!is_unchanged(*database, *base)) continue;
+    known.unchanged = base;
+    database->release();
+  }
+  return all;
+}
+
+DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database, const Known& known) {
   DatabaseInfo info;
   info.index = index;
   info.name = database.name();
@@ -108,18 +134,19 @@ DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database, std::u
   info.page_count = database.page_count();
   info.journal_mode = database.journal_mode();
   info.wal_bytes = database.wal_bytes_at_pin();
-  info.base_pages = base_pages;
+  info.base_pages = known.pages;
+  info.unchanged = known.unchanged != nullptr;
   return info;
 }
 
-void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, const std::vector<Base>& bases,
+void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, const std::vector<Known>& known,
               const std::vector<Unpinned>& left_out, SetInfo set) {
   std::vector<HashFeed::Expected> expected;
-  for (const auto& database : databases) expected.push_back(expected_of(*database, bases));
+  for (const Known& each : known) expected.push_back({each.unchanged ? 0 : each.pages, each.seed});
   hashes.expect(expected);
   std::uint32_t index = 0;
   for (const auto& database : databases) {
-    outbox.send(MessageType::kDatabase, encode(info_of(index, *database, expected[index].pages)));
+    outbox.send(MessageType::kDatabase, encode(info_of(index, *database, known[index])));
     ++index;
   }
   for (const auto& [name, problem] : left_out) {
@@ -134,13 +161,32 @@ void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, cons
   outbox.send(MessageType::kSet, encode(set));
 }
 
-void copy_all(Outbox& outbox, Databases& databases, const HoldPolicy& policy) {
+// In steps, since the client copies what it has in step with them.
+DatabaseEnd send_unchanged(std::uint32_t index, const SourceDatabase& database, const Base& base,
+                           Outbox& outbox) {
+  const auto step = static_cast<std::uint32_t>(kReportBytes / base.page_size);
+  for (std::uint64_t pages = step; pages < base.pages; pages += step)
+    outbox.send(MessageType::kCompared, encode(Compared{index, static_cast<std::uint32_t>(pages)}));
+  DatabaseEnd end;
+  end.database = index;
+  end.page_count = base.pages;
+  end.digest = base.digest;
+  end.hold_us = database.hold_us();
+  end.wal_bytes = database.wal_bytes_at_pin();
+  end.state = base.state;
+  return end;
+}
+
+void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& known,
+              const HoldPolicy& policy) {
   for (std::uint32_t index = 0; index < databases.size(); ++index) {
     // Rollback-journal databases come first; from the first that is none, nobody waits for this thread.
     if (databases[index]->journal_mode() != JournalMode::kRollback) yield_to_the_app();
     const auto pinned = std::span<const std::unique_ptr<SourceDatabase>>(databases).subspan(index);
+    const Base* unchanged = known[index].unchanged;
     try {
-      outbox.send_end(copy_database(*databases[index], index, pinned, policy, outbox));
+      outbox.send_end(unchanged ? send_unchanged(index, *databases[index], *unchanged, outbox)
+                                : copy_database(*databases[index], index, pinned, policy, outbox));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kConnection) throw;
       outbox.send_failed({index, problem_of(error)});
@@ -172,8 +218,10 @@ void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
   left_out.insert(left_out.end(), pinned.unpinned.begin(), pinned.unpinned.end());
   refuse_empty(databases, left_out);
   sort_for_copying(databases);
-  announce(outbox, hashes, databases, request.bases, left_out, pinned.set);
-  copy_all(outbox, databases, {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes});
+  const std::vector<Known> known = known_of(databases, request.bases);
+  announce(outbox, hashes, databases, known, left_out, pinned.set);
+  copy_all(outbox, databases, known,
+           {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes});
   outbox.send(MessageType::kDone, encode(make_done()));
   outbox.flush();
 }

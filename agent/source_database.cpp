@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/beneath.h"
+#include "agent/source_state.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -164,11 +165,13 @@ void SourceDatabase::pin() {
   pinned_ = false;
   explaining(candidate_.path, [&] {
     if (sqlite3_get_autocommit(reader_.get()) == 0) execute(reader_.get(), "ROLLBACK");
+    const StateProbe probe(candidate_);
     execute(reader_.get(), "BEGIN");
     pragma("PRAGMA schema_version");  // the first read is what starts the transaction
     pinned_since_us_ = monotonic_us();
     page_size_ = pragma("PRAGMA page_size");
     page_count_ = pragma("PRAGMA page_count");
+    state_ = probe.settle(reader_.get(), journal_mode_);
   });
   check(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ, "a pinned database is not being read");
   pinned_ = true;

@@ -43,8 +43,11 @@ class SourceDatabase {
   std::uint32_t page_size() const { return page_size_; }
   std::uint32_t page_count() const { return page_count_; }
   std::uint64_t wal_bytes_at_pin() const { return wal_bytes_at_pin_; }
-  std::uint64_t hold_us() const { return hold_us_; }  // after release
+  const SourceState& state() const { return state_; }  // of what is pinned
+  std::uint64_t hold_us() const { return hold_us_; }   // after release
   sqlite3* reader() { return reader_.get(); }
+
+  bool pinned() const { return pinned_; }
 
   std::uint64_t wal_bytes() const;  // size of the -wal file now; 0 without one
 
@@ -65,6 +68,7 @@ class SourceDatabase {
   std::uint32_t page_size_ = 0;
   std::uint32_t page_count_ = 0;
   std::uint64_t wal_bytes_at_pin_ = 0;
+  SourceState state_ = kNoState;
 };
 
 // What went wrong with a database, in words for its user, from SQLite's error.

@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #endif
 
+#include "client/clock.h"
 #include "client/file_digest.h"
 #include "common/page_hash.h"
 
@@ -22,6 +23,8 @@ constexpr std::size_t kChunkBytes = BulkWriter::kBufferBytes;
 constexpr std::uint32_t kReadBytes = 1 << 20;
 // How far copying may run ahead of receiving: not so far that what was read is gone from memory by then.
 constexpr std::uint64_t kLeadBytes = 1ULL << 30;
+// How long the server's word is taken that a database has not changed: a nightly run reads all.
+constexpr std::int64_t kReadAgainAfterMs = 20LL * 3600 * 1000;
 constexpr std::size_t kPageSizeOffset = 16;  // https://sqlite.org/fileformat2.html#page_size
 
 std::uint64_t random_seed() {
@@ -126,11 +129,24 @@ void Draft::describe_base() {
     offered_ = {name_, page_size, static_cast<std::uint32_t>(pages), random_seed()};
     // What an interrupted run left was never hashed as a whole.
     if (own_bytes_ > 0 || !all_.old_dir_) return;
+    offer_state();
     const auto hashes = open_hashes();
     if (hashes && hashes->head().page_size == page_size) offered_.seed = hashes->head().seed;
   } catch (const Error&) {
     offered_ = {};
   }
+}
+
+// The agent may then say that nothing has changed since, without a look at the pages. Not for ever: a disk
+// that rots on the server is to be found out.
+void Draft::offer_state() {
+  const auto read_at = parse_rfc3339_utc(old_.read_at);
+  const auto state = digest_of_hex(old_.source_state), digest = digest_of_hex(old_.xxh128);
+  if (!read_at || !state || !digest) return;
+  const std::int64_t age_ms = unix_ms_now() - *read_at;
+  if (age_ms < 0 || age_ms >= kReadAgainAfterMs || old_bytes_ != old_.bytes) return;
+  offered_.state = *state;
+  offered_.digest = *digest;
 }
 
 std::optional<HashFile> Draft::open_hashes() const {
@@ -331,7 +347,7 @@ Drafts::Drafts(const Store& store, Staging& staging, const Snapshot* newest,
       if (database.error || distrusted.contains(database.name)) continue;
       Draft* draft = add(database.name);
       draft->old_snapshot_ = newest->name;
-      draft->old_xxh128_ = database.xxh128;
+      draft->old_ = database;
       try {
         const std::string shown = old_path_ + "/" + database.name;
         draft->old_bytes_ = size_of(open_file(old_dir_.get(), database.name, old_path_).get(), shown);
@@ -453,7 +469,7 @@ std::string Drafts::explain(const std::string& name, const Cancel& cancel) {
   const std::string file = old_path_ + "/" + name;
   try {
     const Digest digest = file_digest(open_file(old_dir_.get(), name, old_path_).get(), file, cancel);
-    if (to_hex(digest) != draft.old_xxh128_)
+    if (to_hex(digest) != draft.old_.xxh128)
       return file + " is damaged: it does not fit the checksum in its manifest any more; do not restore it";
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;

@@ -22,6 +22,7 @@
 #include "client/bulk_writer.h"
 #include "client/cancel.h"
 #include "client/hash_file.h"
+#include "client/manifest.h"
 #include "client/store.h"
 #include "common/error.h"
 #include "common/posix.h"
@@ -82,6 +83,8 @@ class Draft {
 
   // Whose file is the base, or part of it; may be empty.
   std::string snapshot() const { return old_bytes_ > own_bytes_ ? old_snapshot_ : ""; }
+  // When all of the server's database was last read for it, as its manifest says.
+  const std::string& base_read_at() const { return old_.read_at; }
   std::uint64_t shared_bytes() const { return shared_bytes_; }  // with that file, on disk
   std::uint64_t staged_bytes() const;                           // on disk already
 
@@ -90,6 +93,7 @@ class Draft {
   Draft(Drafts& all, std::string name);
 
   void describe_base();
+  void offer_state();
   std::optional<HashFile> open_hashes() const;
   void open_files();
   void close_files();
@@ -104,7 +108,7 @@ class Draft {
   const std::string shown_;
   std::uint64_t own_bytes_ = 0;  // that an interrupted run left
   std::string old_snapshot_;     // the newest one; empty when it has no such database
-  std::string old_xxh128_;
+  Manifest::Database old_;       // of that snapshot
   std::uint64_t old_bytes_ = 0;
   Base offered_;
   Fd file_;

@@ -8,13 +8,16 @@ namespace {
 
 constexpr std::uint32_t kMaxBaseBytes = 16 << 20;  // read for one message, when the hashes were not kept
 
+bool wants_hashes(const DatabaseInfo& info) {
+  return !info.failed && !info.unchanged && info.base_pages > 0;
+}
+
 }  // namespace
 
 HashSender::HashSender(FrameWriter& writer, Drafts& drafts, std::vector<DatabaseInfo> databases)
     : writer_(writer), drafts_(drafts), databases_(std::move(databases)), counts_(databases_.size()) {
-  const bool any = std::any_of(databases_.begin(), databases_.end(),
-                               [](const DatabaseInfo& info) { return !info.failed && info.base_pages > 0; });
-  if (any) thread_ = std::thread([this] { run(); });
+  if (std::any_of(databases_.begin(), databases_.end(), wants_hashes))
+    thread_ = std::thread([this] { run(); });
 }
 
 HashSender::~HashSender() {
@@ -61,7 +64,7 @@ bool HashSender::wait_for_room(std::uint32_t database, std::uint32_t count) {
 void HashSender::run() {
   try {
     for (const DatabaseInfo& info : databases_)
-      if (!info.failed && info.base_pages > 0) send_database(info);
+      if (wants_hashes(info)) send_database(info);
   } catch (const Error&) {
     // A broken link.
   }

@@ -304,6 +304,8 @@ Manifest::Database read_database(const ReadJson& json, const std::string& shown)
   database.name = fields.text(fields.need("name"), "name");
   read_copy_figures(fields, database);
   fields.get("xxh128", database.xxh128);
+  fields.get("source_state", database.source_state);
+  fields.get("read_at", database.read_at);
   database.verified = read_verified(fields);
   fields.for_each("problems", [&](const ReadJson& problem) {
     database.problems.push_back(fields.text(problem, "problems"));
@@ -495,6 +497,8 @@ nlohmann::ordered_json database_json(const Manifest::Database& database) {
           {"wal_bytes_before", database.wal_bytes_before},
           {"wal_bytes_after", database.wal_bytes_after},
           {"xxh128", text_or_null(database.xxh128)},
+          {"source_state", text_or_null(database.source_state)},
+          {"read_at", text_or_null(database.read_at)},
           {"verified", verified_text(database.verified)},
           {"problems", problems_json(database.problems)},
           {"foreign_key_violations", database.foreign_key_violations},

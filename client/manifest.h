@@ -79,7 +79,9 @@ struct Manifest {
     std::uint64_t spooled_bytes = 0;
     std::uint64_t wal_bytes_before = 0;
     std::uint64_t wal_bytes_after = 0;
-    std::string xxh128;  // 32 lower-case hex digits, as `xxhsum -H2` prints; empty when `error` is set
+    std::string xxh128;        // 32 lower-case hex digits, as `xxhsum -H2` prints; empty when `error` is set
+    std::string source_state;  // 32 hex digits: what the agent will know it by again; may be empty
+    std::string read_at;       // as rfc3339_utc writes it: when all of it was last read on the server
     Verified verified = Verified::kPending;
     std::vector<std::string> problems;  // what integrity_check said
     std::int64_t foreign_key_violations = 0;

@@ -38,7 +38,7 @@ double rounded(double value) {
   return std::round(value * 1e6) / 1e6;
 }
 
-Manifest::Database database_entry(const PulledDatabase& pulled) {
+Manifest::Database database_entry(const PulledDatabase& pulled, const std::string& pinned_at) {
   Manifest::Database entry;
   entry.name = pulled.info.name;
   if (pulled.problem) {
@@ -60,6 +60,8 @@ Manifest::Database database_entry(const PulledDatabase& pulled) {
   entry.wal_bytes_before = pulled.info.wal_bytes;
   entry.wal_bytes_after = pulled.end.wal_bytes;
   entry.xxh128 = to_hex(pulled.end.digest);
+  if (pulled.end.state != kNoState) entry.source_state = to_hex(pulled.end.state);
+  entry.read_at = pulled.info.unchanged ? pulled.base_read_at : pinned_at;
   return entry;
 }
 
@@ -113,7 +115,7 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
   manifest.pinned_at = rfc3339_utc(pull.pinned_unix_ms);
   manifest.agent = {static_cast<double>(pull.done.cpu_us) / 1e6, pull.done.max_rss_bytes};
   for (const PulledDatabase& database : pull.databases)
-    manifest.databases.push_back(database_entry(database));
+    manifest.databases.push_back(database_entry(database, manifest.pinned_at));
   sort_by_name(manifest);
   return manifest;
 }

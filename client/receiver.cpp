@@ -225,6 +225,9 @@ class Receiver {
       const Base& offered = drafts_.of(database.info.name).offered();
       require_peer(database.info.base_pages <= offered.pages && database.info.page_size == offered.page_size,
                    "page hashes wanted that were not offered");
+      require_peer(!database.info.unchanged ||
+                       (offered.state != kNoState && database.info.page_count == offered.pages),
+                   "a database called unchanged that was not offered so");
     }
     return infos;
   }
@@ -284,13 +287,14 @@ class Receiver {
     }
     if (!take_last(index)) return;
     const std::string snapshot = draft.snapshot();
+    database.base_read_at = draft.base_read_at();
     if (!intake.finish(database.end)) {
       database.misfit = "";  // why takes long to find out, and the agent is waiting
       return;
     }
     if (database.info.base_pages > 0) database.base = snapshot;
     database.shared_bytes = draft.shared_bytes();
-    completed_(database.info.name, size_of(database.info));
+    completed_(database);
   }
 
   // False when the database failed on the server.

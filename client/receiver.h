@@ -22,6 +22,7 @@ struct PulledDatabase {
   DatabaseEnd end;                    // when there is no problem
   std::optional<Problem> problem;     // then no file of it is staged
   std::string base;                   // the snapshot whose pages it shares; may be empty
+  std::string base_read_at;           // when the server's database was last read whole for that snapshot
   std::uint64_t shared_bytes = 0;     // on disk, with that snapshot's file
   std::optional<std::string> misfit;  // its base led to a wrong file; why, when that was found out at once
 };
@@ -36,7 +37,7 @@ struct Pull {
   Done done;
 };
 
-using Completed = std::function<void(const std::string& name, std::uint64_t bytes)>;
+using Completed = std::function<void(const PulledDatabase&)>;
 
 // Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database
 // without a problem or a misfit is then a whole file, on disk, and `completed` was called with it as soon as

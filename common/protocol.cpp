@@ -8,6 +8,8 @@
 namespace litepull {
 namespace {
 
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
 void put_bases(ByteWriter& out, const std::vector<Base>& bases) {
   out.u16(static_cast<std::uint16_t>(bases.size()));
   for (const Base& base : bases) {
@@ -15,6 +17,8 @@ void put_bases(ByteWriter& out, const std::vector<Base>& bases) {
     out.u32(base.page_size);
     out.u32(base.pages);
     out.u64(base.seed);
+    put_digest(out, base.state);
+    put_digest(out, base.digest);
   }
 }
 
@@ -28,6 +32,8 @@ std::vector<Base> take_bases(ByteReader& in) {
     base.page_size = in.u32();
     base.pages = in.u32();
     base.seed = in.u64();
+    base.state = take_digest(in);
+    base.digest = take_digest(in);
     bases.push_back(std::move(base));
   }
   return bases;
@@ -41,7 +47,7 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kPut:
       return kMaxBatchBytes + kMaxRuns * 8 + 64;
     case MessageType::kRequest:
-      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + kMaxDatabases * (kMaxNameBytes + 20) + 256;
+      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + kMaxDatabases * (kMaxNameBytes + 52) + 256;
     case MessageType::kLookRequest:
       return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + 256;
     case MessageType::kRestoreRequest:
@@ -77,10 +83,20 @@ std::size_t max_body_bytes(std::uint8_t type) {
 }
 
 std::string to_hex(const Digest& digest) {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string text;
-  for (const std::uint8_t byte : digest) text += {kHex[byte >> 4], kHex[byte & 15]};
+  for (const std::uint8_t byte : digest) text += {kHexDigits[byte >> 4], kHexDigits[byte & 15]};
   return text;
+}
+
+std::optional<Digest> digest_of_hex(std::string_view text) {
+  Digest digest{};
+  if (text.size() != 2 * digest.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t digit = kHexDigits.find(text[i]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    digest[i / 2] = static_cast<std::uint8_t>(digest[i / 2] << 4 | digit);
+  }
+  return digest;
 }
 
 Bytes encode(const Request& request) {
@@ -147,6 +163,7 @@ Bytes encode(const DatabaseInfo& info) {
     out.u8(static_cast<std::uint8_t>(info.journal_mode));
     out.u64(info.wal_bytes);
     out.u32(info.base_pages);
+    out.u8(info.unchanged ? 1 : 0);
   }
   return out.bytes();
 }
@@ -167,9 +184,13 @@ DatabaseInfo decode_database(ByteView body) {
     info.journal_mode = take_enum(in, JournalMode::kWal, "unknown journal mode");
     info.wal_bytes = in.u64();
     info.base_pages = in.u32();
+    const std::uint8_t unchanged = in.u8();
     require_peer(valid_page_size(info.page_size), "a page size that SQLite does not have");
     require_peer(info.page_count >= 1 && info.page_count <= kMaxPageCount, "a page count out of range");
     require_peer(info.base_pages <= info.page_count, "more hashes wanted than there are pages");
+    require_peer(unchanged <= 1 && (unchanged == 0 || info.base_pages == info.page_count),
+                 "a database that is unchanged in part");
+    info.unchanged = unchanged == 1;
   }
   in.end();
   return info;
@@ -264,6 +285,7 @@ Bytes encode(const DatabaseEnd& end) {
   out.u64(end.hold_us);
   out.u64(end.spooled_bytes);
   out.u64(end.wal_bytes);
+  put_digest(out, end.state);
   return out.bytes();
 }
 
@@ -277,6 +299,7 @@ DatabaseEnd decode_end(ByteView body) {
   end.hold_us = in.u64();
   end.spooled_bytes = in.u64();
   end.wal_bytes = in.u64();
+  end.state = take_digest(in);
   in.end();
   return end;
 }

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/bytes.h"
@@ -12,7 +14,7 @@
 
 namespace litepull {
 
-inline constexpr std::uint16_t kProtocolVersion = 4;
+inline constexpr std::uint16_t kProtocolVersion = 5;
 inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
 
 // The first line of the remote command's output, after whatever a login script printed.
@@ -81,12 +83,24 @@ enum class MessageType : std::uint8_t {
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
 std::size_t max_body_bytes(std::uint8_t type);
 
+// XXH3-128 in the canonical byte order, as `xxhsum -H2` prints it.
+using Digest = std::array<std::uint8_t, 16>;
+std::string to_hex(const Digest& digest);
+std::optional<Digest> digest_of_hex(std::string_view text);  // of 32 lower-case digits
+
+// What the agent knows a database's content by without reading it (agent/source_state.h): equal ones, equal
+// content. Opaque to the client, which keeps it with its copy; kNoState: not known.
+using SourceState = Digest;
+inline constexpr SourceState kNoState{};
+
 // A copy that the client has already, of whatever age and state: its pages need not be sent again.
 struct Base {
   std::string name;             // of the database
   std::uint32_t page_size = 0;  // bytes
   std::uint32_t pages = 0;
-  std::uint64_t seed = 0;  // of its page hashes, see common/page_hash.h
+  std::uint64_t seed = 0;        // of its page hashes, see common/page_hash.h
+  SourceState state = kNoState;  // of the database, when the copy was made
+  Digest digest{};               // of the copy, when `state` is known
 
   bool operator==(const Base&) const = default;
 };
@@ -132,6 +146,7 @@ struct DatabaseInfo {
   JournalMode journal_mode = JournalMode::kRollback;
   std::uint64_t wal_bytes = 0;   // size of the -wal file when pinned
   std::uint32_t base_pages = 0;  // whose hashes the agent wants: of the first pages of the client's base
+  bool unchanged = false;        // it is the client's base, all of it: no hashes are wanted
 };
 
 enum class Consistency : std::uint8_t { kNone = 0, kBarrier = 1, kPinned = 2 };
@@ -171,10 +186,6 @@ struct Compared {
   std::uint32_t pages = 0;
 };
 
-// XXH3-128 in the canonical byte order, as `xxhsum -H2` prints it.
-using Digest = std::array<std::uint8_t, 16>;
-std::string to_hex(const Digest& digest);
-
 // All of one database was sent. `digest` is of the whole file as it must now be.
 struct DatabaseEnd {
   std::uint32_t database = 0;
@@ -184,6 +195,7 @@ struct DatabaseEnd {
   std::uint64_t hold_us = 0;        // from pin to release of the read transaction
   std::uint64_t spooled_bytes = 0;  // what went through the unlinked spool file
   std::uint64_t wal_bytes = 0;      // size of the -wal file at the release
+  SourceState state = kNoState;
 };
 
 struct DatabaseFailed {

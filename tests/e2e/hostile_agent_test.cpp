@@ -84,6 +84,7 @@ const std::vector<Expectation> kRefused{
     {"half-a-page", "larger than its pages"},
     {"unknown-codec", "unknown codec"},
     {"hashes-not-offered", "were not offered"},
+    {"unchanged-not-offered", "were not offered"},
     {"compared-without-a-base", "a comparison out of order"},
     {"payload-too-short", "not as long as its pages"},
     {"payload-too-long", "larger than its pages"},

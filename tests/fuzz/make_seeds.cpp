@@ -136,7 +136,8 @@ Request request() {
   request.directory = "/storage";
   request.databases = {"*.sqlite3", "tenants/**"};
   request.exclude = {"cache*", "[!a-z]?.db"};
-  request.bases = {{kName, kPageSize, kPages, kSeed}, {kOtherName, kPageSize, 5, kSeed}};
+  const Digest any = digest_of(sample_file(kPages, 7));
+  request.bases = {{kName, kPageSize, kPages, kSeed}, {kOtherName, kPageSize, 5, kSeed, any, any}};
   return request;
 }
 
@@ -231,6 +232,16 @@ void write_agents_streams(const Seeds& seeds, const char* to) {
       .add(MessageType::kFailed, encode(DatabaseFailed{1, {ErrorKind::kFailed, "gone", ""}}))
       .add(MessageType::kDone, done);
   seeds.write(to, "pull-delta", delta.bytes());
+
+  DatabaseInfo unchanged = info(0, kName, kPages, kPages);
+  unchanged.unchanged = true;
+  Stream same({0});
+  same.add(MessageType::kHello, hello)
+      .add(MessageType::kDatabase, encode(unchanged))
+      .add(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 1}))
+      .add(MessageType::kEnd, encode(end_of(0, base)))
+      .add(MessageType::kDone, done);
+  seeds.write(to, "pull-unchanged", same.bytes());
 
   Stream misfit({0});
   misfit.add(MessageType::kHello, hello)

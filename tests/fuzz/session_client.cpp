@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "client/clock.h"
 #include "client/config.h"
 #include "client/file_digest.h"
 #include "client/hash_file.h"
@@ -87,6 +88,8 @@ class Place {
     entry.page_size = kPageSize;
     entry.pages = kPages;
     entry.xxh128 = to_hex(digest_of(file));
+    entry.source_state = entry.xxh128;  // any
+    entry.read_at = rfc3339_utc(unix_ms_now());
     entry.verified = Verified::kOk;
     return entry;
   }
@@ -117,8 +120,8 @@ void pull(ByteView input, Progress& progress) {
   FrameWriter writer(link);
   AgentMessages messages(link, patience_us(60), "run this again");
   std::size_t completed = 0;
-  const Pull pull = receive(messages, writer, staging, drafts, progress,
-                            [&](const std::string&, std::uint64_t) { ++completed; });
+  const Pull pull =
+      receive(messages, writer, staging, drafts, progress, [&](const PulledDatabase&) { ++completed; });
   for (const PulledDatabase& database : pull.databases) {
     if (database.problem || database.misfit) continue;
     require_whole(staging, database);

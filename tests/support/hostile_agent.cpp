@@ -493,6 +493,10 @@ void add_page_scripts(std::map<std::string, Script>& all) {
   all["half-a-page"] = paged([](PagesHead& head) { head.raw_bytes -= 1; });
   all["unknown-codec"] = paged([](PagesHead& head) { head.codec = static_cast<Codec>(7); });
   all["hashes-not-offered"] = announced([](DatabaseInfo& info) { info.base_pages = 1; });
+  all["unchanged-not-offered"] = announced([](DatabaseInfo& info) {
+    info.base_pages = info.page_count;
+    info.unchanged = true;
+  });
   all["compared-without-a-base"] = opened([](Peer& peer) {
     peer.send(MessageType::kCompared, encode(Compared{0, 1}));
     peer.finish();

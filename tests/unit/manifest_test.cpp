@@ -48,6 +48,8 @@ Manifest example() {
   good.journal_mode = "wal";
   good.hold_s = 0.25;
   good.xxh128 = "a3f0c1d29be84756108d2fe36c95b704";
+  good.source_state = "5d0c1b7aa2f94e3380c66f1e07b2d94a";
+  good.read_at = rfc3339_utc(1'795'309'200'312);
   good.verified = Verified::kFailed;
   good.problems = {"row 3 missing from index accounts_by_name", "wrong # of entries"};
   good.foreign_key_violations = 4;

@@ -128,13 +128,15 @@ TEST(ProtocolTest, MessagesComeBackAsTheyWere) {
   end.page_count = 9;
   end.digest[15] = 0xAB;
   end.hold_us = 77;
+  end.state[0] = 0xCD;
   EXPECT_EQ(decode_end(encode(end)).digest, end.digest);
   EXPECT_EQ(decode_end(encode(end)).hold_us, 77U);
+  EXPECT_EQ(decode_end(encode(end)).state, end.state);
 }
 
 TEST(ProtocolTest, BasesAndPageHashesComeBackAsTheyWere) {
   Request request;
-  request.bases = {{"a.sqlite3", 4096, 17, 42}, {"tenants/b.sqlite3", 512, kMaxPageCount, ~0ULL}};
+  request.bases = {{"a.sqlite3", 4096, 17, 42}, {"tenants/b.sqlite3", 512, kMaxPageCount, ~0ULL, {1}, {2}}};
   EXPECT_EQ(decode_request(encode(request)).bases, request.bases);
   const Hashes hashes = decode_hashes(encode(Hashes{3, {1, 0xFFFFFFFF, 0x01020304}}));
   EXPECT_EQ(hashes.database, 3U);
@@ -143,6 +145,28 @@ TEST(ProtocolTest, BasesAndPageHashesComeBackAsTheyWere) {
   DatabaseInfo info = sample_database();
   info.base_pages = 17;
   EXPECT_EQ(decode_database(encode(info)).base_pages, 17U);
+  EXPECT_FALSE(decode_database(encode(info)).unchanged);
+}
+
+TEST(ProtocolTest, ADatabaseIsUnchangedAsAWholeOrNot) {
+  DatabaseInfo info = sample_database();
+  info.unchanged = true;
+  info.base_pages = info.page_count;
+  EXPECT_TRUE(decode_database(encode(info)).unchanged);
+  Bytes odd = encode(info);
+  odd.back() = 2;
+  EXPECT_THROW(decode_database(odd), Error);
+  --info.base_pages;
+  EXPECT_THROW(decode_database(encode(info)), Error);
+}
+
+TEST(ProtocolTest, ADigestComesBackFromItsText) {
+  Digest digest{};
+  for (std::size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<std::uint8_t>(i * 17);
+  EXPECT_EQ(digest_of_hex(to_hex(digest)), digest);
+  for (const char* wrong : {"", "00", "0011223344556677889900112233445G", "00112233445566778899001122334455 ",
+                            "0011223344556677889900AABBCCDDEE"})
+    EXPECT_EQ(digest_of_hex(wrong), std::nullopt) << wrong;
 }
 
 TEST(ProtocolTest, PageHashesThatAreNoneOrInPiecesAreRefused) {

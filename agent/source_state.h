@@ -1,0 +1,42 @@
+// Tells without reading a database that nobody has committed to it since an earlier pull.
+//
+// A commit leaves its mark in one of two places. In the database's file: its inode, size and times, of which
+// no program can set back the time of the last change (ctime). Or in the WAL: the header of its index as the
+// read transaction found it (https://sqlite.org/c3ref/snapshot.html) counts the frames, and has a checksum of
+// them all and the two salts of the log. A checkpoint changes the file and no content, which costs a pull
+// that reads it.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "agent/discover.h"
+#include "common/protocol.h"
+
+namespace litepull {
+
+// Looks at the candidate's file before its read transaction begins, and again once it has begun.
+class StateProbe {
+ public:
+  explicit StateProbe(const Candidate& candidate);
+
+  // `reader` is inside the transaction. kNoState when the file is not the candidate's any more, was written
+  // to meanwhile, or so lately that a further write might leave its times as they are.
+  SourceState settle(sqlite3* reader, JournalMode mode) const;
+
+ private:
+  struct Look {
+    std::uint64_t device = 0, inode = 0, size = 0;
+    std::int64_t modified_ns = 0, changed_ns = 0;
+
+    bool operator==(const Look&) const = default;
+  };
+  std::optional<Look> look() const;
+
+  const Candidate& candidate_;
+  const std::optional<Look> before_;
+};
+
+}  // namespace litepull
