@@ -41,9 +41,13 @@ void StagedDirectory::move_to(const std::string& name) {
   rename_new(parent_.get(), name_, parent_.get(), name, "put " + path_of(name) + " in place");
   const auto failure = error_of([&] { fsync_fd(parent_.get(), parent_path_); });
   if (!failure) return dir_.reset();
-  // The caller will report that there is nothing: make it true. If even that fails, what is there is whole.
-  if (::renameat(parent_.get(), name.c_str(), parent_.get(), name_.c_str()) != 0) dir_.reset();
-  throw Error(*failure);
+  // The caller will report that there is nothing: make it true.
+  if (::renameat(parent_.get(), name.c_str(), parent_.get(), name_.c_str()) == 0) throw Error(*failure);
+  dir_.reset();
+  throw Error(
+      failure->kind(),
+      failure->message() + "; " + path_of(name) + " is there, and whole, but may be gone after a power cut",
+      failure->hint());
 }
 
 std::string StagedDirectory::path_of(const std::string& name) const {
