@@ -105,6 +105,7 @@ void PageSender::end(DatabaseEnd end) {
 void PageSender::fail(const DatabaseFailed& failed) {
   pending_.runs.clear();
   pending_raw_.clear();
+  pages_sent_ = 0;
   hashes_.finish(failed.database);
   writer_.write(MessageType::kFailed, encode(failed));
 }

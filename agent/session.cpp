@@ -80,17 +80,6 @@ Databases open_all(GuardVfs& guard, const std::vector<Candidate>& candidates,
   return databases;
 }
 
-// Rollback-journal databases first, since their writers wait; then the small ones, so that a large one does
-// not hold them up.
-void sort_for_copying(Databases& databases) {
-  std::sort(databases.begin(), databases.end(), [](const auto& a, const auto& b) {
-    auto key = [](const SourceDatabase& d) {
-      return std::tuple(d.journal_mode(), std::uint64_t{d.page_size()} * d.page_count(), d.name());
-    };
-    return key(*a) < key(*b);
-  });
-}
-
 // The client's copy of a database, when it can be compared page by page.
 const Base* base_of(const SourceDatabase& database, const std::vector<Base>& bases) {
   const auto base = std::find_if(bases.begin(), bases.end(), [&](const Base& known) {
@@ -101,6 +90,19 @@ const Base* base_of(const SourceDatabase& database, const std::vector<Base>& bas
 
 bool is_unchanged(const SourceDatabase& database, const Base& base) {
   return base.state != kNoState && base.state == database.state() && base.pages == database.page_count();
+}
+
+// Rollback-journal databases first, since their writers wait; then the small ones, so that a large one does
+// not hold them up; then those that need not be read, and hold nothing.
+void sort_for_copying(Databases& databases, const std::vector<Base>& bases) {
+  std::sort(databases.begin(), databases.end(), [&](const auto& a, const auto& b) {
+    auto key = [&](const SourceDatabase& d) {
+      const Base* base = base_of(d, bases);
+      return std::tuple(base != nullptr && is_unchanged(d, *base), d.journal_mode(),
+                        std::uint64_t{d.page_size()} * d.page_count(), d.name());
+    };
+    return key(*a) < key(*b);
+  });
 }
 
 // What the client has of each database, in their order.
@@ -217,7 +219,7 @@ void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
   PinResult pinned = pin_set(databases, request.barrier_ms);
   left_out.insert(left_out.end(), pinned.unpinned.begin(), pinned.unpinned.end());
   refuse_empty(databases, left_out);
-  sort_for_copying(databases);
+  sort_for_copying(databases, request.bases);
   const std::vector<Known> known = known_of(databases, request.bases);
   announce(outbox, hashes, databases, known, left_out, pinned.set);
   copy_all(outbox, databases, known,

@@ -7,17 +7,28 @@
 #include <ctime>
 #include <iterator>
 #include <memory>
+#include <string>
 
+#include "agent/sqlite.h"
 #include "common/bytes.h"
+#include "common/error.h"
+#include "common/posix.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::uint64_t kSeed = 1;  // another one whenever what is hashed becomes something else
 
-// Two writes within a tick of the clock that the file system stamps its files with, at the most a second on
-// those that databases are kept on, leave the same times.
+// Two writes within a tick of the clock that the file system stamps its files with, at the most two seconds
+// long, leave the same times.
 constexpr std::int64_t kTickNs = 2'000'000'000;
+
+constexpr std::int64_t kLastSecond = 1LL << 33;  // in the year 2242: as nanoseconds it still fits
+constexpr std::size_t kBootIdBytes = 64;         // and fewer
+
+bool is_sane(const timespec& time) {
+  return time.tv_sec >= 0 && time.tv_sec < kLastSecond;
+}
 
 std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -29,20 +40,52 @@ std::int64_t now_ns() {
   return nanoseconds(now);
 }
 
-struct SnapshotDeleter {
-  void operator()(sqlite3_snapshot* snapshot) const { sqlite3_snapshot_free(snapshot); }
-};
+void put(ByteView bytes, ByteWriter& out) {
+  for (const std::uint8_t byte : bytes) out.u8(byte);
+}
 
-// The header of the WAL index; zeros while the log is empty. False when SQLite cannot say.
-bool take_wal_header(sqlite3* reader, ByteWriter& out) {
+// Empty when it is not to be had.
+std::string boot_id() {
+  try {
+    return read_file("/proc/sys/kernel/random/boot_id", kBootIdBytes);
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+// https://sqlite.org/fileformat2.html#the_database_header; false when it cannot be read, which is for whoever
+// copies the pages to report.
+bool put_header(sqlite3* reader, ByteWriter& out) {
+  try {
+    Statement header(reader, "SELECT substr(data, 1, 100) FROM sqlite_dbpage('main') WHERE pgno = 1");
+    if (!header.step()) return false;
+    put(header.blob(), out);
+    return true;
+  } catch (const SqliteError&) {
+    return false;
+  }
+}
+
+// The header of the WAL's index; zeros when the index is of an empty log. False when SQLite cannot say.
+bool put_wal_header(sqlite3* reader, ByteWriter& out) {
+  sqlite3_snapshot header{};
   sqlite3_snapshot* taken = nullptr;
   const int result = sqlite3_snapshot_get(reader, "main", &taken);
-  const std::unique_ptr<sqlite3_snapshot, SnapshotDeleter> snapshot(taken);
-  sqlite3_snapshot empty{};
   if (result != SQLITE_OK && result != SQLITE_ERROR) return false;
-  const sqlite3_snapshot& header = result == SQLITE_OK ? *snapshot : empty;
-  for (const unsigned char byte : header.hidden) out.u8(byte);
+  if (result == SQLITE_OK) {
+    header = *taken;
+    sqlite3_snapshot_free(taken);
+  }
+  put(header.hidden, out);
   return true;
+}
+
+SourceState hash_of(const Bytes& bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), kSeed));
+  SourceState state{};
+  std::copy(std::begin(canonical.digest), std::end(canonical.digest), state.begin());
+  return state;
 }
 
 }  // namespace
@@ -52,7 +95,7 @@ StateProbe::StateProbe(const Candidate& candidate) : candidate_(candidate), befo
 std::optional<StateProbe::Look> StateProbe::look() const {
   struct stat status {};
   if (lstat(candidate_.path.c_str(), &status) != 0 || status.st_dev != candidate_.device ||
-      status.st_ino != candidate_.inode)
+      status.st_ino != candidate_.inode || !is_sane(status.st_mtim) || !is_sane(status.st_ctim))
     return std::nullopt;
   return Look{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
               nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
@@ -62,20 +105,19 @@ SourceState StateProbe::settle(sqlite3* reader, JournalMode mode) const {
   const std::optional<Look> after = look();
   if (!before_ || before_ != after) return kNoState;
   if (now_ns() - std::max(after->modified_ns, after->changed_ns) < kTickNs) return kNoState;
+  const std::string boot = boot_id();
+  if (boot.empty()) return kNoState;
   ByteWriter all;
+  all.text(boot);
   all.u8(static_cast<std::uint8_t>(mode));
   all.u64(after->device);
   all.u64(after->inode);
   all.u64(after->size);
   all.u64(static_cast<std::uint64_t>(after->modified_ns));
   all.u64(static_cast<std::uint64_t>(after->changed_ns));
-  if (mode == JournalMode::kWal && !take_wal_header(reader, all)) return kNoState;
-  const Bytes& bytes = all.bytes();
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), kSeed));
-  SourceState state{};
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), state.begin());
-  return state;
+  if (!put_header(reader, all)) return kNoState;
+  if (mode == JournalMode::kWal && !put_wal_header(reader, all)) return kNoState;
+  return hash_of(all.bytes());
 }
 
 }  // namespace litepull

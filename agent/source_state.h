@@ -1,10 +1,11 @@
 // Tells without reading a database that nobody has committed to it since an earlier pull.
 //
-// A commit leaves its mark in one of two places. In the database's file: its inode, size and times, of which
-// no program can set back the time of the last change (ctime). Or in the WAL: the header of its index as the
-// read transaction found it (https://sqlite.org/c3ref/snapshot.html) counts the frames, and has a checksum of
-// them all and the two salts of the log. A checkpoint changes the file and no content, which costs a pull
-// that reads it.
+// What a commit leaves its mark in: the database's file, with its inode, size and times, of which no program
+// can set back the one of the last change (ctime); the file's header, with the change counter that a
+// rollback-mode commit raises; and the WAL, whose index's header, as the read transaction found it
+// (https://sqlite.org/c3ref/snapshot.html), has the number of frames, a checksum of them all and the log's
+// salts. A crash of the whole machine can lose a file's times and keep its content, so each boot begins anew.
+// A checkpoint changes the file and no content: that costs a pull that reads it.
 #pragma once
 
 #include <sqlite3.h>
@@ -20,7 +21,7 @@ namespace litepull {
 // Looks at the candidate's file before its read transaction begins, and again once it has begun.
 class StateProbe {
  public:
-  explicit StateProbe(const Candidate& candidate);
+  explicit StateProbe(const Candidate& candidate);  // which must outlive this
 
   // `reader` is inside the transaction. kNoState when the file is not the candidate's any more, was written
   // to meanwhile, or so lately that a further write might leave its times as they are.

@@ -10,8 +10,6 @@
 namespace litepull {
 namespace {
 
-constexpr const char* kTool = "litepull " LITEPULL_VERSION;
-
 std::string kind_text(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kFailed:

@@ -9,6 +9,8 @@
 
 namespace litepull {
 
+inline constexpr const char* kTool = "litepull " LITEPULL_VERSION;  // as manifests name it
+
 // Server, consistency and databases of `pull`, sorted by name; what the run adds (label, times, name) is left
 // to the caller.
 Manifest manifest_of(const Config& config, const Pull& pull);

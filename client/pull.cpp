@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/draft.h"
+#include "client/manifest_of.h"
 #include "client/pinger.h"
 #include "common/posix.h"
 
@@ -28,8 +29,8 @@ Request request_of(const Config& config, const Drafts& drafts) {
   return request;
 }
 
-// What was found in the same bytes before, by a check as thorough as is wanted now; only when nothing was
-// wrong.
+// What was found in the same bytes before, by the same program and a check as thorough as is wanted now; only
+// when nothing was wrong.
 std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatabase& database,
                                        VerifyMode mode) {
   if (newest == nullptr || !newest->manifest) return std::nullopt;
@@ -40,7 +41,9 @@ std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatab
       std::find_if(manifest.databases.begin(), manifest.databases.end(), [&](const auto& each) {
         return each.name == database.info.name && each.xxh128 == to_hex(database.end.digest);
       });
-  if (!thorough || entry == manifest.databases.end() || entry->verified != Verified::kOk) return std::nullopt;
+  if (!thorough || manifest.tool != kTool || entry == manifest.databases.end() ||
+      entry->verified != Verified::kOk)
+    return std::nullopt;
   FileCheck check;
   check.ok = true;
   check.foreign_key_violations = entry->foreign_key_violations;

@@ -223,11 +223,11 @@ class Receiver {
       infos.push_back(database.info);
       if (database.problem || infos.back().base_pages == 0) continue;
       const Base& offered = drafts_.of(database.info.name).offered();
-      require_peer(database.info.base_pages <= offered.pages && database.info.page_size == offered.page_size,
-                   "page hashes wanted that were not offered");
       require_peer(!database.info.unchanged ||
                        (offered.state != kNoState && database.info.page_count == offered.pages),
-                   "a database called unchanged that was not offered so");
+                   "a database called unchanged that was not offered as such");
+      require_peer(database.info.base_pages <= offered.pages && database.info.page_size == offered.page_size,
+                   "page hashes wanted that were not offered");
     }
     return infos;
   }
@@ -274,6 +274,7 @@ class Receiver {
         ByteView payload;
         const PagesHead head = decode_pages(frame_.body, payload);
         require_peer(head.database == index, "pages of another database");
+        require_peer(!database.info.unchanged, "pages of a database called unchanged");
         hashes_->compared(head.database, head.runs.back().first + head.runs.back().count - 1);
         progress_.advance(intake.take(head, payload));
       } else if (frame_.type == MessageType::kCompared) {
@@ -309,6 +310,9 @@ class Receiver {
     require_peer(frame_.type == MessageType::kEnd, "a message out of turn");
     database.end = decode_end(frame_.body);
     require_peer(database.end.database == index, "the end of another database");
+    require_peer(
+        !database.info.unchanged || database.end.digest == drafts_.of(database.info.name).offered().digest,
+        "another checksum of a database called unchanged");
     return true;
   }
 

@@ -56,6 +56,7 @@ class SshLink : public Link {
   }
 
   std::size_t read(void* buffer, std::size_t size) override {
+    cancel_.throw_if_requested();  // what is at hand may stand for much work
     if (current_at_ == current_.size() && !next_chunk()) return 0;
     const std::size_t count = std::min(size, current_.size() - current_at_);
     std::memcpy(buffer, current_.data() + current_at_, count);

@@ -234,7 +234,7 @@ bool apply_report(const SnapshotReport& report, CheckDepth depth, std::int64_t n
   const bool found_fully = manifest.verify == "full" &&
                            (manifest.verified == Verified::kOk || manifest.verified == Verified::kFailed);
   const bool good_counts = full || !found_fully;
-  bool any = false, all_checked = true;
+  bool any = false, any_good = false, all_checked = true;
   for (const DatabaseReport& one : report.databases) {
     const auto database =
         std::find_if(manifest.databases.begin(), manifest.databases.end(),
@@ -244,9 +244,12 @@ bool apply_report(const SnapshotReport& report, CheckDepth depth, std::int64_t n
     if (one.state == State::kUnchecked || (!is_bad(one) && !good_counts)) continue;
     is_bad(one) ? record_bad(one, *database) : record_good(one, *database);
     any = true;
+    any_good = any_good || !is_bad(one);
   }
   if (!any) return false;
-  if (good_counts && all_checked) manifest.verify = full ? "full" : "quick";
+  // Never more than what each was checked with.
+  if (full && all_checked) manifest.verify = "full";
+  if (!full && good_counts && (all_checked || any_good)) manifest.verify = "quick";
   manifest.verified = verified_together(manifest.databases);
   manifest.verified_at = rfc3339_utc(now_unix_ms);
   return true;

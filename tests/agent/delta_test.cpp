@@ -121,6 +121,17 @@ TEST_F(DeltaTest, WithoutABaseEveryPageIsSent) {
   EXPECT_EQ(client_.end.pages_sent, 600U);
 }
 
+TEST_F(DeltaTest, PagesOfADatabaseThatFailedAreNotTheNextOnes) {
+  expect(0);
+  PageBlock block{0, 1, kPageSize, 0, random_page(1)};
+  sender_.add(block);
+  sender_.fail({0, {}});
+  DatabaseEnd end;
+  end.database = 1;
+  sender_.end(end);
+  EXPECT_EQ(client_.end.pages_sent, 0U);
+}
+
 TEST_F(DeltaTest, WithAnEqualBaseNoPageIsSent) {
   expect(600);
   feed(1, 600);

@@ -10,6 +10,7 @@
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
 #include "agent/source_database.h"
+#include "agent/source_state.h"
 #include "agent/sqlite.h"
 #include "tests/support/temp_dir.h"
 
@@ -29,6 +30,7 @@ struct Case {
   std::string change;
   bool app_stays = true;  // connected all the while; else it comes for each of the two
   bool same = false;      // that was no commit
+  bool dies = false;      // an app that comes is killed: its log stays
 };
 
 class SourceStateTest : public ::testing::Test {
@@ -45,10 +47,19 @@ class SourceStateTest : public ::testing::Test {
     return connection;
   }
 
-  SourceState state(const std::string& name) {
+  static void close(Connection connection, bool dies) {
+    sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, dies ? 1 : 0, nullptr);
+    connection.reset();
+  }
+
+  static Candidate find(const std::string& name) {
     Request request;
     request.databases = {name};
-    SourceDatabase database(guard_, discover(request).at(0));
+    return discover(request).at(0);
+  }
+
+  SourceState state(const std::string& name) {
+    SourceDatabase database(guard_, find(name));
     database.pin();
     return database.state();
   }
@@ -81,6 +92,10 @@ const std::map<std::string, Case> kCases{
     {"wal-restarted-idle", {kRestarted, kNothing, true, true}},
     {"wal-alone", {kWal, kUpdate, false}},
     {"wal-alone-idle", {kCheckpointed, kNothing, false, true}},
+    {"wal-left-behind", {kWal, kUpdate, false, false, true}},
+    {"wal-left-behind-idle", {kWal, kNothing, false, true, true}},
+    {"memory", {std::string("PRAGMA journal_mode=MEMORY;") + kRows, kUpdate}},
+    {"off", {std::string("PRAGMA journal_mode=OFF;") + kRows, kUpdate}},
     {"wal-through", {kWal, std::string(kUpdate) + "; PRAGMA wal_checkpoint(TRUNCATE)"}},
     {"wal-no-difference", {kWal, "UPDATE t SET b = b WHERE a = 7", true, true}},
     {"wal-left", {kWal, "PRAGMA journal_mode=DELETE"}},
@@ -93,7 +108,10 @@ TEST_F(SourceStateTest, IsAnotherOneAfterEveryCommitAndTheSameAfterNone) {
   std::map<std::string, Connection> apps;
   for (const auto& [name, each] : kCases) {
     Connection connection = app(name, each.prepare);
-    if (each.app_stays) apps[name] = std::move(connection);
+    if (each.app_stays)
+      apps[name] = std::move(connection);
+    else
+      close(std::move(connection), each.dies);
   }
   ::usleep(kSettledUs);
   std::map<std::string, SourceState> before;
@@ -106,7 +124,7 @@ TEST_F(SourceStateTest, IsAnotherOneAfterEveryCommitAndTheSameAfterNone) {
     if (each.app_stays)
       execute(apps[name].get(), each.change.c_str());
     else
-      app(name, each.change);
+      close(app(name, each.change), each.dies);
     EXPECT_EQ(state(name) == before[name], each.same) << name;
   }
   ::usleep(kSettledUs);
@@ -122,13 +140,23 @@ TEST_F(SourceStateTest, IsNotKnownSoSoonAfterAWriteThatAnotherCouldGoUnseen) {
   EXPECT_EQ(state("a"), kNoState);
 }
 
+// Had this process been stopped for long after its transaction began, a commit could be an old one by now.
+TEST_F(SourceStateTest, IsNotKnownWhenTheFileHasChangedSinceBeforeTheTransaction) {
+  const Connection reader = app("a", kRows);
+  ::usleep(kSettledUs);
+  const Candidate candidate = find("a");
+  const StateProbe probe(candidate);
+  EXPECT_NE(probe.settle(reader.get(), JournalMode::kRollback), kNoState);
+  app("a", kUpdate);
+  ::usleep(kSettledUs);
+  EXPECT_EQ(probe.settle(reader.get(), JournalMode::kRollback), kNoState);
+}
+
 TEST_F(SourceStateTest, IsThatOfTheFileThatWasOpened) {
   app("a", kRows);
   app("b", kRows);
   ::usleep(kSettledUs);
-  Request request;
-  request.databases = {"a"};
-  SourceDatabase database(guard_, discover(request).at(0));
+  SourceDatabase database(guard_, find("a"));
   std::filesystem::rename("b", "a");
   database.pin();
   EXPECT_EQ(database.state(), kNoState);

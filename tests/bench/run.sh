@@ -109,12 +109,12 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-storage=$work/storage              # on the server
+storage=$work/storage              # on the server; a link to the source that is in use
 source_db=$storage/bench.sqlite3
 server_copy=$work/server-copy.sqlite3  # of the ways that make one there
 destination=$work/destination      # on the client, with what a way has made or starts from
 runs=$work/runs.tsv
-mkdir "$storage" "$work/source"
+mkdir -p "$work/source/small" "$work/source/yesterday" "$work/source/today"
 mkfifo "$work/pause"
 
 needs_yesterday() { holds nightly "${scenarios[@]}" || holds unchanged "${scenarios[@]}"; }
@@ -135,16 +135,17 @@ state_of() {  # SCENARIO
 }
 
 make_sources() {
-  "$tools/make_bench_db" "$work/source/small.sqlite3" 1000000 >/dev/null
-  "$tools/make_bench_db" "$work/source/yesterday.sqlite3" "$size" >/dev/null
+  "$tools/make_bench_db" "$work/source/small/bench.sqlite3" 1000000 >/dev/null
+  "$tools/make_bench_db" "$work/source/yesterday/bench.sqlite3" "$size" >/dev/null
+  sleep 2.1  # as no pull takes it for unchanged sooner
   holds nightly "${scenarios[@]}" || return 0
-  # Another time of change, by a second at the least: rsync skips a file whose size and time are the same.
-  sleep 1.1
-  cp "$work/source/yesterday.sqlite3" "$work/source/today.sqlite3"
-  "$tools/make_bench_db" --change "$work/source/today.sqlite3"
+  # With another time of change: rsync skips a file whose size and time are the same.
+  cp "$work/source/yesterday/bench.sqlite3" "$work/source/today/"
+  "$tools/make_bench_db" --change "$work/source/today/bench.sqlite3"
 }
 
-use_source() { cp -p "$work/source/$1.sqlite3" "$source_db"; }
+# Not a copy: another file would not be unchanged.
+use_source() { ln -sfn "source/$1" "$storage"; }
 
 # Everything that a link's runs start from. litepull's state is made anew over every link, as a snapshot says
 # which server it came from. At full speed: the limit comes after.

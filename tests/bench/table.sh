@@ -93,7 +93,7 @@ print_report() {
   for link in "${links[@]}"; do
     for scenario in "${scenarios[@]}"; do
       echo
-      echo "$scenario, $link: $(stat -c %s "$work/source/$(source_of "$scenario").sqlite3") bytes, median of" \
+      echo "$scenario, $link: $(stat -c %s "$work/source/$(source_of "$scenario")/bench.sqlite3") bytes, median of" \
         "$(rounds_of "$scenario") rounds"
       print_table "$link" "$scenario"
     done

@@ -161,9 +161,9 @@ keep_state() {  # STATE KIND
 
 # The repositories take yesterday's file from this machine: how it got there makes no difference.
 prepare_states() {
-  local kind yesterday=$work/source/yesterday.sqlite3
+  local kind yesterday=$work/source/yesterday/bench.sqlite3
   mkdir -p "$work/state/empty" "$work/state/yesterday/plain"
-  ! needs_yesterday || ln "$yesterday" "$work/state/yesterday/plain/bench.sqlite3"
+  ! needs_yesterday || cp -p --reflink=auto "$yesterday" "$work/state/yesterday/plain/bench.sqlite3"
   echo bench >"$work/password"
   for kind in plain litepull restic borg; do
     mkdir -m 700 "$work/state/empty/$kind"

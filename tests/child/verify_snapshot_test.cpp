@@ -436,6 +436,18 @@ TEST(RecordingAResult, QuickChecksNeitherUndoNorClaimAFullOne) {
   EXPECT_EQ(recorded(State::kDamaged, CheckDepth::kQuick, Verified::kSkipped, "none"), "failed by quick");
 }
 
+TEST(RecordingAResult, AQuickCheckOfSomeClaimsNoFullOneForThem) {
+  Manifest manifest = manifest_with(Verified::kPending, "full");
+  manifest.databases.push_back(manifest.databases[0]);
+  manifest.databases[1].name = "other.sqlite3";
+  SnapshotReport report = report_with(State::kGood);
+  report.databases.push_back(report_with(State::kUnchecked).databases[0]);
+  report.databases[1].name = "other.sqlite3";
+  ASSERT_TRUE(apply_report(report, CheckDepth::kQuick, 1000, manifest));
+  EXPECT_EQ(manifest.databases[0].verified, Verified::kOk);
+  EXPECT_EQ(manifest.verify, "quick");
+}
+
 TEST(RecordingAResult, WhatCouldNotBeCheckedStaysAsItWas) {
   for (const Verified before : {Verified::kOk, Verified::kFailed, Verified::kPending})
     EXPECT_EQ(recorded(State::kUnchecked, CheckDepth::kFull, before, "full"), "untouched");

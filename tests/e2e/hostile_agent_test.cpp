@@ -84,7 +84,7 @@ const std::vector<Expectation> kRefused{
     {"half-a-page", "larger than its pages"},
     {"unknown-codec", "unknown codec"},
     {"hashes-not-offered", "were not offered"},
-    {"unchanged-not-offered", "were not offered"},
+    {"unchanged-not-offered", "called unchanged that was not offered as such"},
     {"compared-without-a-base", "a comparison out of order"},
     {"payload-too-short", "not as long as its pages"},
     {"payload-too-long", "larger than its pages"},
@@ -135,9 +135,15 @@ const std::vector<LookExpectation> kLooks{{"look-honest", 0, "a.sqlite3: 4.1 kB"
                                           {"silence", 1, "said nothing for too long"},
                                           {"nothing", 1, "does not answer as an agent"}};
 
-const std::set<std::string> kOthers{
-    "honest",          "one-database-failed", "alive-for-ever", "drip-of-a-greeting", "drip-of-a-message",
-    "drip-of-a-header"};
+const std::set<std::string> kOthers{"honest",
+                                    "unchanged",
+                                    "unchanged-and-pages",
+                                    "unchanged-of-another-checksum",
+                                    "one-database-failed",
+                                    "alive-for-ever",
+                                    "drip-of-a-greeting",
+                                    "drip-of-a-message",
+                                    "drip-of-a-header"};
 
 std::string hex(const std::string& text) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -282,6 +288,22 @@ TEST_F(HostileAgent, SignsOfLifeAreNotProgress) {
     EXPECT_LT(run.process.duration, Milliseconds(20'000));
     if (rounds(0, 1) == 0 && std::string(script) == "drip-of-a-message") return;
   }
+}
+
+TEST_F(HostileAgent, UnchangedIsBelievedOfWhatIsAtHandAlone) {
+  ASSERT_EQ(play("honest").exit_code(), 0);
+  const BackupRun right = play("unchanged");
+  ASSERT_EQ(right.exit_code(), 0) << right.words();
+  EXPECT_EQ(file_bytes(right.file("a.sqlite3")), file_bytes(database_));
+  const std::vector<std::string> before = app_.snapshots();
+  for (const auto& [script, words] :
+       {std::pair("unchanged-and-pages", "pages of a database called unchanged"),
+        std::pair("unchanged-of-another-checksum", "another checksum of a database called unchanged")}) {
+    const BackupRun run = play(script);
+    EXPECT_EQ(run.exit_code(), 1) << run.words();
+    EXPECT_NE(run.process.err.find(words), std::string::npos) << run.words();
+  }
+  EXPECT_EQ(app_.snapshots(), before);
 }
 
 TEST_F(HostileAgent, NamesThatLeadElsewhereAreRefused) {

@@ -162,7 +162,7 @@ TEST_F(OwnedStorage, IsReadAsItsOwnerAndSidecarsAreTheOwners) {
   Child pull = app.start_backup({"--full"});
   EXPECT_TRUE(eventually([&] { return agent_runs_as(app.sshd(), kAppUser); }));
   EXPECT_TRUE(eventually([&] { return is_owned_by(app.in_storage(kBank) + "-wal", kAppUser); }));
-  EXPECT_TRUE(is_owned_by(app.in_storage(kBank) + "-shm", kAppUser));
+  EXPECT_TRUE(eventually([&] { return is_owned_by(app.in_storage(kBank) + "-shm", kAppUser); }));
   slow.set_rate(0);
   const BackupRun run = app.finish_backup(pull);
   expect_same(before, state_of(app.storage()));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -34,6 +35,15 @@ void edit_manifest(const std::string& snapshot, const std::function<void(nlohman
   manifest.erase("checksum");
   edit(manifest);
   write_file(path, manifest.dump());
+}
+
+std::string hours_ago(int hours) {
+  const std::time_t then = std::time(nullptr) - hours * 3600;
+  std::tm parts{};
+  ::gmtime_r(&then, &parts);
+  char text[40];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.000Z", &parts);
+  return text;
 }
 
 class Unchanged : public testing::TestWithParam<Over> {
@@ -106,22 +116,17 @@ TEST_P(Unchanged, IsNotSaidWhenTheCommitIsInTheLogAlone) {
 }
 
 TEST_P(Unchanged, IsReadAgainOnceADay) {
-  const std::string base = make_older(pull_rightly().snapshot());
-  edit_manifest(base, [](auto& manifest) {
-    for (auto& database : manifest["databases"]) database["read_at"] = "2026-01-02T03:04:05.678Z";
-  });
-  const BackupRun run = pull_rightly();
-  EXPECT_TRUE(was_compared(run, kWal));
-  EXPECT_EQ(run.database(kWal)["changed_pages"], 0);
-  EXPECT_NE(run.database(kWal)["read_at"], "2026-01-02T03:04:05.678Z");
-}
-
-TEST_P(Unchanged, IsReadAgainWhenTheBaseIsOfTheFuture) {
-  const std::string base = make_older(pull_rightly().snapshot());
-  edit_manifest(base, [](auto& manifest) {
-    for (auto& database : manifest["databases"]) database["read_at"] = "2926-01-02T03:04:05.678Z";
-  });
-  EXPECT_TRUE(was_compared(pull_rightly(), kWal));
+  for (const auto& [hours, compared] : {std::pair(19, false), std::pair(21, true), std::pair(-1, true)}) {
+    const std::string then = hours_ago(hours);
+    keep_snapshot(app_, make_older(pull_rightly({"--verify=none", "--full"}).snapshot()));
+    edit_manifest(app_.snapshots().back(), [&](auto& manifest) {
+      for (auto& database : manifest["databases"]) database["read_at"] = then;
+    });
+    const BackupRun run = pull_rightly();
+    EXPECT_EQ(was_compared(run, kWal), compared) << hours;
+    EXPECT_EQ(run.database(kWal)["changed_pages"], 0);
+    EXPECT_EQ(run.database(kWal)["read_at"] == then, !compared) << hours;
+  }
 }
 
 TEST_P(Unchanged, IsNoExcuseForADamagedBase) {
@@ -161,6 +166,15 @@ TEST_P(Unchanged, IsNotCheckedAgainWhenItWasAsThoroughly) {
   EXPECT_EQ(rows(again), kMark);
   EXPECT_EQ(again.json["verified"], "ok");
   EXPECT_EQ(again.database(kWal)["verified"], "ok");
+  EXPECT_EQ(rows(pull_rightly({"--full"})), 3'000);
+}
+
+TEST_P(Unchanged, IsCheckedAgainByAnotherVersion) {
+  edit_manifest(make_older(pull_rightly({}).snapshot()), [](auto& manifest) {
+    manifest["tool"] = "litepull 0.0.1";
+    for (auto& database : manifest["databases"]) database["tables"] = nlohmann::json::array();
+  });
+  EXPECT_EQ(pull_rightly({}).database(kWal)["tables"][0]["rows"], 3'000);
 }
 
 TEST_P(Unchanged, IsCheckedWhenItWasNotOrWasFoundDamaged) {

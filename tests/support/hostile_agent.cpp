@@ -122,6 +122,13 @@ class Peer {
     info.page_count = page_count_;
     return info;
   }
+  // The first database, called the same as the client's copy.
+  DatabaseInfo unchanged_info() const {
+    DatabaseInfo same = info();
+    same.base_pages = same.page_count;
+    same.unchanged = true;
+    return same;
+  }
   void announce(const DatabaseInfo& info) { send(MessageType::kDatabase, encode(info)); }
   void set(std::size_t databases) {
     SetInfo set;
@@ -156,6 +163,7 @@ class Peer {
     end.database = index;
     end.page_count = end.pages_sent = page_count_;
     end.digest = digest_of(content_);
+    end.state = end.digest;  // any
     return end;
   }
   void end(const DatabaseEnd& end) { send(MessageType::kEnd, encode(end)); }
@@ -221,6 +229,17 @@ Script announced(std::function<void(DatabaseInfo&)> change) {
     peer.set(1);
     peer.all_pages();
     peer.finish();
+  };
+}
+
+// One database that is said to be the client's base, then `rest`.
+Script unchanged(Script rest) {
+  return [rest](Peer& peer) {
+    peer.greet();
+    peer.hello();
+    peer.announce(peer.unchanged_info());
+    peer.set(1);
+    rest(peer);
   };
 }
 
@@ -496,6 +515,17 @@ void add_page_scripts(std::map<std::string, Script>& all) {
   all["unchanged-not-offered"] = announced([](DatabaseInfo& info) {
     info.base_pages = info.page_count;
     info.unchanged = true;
+  });
+  all["unchanged"] = unchanged([](Peer& peer) { peer.finish(); });
+  all["unchanged-and-pages"] = unchanged([](Peer& peer) {
+    peer.all_pages();
+    peer.finish();
+  });
+  all["unchanged-of-another-checksum"] = unchanged([](Peer& peer) {
+    DatabaseEnd end = peer.end_of();
+    end.digest[0] ^= 1;
+    peer.end(end);
+    peer.done();
   });
   all["compared-without-a-base"] = opened([](Peer& peer) {
     peer.send(MessageType::kCompared, encode(Compared{0, 1}));
