@@ -246,7 +246,7 @@ void Draft::wait_for_clone(std::uint64_t offset) {
 // The clone's own bytes, where they are in memory as well; what went to the disk past the page cache is taken
 // from where it was copied, which must not change meanwhile.
 bool Draft::reads_own_file(std::uint64_t offset) const {
-  return offset < own_bytes_ || shared_bytes_ > 0 || all_.caching_ == Caching::kKeep || !old_file_;
+  return offset < own_bytes_ || all_.caching_ == Caching::kKeep || !old_file_;
 }
 
 void Draft::keep(std::uint64_t offset, std::uint8_t* out, std::size_t size) {

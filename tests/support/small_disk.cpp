@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "common/error.h"
 #include "common/posix.h"
+#include "tests/support/process.h"
 
 namespace litepull::test {
 
@@ -33,6 +35,24 @@ void SmallDisk::fill() const {
   while (::write(fd.get(), block.data(), block.size()) > 0) {
   }
   if (errno != ENOSPC) throw_errno("fill " + ballast);
+}
+
+SharingDisk::SharingDisk(const std::string& image, const std::string& path) : path_(path) {
+  constexpr std::uintmax_t kBytes = 400 << 20;  // mkfs.xfs makes none below 300 MB
+  // Else XFS sets 128 KiB aside for every block that is written to, for some minutes.
+  std::filesystem::create_directory(path);
+  const Fd file = open_path(image, O_WRONLY | O_CREAT, 0600);
+  std::filesystem::resize_file(image, kBytes);
+  try {
+    mounted_ = run({"mkfs.xfs", "-q", "-m", "reflink=1", "-d", "cowextsize=1", image}).ok() &&
+               run({"mount", "-o", "loop", image, path}).ok();
+  } catch (const Error&) {
+    // There is no such program.
+  }
+}
+
+SharingDisk::~SharingDisk() {
+  if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
 }
 
 }  // namespace litepull::test
