@@ -7,10 +7,6 @@
 
 namespace litepull {
 
-PageIntake::PageIntake() : context_(ZSTD_createDCtx()) {
-  check(context_ != nullptr, "no memory to receive pages");
-}
-
 void PageIntake::begin(std::uint32_t database, Image& image) {
   const std::lock_guard lock(mutex_);
   check(asked_.empty(), "pages of the last database are still to come");
@@ -43,7 +39,7 @@ void PageIntake::put(ByteView body) {
   ByteView payload;
   const PagesHead head = decode_pages(body, payload);
   Image& image = expect_pages(head);
-  ByteView raw = unpack(head, payload);
+  ByteView raw = unpacker_.unpack(head, payload);
   try {
     for (const PageRun& run : head.runs) {
       const std::size_t size = std::size_t{run.count} * image.page_size();
@@ -95,20 +91,6 @@ void PageIntake::settle(const PagesHead& head) {
     }
   }
   changed_.notify_all();
-}
-
-ByteView PageIntake::unpack(const PagesHead& head, ByteView payload) {
-  if (head.codec == Codec::kRaw) {
-    require_peer(payload.size() == head.raw_bytes, "a payload that is not as long as its pages");
-    return payload;
-  }
-  raw_.resize(head.raw_bytes);
-  // The output buffer is the cap: a payload that would expand to more is an error here.
-  const std::size_t size =
-      ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), payload.data(), payload.size());
-  require_peer(ZSTD_isError(size) == 0 && size == raw_.size(),
-               "a payload that does not decompress to its pages");
-  return raw_;
 }
 
 }  // namespace litepull

@@ -2,25 +2,21 @@
 // hears the client puts where it belongs. Nothing waits in memory but the numbers of the pages asked for.
 #pragma once
 
-#include <zstd.h>
-
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "agent/image.h"
+#include "common/page_unpacker.h"
 #include "common/protocol.h"
 
 namespace litepull {
 
 class PageIntake {
  public:
-  PageIntake();
-
   // Main thread. `image` must live until the next begin, or the process's end.
   void begin(std::uint32_t database, Image& image);
   // Before the client is told; waits while kMaxRunsAsked runs are not answered. Throws what fail() was given.
@@ -37,15 +33,10 @@ class PageIntake {
   static constexpr std::size_t kMaxRunsAsked = 65'536;
 
  private:
-  struct ContextDeleter {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-  };
-  ByteView unpack(const PagesHead& head, ByteView payload);
   Image& expect_pages(const PagesHead& head);
   void settle(const PagesHead& head);
 
-  std::unique_ptr<ZSTD_DCtx, ContextDeleter> context_;  // these two: the hearing thread's
-  Bytes raw_;
+  PageUnpacker unpacker_;  // the hearing thread's
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

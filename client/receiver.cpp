@@ -1,7 +1,6 @@
 #include "client/receiver.h"
 
 #include <sys/statvfs.h>
-#include <zstd.h>
 
 #include <algorithm>
 #include <limits>
@@ -18,14 +17,11 @@
 #include "common/database_name.h"
 #include "common/error.h"
 #include "common/page_hash.h"
+#include "common/page_unpacker.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
-
-struct ContextDeleter {
-  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-};
 
 // Whatever the other clock claims, without overflow.
 std::int64_t difference_ms(std::uint64_t theirs) {
@@ -42,9 +38,7 @@ std::uint64_t size_of(const DatabaseInfo& info) {
 // One database on its way into its draft: pages from the wire and from the base, in order, each once.
 class Intake {
  public:
-  Intake(const DatabaseInfo& info, const Staging& staging, Draft& draft)
-      : info_(info), draft_(draft), context_(ZSTD_createDCtx()) {
-    check(context_ != nullptr, "no memory to receive a database");
+  Intake(const DatabaseInfo& info, const Staging& staging, Draft& draft) : info_(info), draft_(draft) {
     draft_.begin(info.base_pages > 0);
     if (info.base_pages > 0) base_ = draft_.read_base();
     const std::uint64_t seed = info.base_pages > 0 ? draft_.offered().seed : new_seed();
@@ -58,7 +52,7 @@ class Intake {
     std::uint64_t pages = 0;
     for (const PageRun& run : head.runs) pages += run.count;
     require_peer(pages * info_.page_size == head.raw_bytes, "pages of another size");
-    ByteView raw = unpack(head, payload);
+    ByteView raw = unpacker_.unpack(head, payload);
     const std::uint32_t before = next_page_;
     for (const PageRun& run : head.runs) {
       take_from_base(run.first);
@@ -125,30 +119,15 @@ class Intake {
     next_page_ += count;
   }
 
-  ByteView unpack(const PagesHead& head, ByteView payload) {
-    if (head.codec == Codec::kRaw) {
-      require_peer(payload.size() == head.raw_bytes, "a payload that is not as long as its pages");
-      return payload;
-    }
-    raw_.resize(head.raw_bytes);
-    // The output buffer is the cap: a payload that would expand to more is an error here.
-    const std::size_t size =
-        ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), payload.data(), payload.size());
-    require_peer(ZSTD_isError(size) == 0 && size == raw_.size(),
-                 "a payload that does not decompress to its pages");
-    return raw_;
-  }
-
   static constexpr std::uint32_t kBaseBytes = 1 << 20;  // read of the base at once
 
   const DatabaseInfo& info_;
   Draft& draft_;
-  std::unique_ptr<ZSTD_DCtx, ContextDeleter> context_;
+  PageUnpacker unpacker_;
   std::optional<BaseReader> base_;
   std::optional<HashFileWriter> hashes_;
   std::uint64_t seed_ = 0;
   StreamingDigest digest_;
-  Bytes raw_;
   Bytes raw_base_;
   std::vector<std::uint32_t> kept_;
   std::uint32_t next_page_ = 1;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -27,9 +28,13 @@ char type_letter(mode_t mode) {
   return S_ISCHR(mode) ? 'c' : 'b';
 }
 
+// Empty for what an app removed since its name was read.
 std::string describe(const fs::path& path, const std::string& shown) {
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) throw_errno("look at " + path.string());
+  if (::lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT) return "";
+    throw_errno("look at " + path.string());
+  }
   char mode[16];
   std::snprintf(mode, sizeof mode, " %c%04o ", type_letter(info.st_mode), info.st_mode & 07777U);
   std::string line = shown + mode + std::to_string(info.st_uid) + ":" + std::to_string(info.st_gid) +
@@ -70,7 +75,9 @@ std::string read_file(const std::string& path) {
 std::string listing(const std::string& dir) {
   std::vector<std::string> lines{describe(dir, ".")};
   for (const auto& entry : fs::recursive_directory_iterator(dir))
-    lines.push_back(describe(entry.path(), entry.path().lexically_relative(dir).string()));
+    if (std::string line = describe(entry.path(), entry.path().lexically_relative(dir).string());
+        !line.empty())
+      lines.push_back(std::move(line));
   std::sort(lines.begin(), lines.end());
   std::string text;
   for (const std::string& line : lines) text += line + "\n";

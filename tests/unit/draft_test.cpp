@@ -8,6 +8,7 @@
 #include <functional>
 #include <random>
 
+#include "client/clock.h"
 #include "client/file_digest.h"
 #include "common/page_hash.h"
 #include "tests/support/temp_dir.h"
@@ -55,8 +56,9 @@ class DraftTest : public testing::TestWithParam<Caching> {
 
   std::string app(const std::string& name) const { return store_.path_of(name); }
 
-  // A snapshot, with page hashes unless `seed` is 0.
-  void publish(const Files& files, std::uint64_t seed = 0) {
+  // A snapshot, with page hashes unless `seed` is 0, and whatever `tell` has its manifest tell.
+  void publish(const Files& files, std::uint64_t seed = 0,
+               const std::function<void(Manifest::Database&)>& tell = {}) {
     Staging staging = store_.create_staging(lock_);
     const SnapshotTime time{1'700'000'000, 0};
     Manifest manifest;
@@ -67,7 +69,9 @@ class DraftTest : public testing::TestWithParam<Caching> {
       write_all(file.get(), content.data(), content.size(), name);
       Manifest::Database entry;
       entry.name = name;
+      entry.bytes = content.size();
       entry.xxh128 = hex_digest(content);
+      if (tell) tell(entry);
       manifest.databases.push_back(entry);
       if (seed == 0) continue;
       HashFileWriter hashes(staging.create_hash_file(name), name,
@@ -180,6 +184,36 @@ TEST_P(DraftTest, WithoutHashesOffersASeedOfItsOwn) {
   prepare();
   ASSERT_TRUE(offer());
   EXPECT_NE(offer()->seed, offer("b.sqlite3")->seed);
+}
+
+TEST_P(DraftTest, OffersTheStateOfAWholeFileThatWasReadOfLateAlone) {
+  constexpr std::int64_t kHourMs = 3'600'000;
+  const std::string content = database(5 * kPage, 1), state = "00112233445566778899aabbccddeeff";
+  const auto read_ago = [](std::int64_t hours) { return rfc3339_utc(unix_ms_now() - hours * kHourMs); };
+  publish({{"good", content},
+           {"old", content},
+           {"future", content},
+           {"never", content},
+           {"none", content},
+           {"odd", content},
+           {"shorter", content},
+           {kName, content}},
+          0, [&](Manifest::Database& entry) {
+            entry.source_state = entry.name == "none" ? "" : entry.name == "odd" ? state + "0" : state;
+            entry.read_at = entry.name == "never" ? "" : read_ago(1);
+            if (entry.name == "old") entry.read_at = read_ago(20);
+            if (entry.name == "future") entry.read_at = read_ago(-1);
+            if (entry.name == "shorter") entry.bytes += kPage;
+          });
+  leave({{kName, content.substr(0, 2 * kPage)}});
+  prepare();
+  for (const auto& base : drafts_->offers()) {
+    EXPECT_EQ(base.state != kNoState, base.name == "good") << base.name;
+    if (base.name != "good") continue;
+    EXPECT_EQ(to_hex(base.state), state);
+    EXPECT_EQ(to_hex(base.digest), hex_digest(content));
+  }
+  EXPECT_EQ(drafts_->offers().size(), 8U);
 }
 
 TEST_P(DraftTest, OffersWholePagesOnly) {
