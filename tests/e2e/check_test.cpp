@@ -198,7 +198,7 @@ TEST_F(CheckOverSsh, NamesAMissingAgent) {
 }
 
 TEST_F(CheckOverSsh, SaysWhereTheAgentIsKeptAndWhyNotElsewhere) {
-  const SmallDisk disk(app_.sshd().remote_cache(), "size=64m,mode=0755", SmallDisk::kNoExec);
+  const SmallDisk disk(app_.sshd().remote_cache(), "size=512m,mode=0755", SmallDisk::kNoExec);
   if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
   expect_ready();
   expect_step("agent", "ok", "a new build would go to /");
