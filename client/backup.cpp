@@ -43,8 +43,8 @@ const Manifest* newest_verified(const Listing& listing) {
 }
 
 // Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
-std::string publish(const Store& store, const AppLock& lock, Staging& staging, std::int64_t pinned_unix_ms,
-                    Manifest& manifest) {
+Published publish(const Store& store, const AppLock& lock, Staging& staging, std::int64_t pinned_unix_ms,
+                  Manifest& manifest) {
   bool tried = false;
   auto clock = [&] { return std::exchange(tried, true) ? unix_ms_now() / 1000 : pinned_unix_ms / 1000; };
   auto sleep_ms = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
@@ -145,14 +145,18 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
   result.manifest.started_at = started_at;
   result.manifest.finished_at = rfc3339_utc(unix_ms_now());
   result.manifest.duration_s = seconds_since(started_us);
+  std::unique_ptr<Error> unflushed;
   pulled.verifier->move([&] {
-    result.path = store.path_of(publish(store, lock, *staging, pulled.pull.pinned_unix_ms, result.manifest));
+    Published published = publish(store, lock, *staging, pulled.pull.pinned_unix_ms, result.manifest);
+    result.path = store.path_of(published.name);
+    unflushed = std::move(published.unflushed);
     return result.path;
   });
   log.info("{}: published {}", config.app_name, result.path);
 
   // From here on there is a snapshot, and an error must not say that there is none.
   const auto error = error_of([&] {
+    if (unflushed) throw Error(*unflushed);
     progress.step("checking");
     record_checks(result, store, *pulled.verifier, options.verify);
     if (options.prune) prune_if_good(result, store, lock, config, pulled.pull.clock_difference_ms, log);

@@ -9,7 +9,9 @@
 #include <chrono>
 #include <thread>
 #include <tuple>
+#include <utility>
 
+#include "client/console.h"
 #include "client/directory.h"
 #include "common/error.h"
 
@@ -426,23 +428,19 @@ SnapshotTime Store::choose_free_time(const AppLock&, const std::function<std::in
   return time;
 }
 
-std::string Store::publish(const AppLock&, Staging&& staging, SnapshotTime time) const {
+Published Store::publish(const AppLock&, Staging&& staging, SnapshotTime time) const {
   const std::string name = format_snapshot_name(time);
   const auto manifest = read_manifest(staging.fd(), staging.path());
   check(manifest && why_not_ours(*manifest, app_, name).empty(),
         "published with another snapshot's manifest");
   sync_tree(staging.fd(), staging.path());
   rename_dir(staging.name_, name);
-  try {
-    fsync_fd(dir_.get(), path_);
-  } catch (const Error&) {
-    // The caller will report that nothing was published: make it true. If even that fails, what stands
-    // there is whole all the same.
-    ::renameat(dir_.get(), name.c_str(), dir_.get(), staging.name_.c_str());
-    throw;
-  }
+  auto unflushed = error_of([&] { fsync_fd(dir_.get(), path_); });
+  // The caller will report that nothing was published: make it true.
+  if (unflushed && ::renameat(dir_.get(), name.c_str(), dir_.get(), staging.name_.c_str()) == 0)
+    throw Error(*unflushed);
   staging.dir_.reset();
-  return name;
+  return {name, std::move(unflushed)};
 }
 
 void Store::rename_dir(const std::string& from, const std::string& to) const {

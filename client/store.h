@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 
 #include "client/manifest.h"
 #include "client/snapshot_name.h"
+#include "common/error.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -69,6 +71,13 @@ class AppLock {
 };
 
 class Store;
+
+// A snapshot that is visible from now on, and on disk.
+struct Published {
+  std::string name;
+  std::unique_ptr<Error>
+      unflushed;  // it could neither be made sure of nor taken back: a power cut may undo it
+};
 
 // A snapshot in the making, `.partial-*`, invisible to everybody. Removed with all it holds when it dies
 // unpublished, unless it is kept for the next run to go on with; so is what a killed process leaves behind.
@@ -179,9 +188,9 @@ class Store {
   SnapshotTime choose_free_time(const AppLock& lock, const std::function<std::int64_t()>& now_unix_s,
                                 const std::function<void(int)>& sleep_ms) const;
 
-  // Publishes under exactly this time, which the manifest must name already, and returns the name; it is on
-  // disk then. When it throws nothing was published and `staging` still owns its directory.
-  std::string publish(const AppLock& lock, Staging&& staging, SnapshotTime time) const;
+  // Publishes under exactly this time, which the manifest must name already. When it throws nothing was
+  // published and `staging` still owns its directory.
+  Published publish(const AppLock& lock, Staging&& staging, SnapshotTime time) const;
 
   // Needs no lock. Precondition: exists(). The Store must outlive it.
   WorkDir create_work_dir() const;

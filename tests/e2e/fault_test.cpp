@@ -208,6 +208,31 @@ TEST_P(FailingCalls, NeverMakeTheExitCodeLie) {
   std::printf("\n");
 }
 
+// From the flush after a snapshot was renamed into its place on nothing works any more: it cannot be taken
+// back either, so the exit code must not say that there is none.
+TEST_F(Faults, ASnapshotThatCannotBeTakenBackIsReported) {
+  const Task& pull = task("pull");
+  int number = 0;
+  bool renamed = false;
+  for (const FileCall& call : whole_run(pull).calls) {
+    number += changes_something(call);
+    if (renamed && call.kind == "sync") break;
+    renamed = renamed || (call.kind == "rename" &&
+                          std::filesystem::path(call.other_path).filename().string().starts_with("20"));
+  }
+  // A run has a call more or less than another.
+  int reported = 0;
+  for (int at = number - 8; at <= number + 8 && reported == 0; ++at) {
+    scene_.reset(pull);
+    const FaultRun run = scene_.run(pull, {"change", at, "failing", EIO});
+    EXPECT_EQ(scene_.why_not_sound(pull, run.process), "") << run.words();
+    EXPECT_EQ(scene_.why_next_run_fails(pull), "");
+    const std::string words = "published, but not finished: cannot flush " + scene_.app().app_directory();
+    reported += run.process.status.code == 4 && run.process.out.find(words + " to") != std::string::npos;
+  }
+  EXPECT_GT(reported, 0);
+}
+
 // When the newest snapshot cannot be read, an older one must not pass for it.
 TEST_F(Faults, LatestIsNeverAnOlderOneInSilence) {
   const Task& pin = task("pin");

@@ -80,7 +80,7 @@ class DraftTest : public testing::TestWithParam<Caching> {
       hashes.finish();
     }
     write_manifest(staging.fd(), manifest, staging.path());
-    newest_ = app(store_.publish(lock_, std::move(staging), time));
+    newest_ = app(store_.publish(lock_, std::move(staging), time).name);
   }
 
   // What an interrupted run left.

@@ -42,7 +42,7 @@ class Status : public testing::Test {
     manifest.databases[0].bytes = bytes;
     manifest.databases[0].xxh128 = kHash;
     write_manifest(staging.fd(), manifest, staging.path());
-    return store.publish(lock, std::move(staging), {unix_s, 60});
+    return store.publish(lock, std::move(staging), {unix_s, 60}).name;
   }
 
   void record(const RunRecord& record) {

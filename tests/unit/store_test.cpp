@@ -86,7 +86,7 @@ class StoreTest : public testing::Test {
     const SnapshotTime time{unix_s, 60};
     fill(staging, "production.sqlite3", "rows of " + std::to_string(unix_s));
     write_manifest(staging.fd(), manifest_for(format_snapshot_name(time), verified), staging.path());
-    return store().publish(lock, std::move(staging), time);
+    return store().publish(lock, std::move(staging), time).name;
   }
 
   void old_script(const std::string& name) {
@@ -234,7 +234,7 @@ TEST_F(StoreTest, APublishedSnapshotIsPlainPrivateFiles) {
   const SnapshotTime time{kNow, 60};
   const Manifest manifest = manifest_for("2026-11-22T020000+0100");
   write_manifest(staging.fd(), manifest, staging.path());
-  EXPECT_EQ(store().publish(lock, std::move(staging), time), "2026-11-22T020000+0100");
+  EXPECT_EQ(store().publish(lock, std::move(staging), time).name, "2026-11-22T020000+0100");
 
   EXPECT_EQ(in_app_dir(), (Names{".lock", "2026-11-22T020000+0100"}));
   EXPECT_EQ(mode_of(app("2026-11-22T020000+0100")), 0700U);
