@@ -558,6 +558,8 @@ ProcessResult run_with(const std::string& what, const Step& step, const std::vec
                                 "-qq",
                                 "-o",
                                 "/dev/null",
+                                "-E",
+                                "ASAN_OPTIONS=detect_leaks=0",  // which cannot be done under strace
                                 "-e",
                                 "trace=" + step.call,
                                 "-e",
