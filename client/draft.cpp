@@ -23,7 +23,7 @@ constexpr std::size_t kChunkBytes = BulkWriter::kBufferBytes;
 constexpr std::uint32_t kReadBytes = 1 << 20;
 // How far copying may run ahead of receiving: not so far that what was read is gone from memory by then.
 constexpr std::uint64_t kLeadBytes = 1ULL << 30;
-// How long the server's word is taken that a database has not changed: a nightly run reads all.
+// How long the server's word is taken that a database has not changed: less than lies between two nights.
 constexpr std::int64_t kReadAgainAfterMs = 20LL * 3600 * 1000;
 constexpr std::size_t kPageSizeOffset = 16;  // https://sqlite.org/fileformat2.html#page_size
 

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 
@@ -160,6 +160,18 @@ TEST_F(SourceStateTest, IsThatOfTheFileThatWasOpened) {
   std::filesystem::rename("b", "a");
   database.pin();
   EXPECT_EQ(database.state(), kNoState);
+}
+
+TEST_F(SourceStateTest, IsNotKnownOfAFileFromTheFutureOrFromNoYearAtAll) {
+  using namespace std::chrono_literals;
+  app("a", kRows);
+  app("b", kRows);
+  const auto now = std::filesystem::last_write_time("a");
+  std::filesystem::last_write_time("a", now + 1h);
+  std::filesystem::last_write_time("b", now - 24h * 365 * 60);  // before 1970
+  ::usleep(kSettledUs);
+  EXPECT_EQ(state("a"), kNoState);
+  EXPECT_EQ(state("b"), kNoState);
 }
 
 TEST_F(SourceStateTest, NobodySetsItBack) {

@@ -131,6 +131,9 @@ std::string FaultScene::why_not_sound(const Task& task, const ProcessResult& end
   if (std::string why = why_snapshots_changed(task, code); !why.empty()) return why;
   if (std::string why = why_not_listed(); !why.empty()) return why;
   if (!task.restores) return "";
+  if (code > 0 && !task.has_target && fs::exists(target()) &&
+      ended.err.find(target() + " is there, and whole") == std::string::npos)
+    return "the target is there, and nobody was told";
   // A newest snapshot that cannot be read may be passed over when that is said.
   const bool told = ended.err.find("was passed over") != std::string::npos;
   const auto json = nlohmann::json::parse(ended.out, nullptr, false);
