@@ -13,19 +13,11 @@
 #include "common/protocol.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sample.h"
+#include "tests/support/memory_sink.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull::fuzz {
 namespace {
-
-class MemorySink : public ByteSink {
- public:
-  void write(ByteView head, ByteView body) override {
-    bytes.insert(bytes.end(), head.begin(), head.end());
-    bytes.insert(bytes.end(), body.begin(), body.end());
-  }
-  Bytes bytes;
-};
 
 // A stream of frames, after bytes that are none.
 class Stream {
@@ -44,7 +36,7 @@ class Stream {
 
  private:
   Bytes start_;
-  MemorySink sink_;
+  test::MemorySink sink_;
 };
 
 class Seeds {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/frame.h"
+#include "tests/support/memory_sink.h"
 
 namespace litepull {
 namespace {
@@ -35,15 +36,6 @@ Bytes golden(const std::string& name) {
   while (std::getline(in, line) && line != "```") block += line + " ";
   return from_hex(block);
 }
-
-class MemorySink : public ByteSink {
- public:
-  void write(ByteView head, ByteView body) override {
-    bytes.insert(bytes.end(), head.begin(), head.end());
-    bytes.insert(bytes.end(), body.begin(), body.end());
-  }
-  Bytes bytes;
-};
 
 class MemorySource : public ByteSource {
  public:
@@ -97,13 +89,13 @@ TEST(ProtocolTest, TheDocumentsRequestIsWhatTheCodeWrites) {
   Request request;
   request.directory = "/storage";
   request.databases = {"*.sqlite3"};
-  MemorySink sink;
+  test::MemorySink sink;
   FrameWriter(sink).write(MessageType::kRequest, encode(request));
   EXPECT_EQ(sink.bytes, golden("request"));
 }
 
 TEST(ProtocolTest, TheDocumentsRestoreIsWhatTheCodeWrites) {
-  MemorySink sink;
+  test::MemorySink sink;
   FrameWriter(sink).write(MessageType::kRestoreRequest, encode(sample_restore()));
   EXPECT_EQ(sink.bytes, golden("restore"));
 }
@@ -326,7 +318,7 @@ TEST(ProtocolTest, MorePageBytesThanTheCapAreRefused) {
 }
 
 TEST(FrameTest, FramesComeBackAsTheyWere) {
-  MemorySink sink;
+  test::MemorySink sink;
   FrameWriter writer(sink);
   const Bytes head{1, 2, 3}, payload{4, 5};
   writer.write(MessageType::kPages, head, payload);

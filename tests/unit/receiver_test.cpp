@@ -16,6 +16,7 @@
 #include "client/link.h"
 #include "client/store.h"
 #include "common/frame.h"
+#include "tests/support/memory_sink.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull {
@@ -24,15 +25,6 @@ namespace {
 constexpr std::uint32_t kPageSize = 4096;
 constexpr std::size_t kEdge = 64 * 1024;
 constexpr std::size_t kStride = 701;  // of the short form
-
-class MemorySink : public ByteSink {
- public:
-  void write(ByteView head, ByteView body) override {
-    bytes.insert(bytes.end(), head.begin(), head.end());
-    bytes.insert(bytes.end(), body.begin(), body.end());
-  }
-  Bytes bytes;
-};
 
 enum class Death { kEnd, kError };
 
@@ -119,7 +111,7 @@ class Stream {
     writer_.write(MessageType::kEnd, encode(end));
   }
 
-  MemorySink sink_;
+  test::MemorySink sink_;
   FrameWriter writer_{sink_};
 };
 
