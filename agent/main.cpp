@@ -11,6 +11,7 @@
 
 #include "agent/session.h"
 #include "common/error.h"
+#include "common/heap.h"
 
 // libstdc++'s own prints the exception's name and brings a demangler along; we catch what we throw.
 namespace __gnu_cxx {
@@ -21,6 +22,7 @@ void __verbose_terminate_handler() {
 }  // namespace __gnu_cxx
 
 int main() {
+  litepull::keep_large_buffers();
   std::signal(SIGPIPE, SIG_IGN);
   umask(077);
   try {

@@ -11,6 +11,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/hidden_commands.h"
+#include "common/heap.h"
 
 extern char** environ;
 
@@ -45,6 +46,7 @@ static int with_printed_output(int code) {
 }
 
 int main(int argc, char** argv) {
+  litepull::keep_large_buffers();
   open_standard_descriptors();
   umask(077);
   if (const auto inner = litepull::run_hidden_command({argv + std::min(argc, 1), argv + argc})) return *inner;
