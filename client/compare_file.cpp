@@ -16,8 +16,6 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kChunkBytes = 1 << 20;  // a multiple of every page size
-
 // Compares pages with their kept hashes, in the order of the file.
 class PageComparer {
  public:
@@ -80,7 +78,7 @@ Digest read_through(int fd, const std::string& shown, std::uint64_t bytes,
   Bytes buffer;
   for (std::uint64_t offset = 0; offset < bytes; offset += buffer.size()) {
     cancel.throw_if_requested();
-    buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, bytes - offset)));
+    buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kFileReadBytes, bytes - offset)));
     pread_all(fd, buffer.data(), buffer.size(), offset, shown);
     digest.add(buffer);
     if (comparer) comparer->add(offset, buffer);

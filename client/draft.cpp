@@ -20,7 +20,6 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kChunkBytes = BulkWriter::kBufferBytes;
-constexpr std::uint32_t kReadBytes = 1 << 20;
 // How far copying may run ahead of receiving: not so far that what was read is gone from memory by then.
 constexpr std::uint64_t kLeadBytes = 1ULL << 30;
 // How long the server's word is taken that a database has not changed: less than lies between two nights.
@@ -85,7 +84,7 @@ void BaseReader::hash(std::uint32_t first, std::uint32_t count, std::vector<std:
       return;
     }
     out.clear();
-    const std::uint32_t at_once = kReadBytes / offered_.page_size;
+    const std::uint32_t at_once = kFileReadBytes / offered_.page_size;
     Bytes pages;
     std::vector<std::uint32_t> part;
     for (std::uint32_t done = 0; done < count; done += at_once) {
@@ -209,13 +208,15 @@ bool Draft::clone_at_once() {
 std::uint64_t Draft::copy_chunk(Bytes& buffer) {
   if (cloned_ == own_bytes_ && clone_at_once()) return old_bytes_;
   const std::uint64_t offset = cloned_;
-  buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, old_bytes_ - offset)));
-  reading_a_base([&] {
-    pread_all(old_file_.get(), buffer.data(), buffer.size(), offset, all_.old_path_ + "/" + name_);
-  });
-  clone_writer_->add(offset, buffer);
+  const std::uint64_t end = std::min(offset + kChunkBytes, old_bytes_);
+  for (std::uint64_t at = offset; at < end; at += buffer.size()) {
+    buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kFileReadBytes, end - at)));
+    reading_a_base(
+        [&] { pread_all(old_file_.get(), buffer.data(), buffer.size(), at, all_.old_path_ + "/" + name_); });
+    clone_writer_->add(at, buffer);
+  }
   clone_writer_->flush();
-  return offset + buffer.size();
+  return end;
 }
 
 void Draft::begin(bool use_base) {

@@ -23,7 +23,7 @@ Digest StreamingDigest::result() const {
 Digest file_digest(int fd, const std::string& shown, const Cancel& cancel) {
   if (::lseek(fd, 0, SEEK_SET) != 0) throw_errno("read " + shown);
   StreamingDigest digest;
-  Bytes buffer(1 << 20);
+  Bytes buffer(kFileReadBytes);
   for (std::size_t got; (got = read_some(fd, buffer.data(), buffer.size(), shown)) > 0;) {
     cancel.throw_if_requested();
     digest.add(ByteView(buffer).first(got));

@@ -99,7 +99,7 @@ class Intake {
 
   // Pages before `end` that were not sent are the base's, as far as it was compared.
   void take_from_base(std::uint32_t end) {
-    const std::uint32_t at_once = kBaseBytes / info_.page_size;
+    const std::uint32_t at_once = kFileReadBytes / info_.page_size;
     while (next_page_ < end && next_page_ <= info_.base_pages) {
       const std::uint32_t count = std::min({at_once, end - next_page_, info_.base_pages - next_page_ + 1});
       raw_base_.resize(bytes(count));
@@ -118,8 +118,6 @@ class Intake {
     draft_.write(bytes(next_page_ - 1), raw);
     next_page_ += count;
   }
-
-  static constexpr std::uint32_t kBaseBytes = 1 << 20;  // read of the base at once
 
   const DatabaseInfo& info_;
   Draft& draft_;

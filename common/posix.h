@@ -15,6 +15,10 @@
 
 namespace litepull {
 
+// Of a long file, read at once: whoever looks at it next finds it in the processor's second-level cache. A
+// multiple of every page size.
+inline constexpr std::uint32_t kFileReadBytes = 128 * 1024;
+
 // Owns a file descriptor. Closing errors are dropped: after a write call fsync_fd or close_written.
 class Fd {
  public:
