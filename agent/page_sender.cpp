@@ -18,6 +18,11 @@ constexpr std::uint32_t kWaitPages = kHashWindow / 4;
 constexpr std::uint64_t kFew = 20;
 constexpr int kLevelForFew = 6;
 
+std::uint32_t last_page(const PagesHead& head) {
+  const PageRun& last = head.runs.back();
+  return last.first + last.count - 1;
+}
+
 }  // namespace
 
 PageSender::PageSender(FrameWriter& writer, HashFeed& hashes, int level)
@@ -52,7 +57,7 @@ void PageSender::add(const PageBlock& block) {
   head.database = block.database;
   head.runs = {{block.first_page + compared, count - compared}};
   pages_sent_ += count - compared;
-  send(head, raw, 0);
+  send(head, raw);
 }
 
 void PageSender::add_differing(const PageBlock& block, std::uint32_t compared) {
@@ -87,10 +92,8 @@ void PageSender::report_compared(std::uint32_t pages) {
 
 void PageSender::flush() {
   if (pending_.runs.empty()) return;
-  const PageRun &first = pending_.runs.front(), &last = pending_.runs.back();
-  const std::uint64_t range = std::uint64_t{last.first + last.count - first.first} * page_size_;
-  send(pending_, pending_raw_, pending_raw_.size() * kFew <= range ? kLevelForFew : 0);
-  reported_ = last.first + last.count - 1;  // which the pages say by themselves
+  send(pending_, pending_raw_);
+  reported_ = last_page(pending_);  // which the pages say by themselves
   pending_.runs.clear();
   pending_raw_.clear();
 }
@@ -110,11 +113,18 @@ void PageSender::fail(const DatabaseFailed& failed) {
   writer_.write(MessageType::kFailed, encode(failed));
 }
 
-void PageSender::send(PagesHead& head, ByteView raw, int at_least) {
+// Few of those that they lie among, or few like all that were sent of this database so far.
+bool PageSender::are_few(const PagesHead& head, ByteView raw) const {
+  const std::uint64_t last = last_page(head), range = last - head.runs.front().first + 1;
+  return raw.size() * kFew <= range * page_size_ || pages_sent_ * kFew <= last;
+}
+
+void PageSender::send(PagesHead& head, ByteView raw) {
   LevelChoice::Batch cost;
   const std::uint64_t started_us = monotonic_us();
   cost.gather_us = started_us - last_sent_us_;
-  cost.level = level_ == kAutoLevel ? std::max(choice_.next(), at_least) : level_;
+  cost.level =
+      level_ == kAutoLevel ? std::max(choice_.next(), are_few(head, raw) ? kLevelForFew : 0) : level_;
   const ByteView compressed = cost.level == 0 ? ByteView() : compress(raw, cost.level);
   const ByteView payload = compressed.empty() ? raw : compressed;
   const std::uint64_t compressed_us = monotonic_us();

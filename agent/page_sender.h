@@ -46,7 +46,8 @@ class PageSender {
   void add_page(std::uint32_t number, ByteView page);
   void report_compared(std::uint32_t pages);
   void flush();
-  void send(PagesHead& head, ByteView raw, int at_least);
+  bool are_few(const PagesHead& head, ByteView raw) const;
+  void send(PagesHead& head, ByteView raw);
   ByteView compress(ByteView raw, int level);
 
   FrameWriter& writer_;
