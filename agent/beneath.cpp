@@ -68,13 +68,17 @@ int unlink_beneath(const char* path) {
 }  // namespace
 
 void keep_sqlite_beneath() {
-  sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
-  const auto replace = [&](const char* name, auto* call) {
-    check(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,
-          "SQLite's way to open files could not be replaced");
-  };
-  replace("open", open_beneath);
-  replace("unlink", unlink_beneath);
+  static const bool once = [] {
+    sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
+    const auto replace = [&](const char* name, auto* call) {
+      check(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,
+            "SQLite's way to open files could not be replaced");
+    };
+    replace("open", open_beneath);
+    replace("unlink", unlink_beneath);
+    return true;
+  }();
+  (void)once;
 }
 
 Connection open_candidate(const Candidate& candidate, int flags, const char* vfs) {

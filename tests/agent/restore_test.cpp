@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "agent/beneath.h"
 #include "agent/discover.h"
 #include "agent/image.h"
 #include "agent/new_file.h"
@@ -66,7 +67,10 @@ std::string large_rows(const char* table, int megabytes) {
 // Everything runs with a storage directory of its own as the working directory, as in the agent.
 class RestoreTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { sqlite3_initialize(); }  // the agent's SQLite does not do it by itself
+  static void SetUpTestSuite() {
+    sqlite3_initialize();   // the agent's SQLite does not do it by itself
+    keep_sqlite_beneath();  // which the agent does before it has any other thread
+  }
   RestoreTest() {
     if (::chdir(storage_.path().c_str()) != 0) throw std::runtime_error("chdir");
   }
