@@ -14,8 +14,10 @@ namespace {
 // Well within what the client may be ahead, or both would wait for each other.
 constexpr std::uint32_t kWaitPages = kHashWindow / 4;
 
-// Few pages among many: compressing them well takes little beside finding them, whatever the link.
-constexpr std::uint64_t kFew = 20;
+// Few pages among many: compressing them well takes little beside finding them, whatever the link. Of a batch
+// it is one in kFew of those that it lies among. Where a batch has no gaps, as at the end of a database that
+// grew, it is one in kFewOfAll of all so far: then the link waits for it.
+constexpr std::uint64_t kFew = 20, kFewOfAll = 50;
 constexpr int kLevelForFew = 6;
 
 std::uint32_t last_page(const PagesHead& head) {
@@ -113,10 +115,9 @@ void PageSender::fail(const DatabaseFailed& failed) {
   writer_.write(MessageType::kFailed, encode(failed));
 }
 
-// Few of those that they lie among, or few like all that were sent of this database so far.
 bool PageSender::are_few(const PagesHead& head, ByteView raw) const {
   const std::uint64_t last = last_page(head), range = last - head.runs.front().first + 1;
-  return raw.size() * kFew <= range * page_size_ || pages_sent_ * kFew <= last;
+  return raw.size() * kFew <= range * page_size_ || pages_sent_ * kFewOfAll <= last;
 }
 
 void PageSender::send(PagesHead& head, ByteView raw) {

@@ -34,7 +34,8 @@ inline constexpr std::uint32_t kMinPageSize = 512;  // https://sqlite.org/filefo
 inline constexpr std::uint32_t kMaxPageSize = 65536;
 inline constexpr std::uint32_t kMaxPageCount = 4294967294;  // https://sqlite.org/limits.html#max_page_count
 
-// A compression level that means: whichever is fastest on this link at the moment.
+// A compression level that means: whichever is fastest on this link at the moment, but a high one for few
+// pages.
 inline constexpr std::int8_t kAutoLevel = 127;
 
 // Page hashes that the client may have sent and the agent not yet used: 1 MiB of the agent's memory.

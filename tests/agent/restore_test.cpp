@@ -69,7 +69,7 @@ class RestoreTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     sqlite3_initialize();   // the agent's SQLite does not do it by itself
-    keep_sqlite_beneath();  // which the agent does before it has any other thread
+    keep_sqlite_beneath();  // and before another thread uses SQLite
   }
   RestoreTest() {
     if (::chdir(storage_.path().c_str()) != 0) throw std::runtime_error("chdir");

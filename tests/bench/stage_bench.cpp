@@ -17,6 +17,7 @@
 #include "agent/page_sender.h"
 #include "agent/source_database.h"
 #include "client/bulk_writer.h"
+#include "common/heap.h"
 #include "common/page_hash.h"
 #include "tests/support/temp_dir.h"
 
@@ -154,6 +155,7 @@ BENCHMARK(write_file)->ArgName("direct")->Arg(0)->Arg(1)->Unit(benchmark::kMilli
 }  // namespace litepull
 
 int main(int argc, char** argv) {
+  litepull::keep_large_buffers();  // as the programs do
   benchmark::Initialize(&argc, argv);
   if (argc != 2) {
     std::fprintf(stderr, "usage: stage_bench DATABASE [--benchmark_filter=...]\n");
