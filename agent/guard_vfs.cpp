@@ -39,7 +39,7 @@ std::size_t extension_offset() {
 
 }  // namespace
 
-ReadAhead::ReadAhead(sqlite3* connection) : buffer_(kBytes) {
+ReadAhead::ReadAhead(sqlite3* connection) {
   sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file_);
   if (file_ != nullptr) GuardVfs::extension(file_).ahead = this;
 }

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "common/file_buffer.h"
+
 namespace litepull {
 
 // Reads a database file ahead, while one connection goes through it from its first page to its last inside a
@@ -36,7 +38,7 @@ class ReadAhead {
   bool read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
 
   sqlite3_file* file_ = nullptr;
-  std::vector<std::uint8_t> buffer_;
+  FileBuffer buffer_{kBytes};
   sqlite3_int64 begin_ = 0;  // of the buffer, in the file
   int filled_ = 0;
   bool failed_ = false;

@@ -10,6 +10,7 @@
 #include "client/hash_file.h"
 #include "client/store.h"
 #include "common/error.h"
+#include "common/file_buffer.h"
 #include "common/page_hash.h"
 #include "common/posix.h"
 
@@ -75,14 +76,15 @@ Digest read_through(int fd, const std::string& shown, std::uint64_t bytes,
                     std::optional<PageComparer>& comparer, const Cancel& cancel,
                     const std::function<void(std::uint64_t)>& advance) {
   StreamingDigest digest;
-  Bytes buffer;
-  for (std::uint64_t offset = 0; offset < bytes; offset += buffer.size()) {
+  const FileBuffer buffer(kFileReadBytes);
+  for (std::uint64_t offset = 0; offset < bytes; offset += kFileReadBytes) {
     cancel.throw_if_requested();
-    buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kFileReadBytes, bytes - offset)));
-    pread_all(fd, buffer.data(), buffer.size(), offset, shown);
-    digest.add(buffer);
-    if (comparer) comparer->add(offset, buffer);
-    if (advance) advance(buffer.size());
+    const ByteView raw(buffer.data(),
+                       static_cast<std::size_t>(std::min<std::uint64_t>(kFileReadBytes, bytes - offset)));
+    pread_all(fd, buffer.data(), raw.size(), offset, shown);
+    digest.add(raw);
+    if (comparer) comparer->add(offset, raw);
+    if (advance) advance(raw.size());
   }
   if (comparer) comparer->end(bytes);
   return digest.result();

@@ -25,6 +25,7 @@
 #include "client/manifest.h"
 #include "client/store.h"
 #include "common/error.h"
+#include "common/file_buffer.h"
 #include "common/posix.h"
 #include "common/protocol.h"
 
@@ -97,7 +98,7 @@ class Draft {
   std::optional<HashFile> open_hashes() const;
   void open_files();
   void close_files();
-  std::uint64_t copy_chunk(Bytes& buffer);
+  std::uint64_t copy_chunk(const FileBuffer& buffer);
   bool clone_at_once();
   void wait_for_clone(std::uint64_t offset);
   void passed(std::uint64_t offset);
@@ -173,7 +174,7 @@ class Drafts {
   Draft* busy_ = nullptr;     // a chunk of it is being copied
   bool stop_ = false;
 
-  Bytes buffer_;  // the cloning thread's
+  FileBuffer buffer_{kFileReadBytes};  // the cloning thread's
   std::thread thread_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/error.h"
+#include "common/file_buffer.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -23,10 +24,10 @@ Digest StreamingDigest::result() const {
 Digest file_digest(int fd, const std::string& shown, const Cancel& cancel) {
   if (::lseek(fd, 0, SEEK_SET) != 0) throw_errno("read " + shown);
   StreamingDigest digest;
-  Bytes buffer(kFileReadBytes);
-  for (std::size_t got; (got = read_some(fd, buffer.data(), buffer.size(), shown)) > 0;) {
+  const FileBuffer buffer(kFileReadBytes);
+  for (std::size_t got; (got = read_some(fd, buffer.data(), kFileReadBytes, shown)) > 0;) {
     cancel.throw_if_requested();
-    digest.add(ByteView(buffer).first(got));
+    digest.add({buffer.data(), got});
   }
   return digest.result();
 }

@@ -16,6 +16,7 @@
 #include "client/link.h"
 #include "common/database_name.h"
 #include "common/error.h"
+#include "common/file_buffer.h"
 #include "common/page_hash.h"
 #include "common/page_unpacker.h"
 #include "common/posix.h"
@@ -102,11 +103,11 @@ class Intake {
     const std::uint32_t at_once = kFileReadBytes / info_.page_size;
     while (next_page_ < end && next_page_ <= info_.base_pages) {
       const std::uint32_t count = std::min({at_once, end - next_page_, info_.base_pages - next_page_ + 1});
-      raw_base_.resize(bytes(count));
-      draft_.keep(bytes(next_page_ - 1), raw_base_.data(), raw_base_.size());
-      base_->hash_of(next_page_, raw_base_, kept_);
+      const ByteView raw(raw_base_.data(), bytes(count));
+      draft_.keep(bytes(next_page_ - 1), raw_base_.data(), raw.size());
+      base_->hash_of(next_page_, raw, kept_);
       for (const std::uint32_t hash : kept_) hashes_->add(hash);
-      digest_.add(raw_base_);
+      digest_.add(raw);
       next_page_ += count;
     }
   }
@@ -126,7 +127,7 @@ class Intake {
   std::optional<HashFileWriter> hashes_;
   std::uint64_t seed_ = 0;
   StreamingDigest digest_;
-  Bytes raw_base_;
+  FileBuffer raw_base_{kFileReadBytes};
   std::vector<std::uint32_t> kept_;
   std::uint32_t next_page_ = 1;
   std::uint32_t compared_ = 0;  // up to this page, as the agent said
