@@ -68,7 +68,7 @@ int unlink_beneath(const char* path) {
 }  // namespace
 
 void keep_sqlite_beneath() {
-  static const bool once = [] {
+  [[maybe_unused]] static const bool once = [] {
     sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
     const auto replace = [&](const char* name, auto* call) {
       check(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,
@@ -78,7 +78,6 @@ void keep_sqlite_beneath() {
     replace("unlink", unlink_beneath);
     return true;
   }();
-  (void)once;
 }
 
 Connection open_candidate(const Candidate& candidate, int flags, const char* vfs) {
