@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <sys/file.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/run_helpers.h"
@@ -176,15 +178,19 @@ TEST_F(Verify, DoesNotWaitForARunThatHoldsTheLock) {
 
 // Whenever in the run that happens.
 TEST_F(Verify, OfASnapshotThatIsRemovedMeanwhileSaysSo) {
+  constexpr int kMoments = 20;
   const std::string snapshot = backup();
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(verify().status.code, 0);
+  const auto whole = std::chrono::steady_clock::now() - start;
   int gone = 0;
-  for (int delay_ms = 0; delay_ms < 60; delay_ms += 3) {
+  for (int moment = 0; moment < kMoments; ++moment) {
     const std::string aside = app_.scratch("aside");
     StartOptions options;
     options.stdout_path = app_.scratch("verify.out");
     fs::remove(options.stdout_path);
     Child child({built_program("litepull"), "verify", app_.config_path()}, options);
-    pause_for(Milliseconds(delay_ms));
+    std::this_thread::sleep_for(whole * moment / kMoments);
     fs::rename(snapshot, aside);
     const auto status = child.wait(Milliseconds(30'000));
     fs::rename(aside, snapshot);

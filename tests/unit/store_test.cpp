@@ -582,19 +582,32 @@ TEST_F(StoreTest, ASweepFinishesWhatAKilledRunBegan) {
   EXPECT_EQ(in_app_dir(), (Names{".lock", kept}));
 }
 
-// Runs `work` in a child and kills it after `delay_us`.
+using Seconds = std::chrono::duration<double>;
+
 template <typename Work>
-void run_and_kill(unsigned delay_us, Work work) {
+Seconds duration_of(Work work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::steady_clock::now() - start;
+}
+
+// Runs `work` in a child and kills it when `delay` has passed since it began, unless it has ended.
+template <typename Work>
+void run_and_kill(Seconds delay, Work work) {
+  const Pipe begun = make_pipe();
   const pid_t child = ::fork();
   if (child == 0) {
     try {
+      write_all(begun.write.get(), "b", 1, "the pipe");
       work();
     } catch (...) {
       ::_exit(1);
     }
     ::_exit(0);
   }
-  std::this_thread::sleep_for(std::chrono::microseconds(delay_us));
+  char byte = 0;
+  EXPECT_EQ(::read(begun.read.get(), &byte, 1), 1);
+  std::this_thread::sleep_for(delay);
   ::kill(child, SIGKILL);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -602,12 +615,14 @@ void run_and_kill(unsigned delay_us, Work work) {
 }
 
 TEST_F(StoreTest, ARunKilledWhilePublishingLeavesOnlyWholeSnapshots) {
-  const std::string first = publish(kNow - kDayS);
+  std::string first;
+  const Seconds once = duration_of([&] { first = publish(kNow - kDayS); });  // on a disk however slow
   const std::string before = fingerprint(app(first));
   std::mt19937 random(11);
+  std::uniform_real_distribution<double> times(0, 8);
   std::size_t swept = 0;
   for (int round = 0; round < 40; ++round) {
-    run_and_kill(200 + static_cast<unsigned>(random() % 20'000), [&] {
+    run_and_kill(once * times(random), [&] {
       for (int i = 0; i < 50; ++i) publish(kNow + round * 100 + i);
     });
     swept += store().sweep(store().lock()).removed.size();
@@ -626,14 +641,21 @@ TEST_F(StoreTest, ARunKilledWhilePublishingLeavesOnlyWholeSnapshots) {
 TEST_F(StoreTest, ARunKilledWhileRemovingIsFinishedByTheNext) {
   const std::string kept = publish(kNow);
   const std::string before = fingerprint(app(kept));
-  std::mt19937 random(12);
-  std::size_t swept = 0;
-  for (int round = 0; round < 20; ++round) {
+  const auto publish_many = [&] {
     const std::string name = publish(kNow - kDayS);
     for (int file = 0; file < 300; ++file)
       test::write_file(app(name + "/tenants/" + std::to_string(file) + ".sqlite3"), "x");
-    run_and_kill(static_cast<unsigned>(random() % 8000),
-                 [&] { store().remove_snapshot(store().lock(), name); });
+    return name;
+  };
+  std::string name = publish_many();
+  const auto remove = [&] { store().remove_snapshot(store().lock(), name); };
+  std::uniform_real_distribution<double> times(0, 1);
+  const Seconds whole = duration_of(remove);
+  std::mt19937 random(12);
+  std::size_t swept = 0;
+  for (int round = 0; round < 20; ++round) {
+    name = publish_many();
+    run_and_kill(whole * times(random), remove);
     if (listed().size() == 2) {  // killed before the first step: whole
       ASSERT_EQ(std::distance(fs::directory_iterator(app(name + "/tenants")), {}), 300);
       store().remove_snapshot(store().lock(), name);
