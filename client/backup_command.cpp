@@ -9,6 +9,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/manifest_json.h"
 #include "client/run_report.h"
 
 namespace litepull {

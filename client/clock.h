@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <string>
 
 namespace litepull {
 
@@ -10,5 +12,10 @@ inline std::int64_t unix_ms_now() {
   using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
+
+// "2026-11-22T01:00:00.123Z" (RFC 3339, always UTC, always milliseconds).
+std::string rfc3339_utc(std::int64_t unix_ms);
+// The instant that a text of exactly this form means.
+std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text);
 
 }  // namespace litepull

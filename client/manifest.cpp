@@ -5,412 +5,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <cmath>
-#include <concepts>
-#include <cstdio>
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
 #include <utility>
 
-#include "client/file_digest.h"
+#include "client/manifest_json.h"
 #include "common/error.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-using Json = nlohmann::ordered_json;  // people read manifests: `format` first, `databases` last
-using ReadJson = nlohmann::json;      // a hostile object may have as many keys as there is room for
-
-constexpr int kMaxJsonDepth = 8;                   // the deepest field is at 5
-constexpr std::size_t kMaxJsonValues = 1'000'000;  // kMaxManifestBytes of what we write have fewer
-constexpr std::size_t kMaxProblems = 100;
-constexpr std::size_t kMaxProblemBytes = 1000;
-constexpr std::size_t kMaxTables = 10'000;
-constexpr std::size_t kMaxTableNameBytes = 500;
-
-constexpr int kFormatWithoutChecksum = 1;
-constexpr std::string_view kChecksumField = "\"checksum\": \"";  // no string's content can look like it
-constexpr std::size_t kChecksumDigits = 32;
-
 constexpr std::pair<Verified, std::string_view> kVerifiedTexts[] = {{Verified::kOk, "ok"},
                                                                     {Verified::kFailed, "failed"},
                                                                     {Verified::kSkipped, "skipped"},
                                                                     {Verified::kPending, "pending"}};
-
-// --- names -----------------------------------------------------------------------------------------------
-
-bool is_hash_text(std::string_view text) {
-  auto is_digit = [](char letter) {
-    return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
-  };
-  return text.size() == 32 && std::all_of(text.begin(), text.end(), is_digit);
-}
-
-// --- the checksum ----------------------------------------------------------------------------------------
-
-// Where its digits begin; nullopt when the field is not there exactly once.
-std::optional<std::size_t> find_checksum(std::string_view text) {
-  const std::size_t at = text.find(kChecksumField);
-  if (at == std::string_view::npos || text.find(kChecksumField, at + 1) != std::string_view::npos)
-    return std::nullopt;
-  const std::size_t digits = at + kChecksumField.size();
-  if (text.size() < digits + kChecksumDigits) return std::nullopt;
-  return digits;
-}
-
-std::string checksum_of(std::string_view text, std::size_t digits) {
-  static constexpr std::string_view kZeros = "00000000000000000000000000000000";
-  StreamingDigest digest;
-  for (const std::string_view part : {text.substr(0, digits), kZeros, text.substr(digits + kChecksumDigits)})
-    digest.add({reinterpret_cast<const std::uint8_t*>(part.data()), part.size()});
-  return to_hex(digest.result());
-}
-
-// --- to JSON ---------------------------------------------------------------------------------------------
-
-// Valid UTF-8 from any bytes; the library itself knows how to replace the invalid ones.
-Json text_json(const std::string& text) {
-  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
-}
-
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : text_json(text);
-}
-
-// Three decimals: people read them. JSON has no NaN and no infinity.
-double rounded(double value) {
-  return std::isfinite(value) ? std::round(value * 1000) / 1000 : 0.0;
-}
-
-Json problems_json(const std::vector<std::string>& problems) {
-  Json list = Json::array();
-  for (std::size_t i = 0; i < std::min(problems.size(), kMaxProblems); ++i)
-    list.push_back(text_json(problems[i].substr(0, kMaxProblemBytes)));
-  return list;
-}
-
-Json tables_json(const std::vector<Manifest::Table>& tables) {
-  Json list = Json::array();
-  for (std::size_t i = 0; i < std::min(tables.size(), kMaxTables); ++i)
-    list.push_back(
-        {{"name", text_json(tables[i].name.substr(0, kMaxTableNameBytes))}, {"rows", tables[i].rows}});
-  return list;
-}
-
-Json failure_json(const std::optional<Manifest::Failure>& failure) {
-  if (!failure) return nullptr;
-  return {{"kind", text_json(failure->kind)},
-          {"message", text_json(failure->message)},
-          {"hint", text_json(failure->hint)}};
-}
-
-Json server_json(const Manifest::Server& server) {
-  return {{"transport", text_json(server.transport)},
-          {"host", text_json(server.host)},
-          {"port", server.port},
-          {"user", text_json(server.user)},
-          {"directory", text_json(server.directory)}};
-}
-
-Json databases_json(const std::vector<Manifest::Database>& databases) {
-  Json list = Json::array();
-  for (const Manifest::Database& database : databases) list.push_back(database_json(database));
-  return list;
-}
-
-std::string dump(const Manifest& manifest) {
-  const Json json{
-      {"format", kManifestFormat},
-      {"checksum", std::string(kChecksumDigits, '0')},
-      {"tool", text_json(manifest.tool)},
-      {"app", text_json(manifest.app)},
-      {"snapshot", text_json(manifest.snapshot)},
-      {"label", text_json(manifest.label)},
-      {"started_at", text_or_null(manifest.started_at)},
-      {"pinned_at", text_or_null(manifest.pinned_at)},
-      {"finished_at", text_or_null(manifest.finished_at)},
-      {"duration_s", rounded(manifest.duration_s)},
-      {"server", server_json(manifest.server)},
-      {"set_consistency", text_json(manifest.set_consistency)},
-      {"skew_ms", rounded(manifest.skew_ms)},
-      {"lock_hold_ms", rounded(manifest.lock_hold_ms)},
-      {"wire", {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}}},
-      {"agent",
-       {{"cpu_s", rounded(manifest.agent.cpu_s)}, {"peak_rss_bytes", manifest.agent.peak_rss_bytes}}},
-      {"verify", text_json(manifest.verify)},
-      {"verified", verified_text(manifest.verified)},
-      {"verified_at", text_or_null(manifest.verified_at)},
-      {"pinned", manifest.pinned},
-      {"databases", databases_json(manifest.databases)}};
-  return seal_manifest(json.dump(2) + "\n");
-}
-
-// --- from JSON -------------------------------------------------------------------------------------------
-
-[[noreturn]] void fail(const std::string& shown, const std::string& why, std::string hint = {}) {
-  throw Error(ErrorKind::kCorrupt, shown + " is not a snapshot's manifest: " + why, std::move(hint));
-}
-
-// The fields of one JSON object. `get` leaves its target as it is when the field is missing or null, and
-// throws when the field is there and does not fit.
-class Fields {
- public:
-  Fields(const ReadJson& object, const std::string& shown) : object_(object), shown_(shown) {
-    if (!object.is_object()) fail(shown, "it has something else where an object belongs");
-  }
-
-  const ReadJson* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  const ReadJson& need(const char* key) const {
-    const ReadJson* value = find(key);
-    if (value == nullptr) fail(shown_, "it has no `" + std::string(key) + "`");
-    return *value;
-  }
-
-  void get(const char* key, std::string& out) const {
-    if (const ReadJson* value = find(key)) out = text(*value, key);
-  }
-
-  void get(const char* key, bool& out) const {
-    const ReadJson* value = find(key);
-    if (value == nullptr) return;
-    require(value->is_boolean(), key);
-    out = value->get<bool>();
-  }
-
-  void get(const char* key, double& out) const {
-    const ReadJson* value = find(key);
-    if (value == nullptr) return;
-    require(value->is_number(), key);
-    out = value->get<double>();
-  }
-
-  template <std::integral Integer>
-  void get(const char* key, Integer& out) const {
-    const ReadJson* value = find(key);
-    if (value == nullptr) return;
-    require(value->is_number_integer(), key);
-    const bool fits = value->is_number_unsigned() ? std::in_range<Integer>(value->get<std::uint64_t>())
-                                                  : std::in_range<Integer>(value->get<std::int64_t>());
-    require(fits, key);
-    out = value->get<Integer>();
-  }
-
-  // Calls `each(element)` for the elements of a list.
-  template <typename Each>
-  void for_each(const char* key, Each each) const {
-    const ReadJson* value = find(key);
-    if (value == nullptr) return;
-    require(value->is_array(), key);
-    for (const ReadJson& element : *value) each(element);
-  }
-
-  std::string text(const ReadJson& value, const char* key) const {
-    require(value.is_string(), key);
-    return value.get<std::string>();
-  }
-
-  void require(bool condition, const char* key) const {
-    if (!condition) fail(shown_, "its `" + std::string(key) + "` does not fit");
-  }
-
-  const std::string& shown() const { return shown_; }
-
- private:
-  const ReadJson& object_;
-  const std::string& shown_;
-};
-
-Verified read_verified(const Fields& fields) {
-  const std::string text = fields.text(fields.need("verified"), "verified");
-  for (const auto& [value, name] : kVerifiedTexts)
-    if (text == name) return value;
-  fail(fields.shown(), "its `verified` does not fit");
-}
-
-void read_choice(const Fields& fields, const char* key, std::initializer_list<std::string_view> choices,
-                 std::string& out) {
-  fields.get(key, out);
-  fields.require(std::find(choices.begin(), choices.end(), out) != choices.end(), key);
-}
-
-Manifest::Server read_server(const ReadJson& json, const std::string& shown) {
-  const Fields fields(json, shown);
-  Manifest::Server server;
-  fields.get("transport", server.transport);
-  fields.get("host", server.host);
-  fields.get("port", server.port);
-  fields.get("user", server.user);
-  fields.get("directory", server.directory);
-  return server;
-}
-
-Manifest::Agent read_agent_figures(const ReadJson& json, const std::string& shown) {
-  const Fields fields(json, shown);
-  Manifest::Agent agent;
-  fields.get("cpu_s", agent.cpu_s);
-  fields.get("peak_rss_bytes", agent.peak_rss_bytes);
-  return agent;
-}
-
-Manifest::Wire read_wire(const ReadJson& json, const std::string& shown) {
-  const Fields fields(json, shown);
-  Manifest::Wire wire;
-  fields.get("received_bytes", wire.received_bytes);
-  fields.get("sent_bytes", wire.sent_bytes);
-  return wire;
-}
-
-Manifest::Table read_table(const ReadJson& json, const std::string& shown) {
-  const Fields fields(json, shown);
-  Manifest::Table table;
-  fields.get("name", table.name);
-  fields.get("rows", table.rows);
-  return table;
-}
-
-Manifest::Failure read_failure(const ReadJson& json, const std::string& shown) {
-  const Fields fields(json, shown);
-  Manifest::Failure failure;
-  fields.get("kind", failure.kind);
-  fields.get("message", failure.message);
-  fields.get("hint", failure.hint);
-  return failure;
-}
-
-void read_copy_figures(const Fields& fields, Manifest::Database& database) {
-  fields.get("bytes", database.bytes);
-  fields.get("page_size", database.page_size);
-  fields.get("pages", database.pages);
-  fields.get("changed_pages", database.changed_pages);
-  fields.get("base", database.base);
-  fields.get("shared_bytes", database.shared_bytes);
-  fields.get("journal_mode", database.journal_mode);
-  fields.get("hold_s", database.hold_s);
-  fields.get("spooled_bytes", database.spooled_bytes);
-  fields.get("wal_bytes_before", database.wal_bytes_before);
-  fields.get("wal_bytes_after", database.wal_bytes_after);
-}
-
-Manifest::Database read_database(const ReadJson& json, const std::string& shown) {
-  const Fields fields(json, shown);
-  Manifest::Database database;
-  database.name = fields.text(fields.need("name"), "name");
-  read_copy_figures(fields, database);
-  fields.get("xxh128", database.xxh128);
-  fields.get("source_state", database.source_state);
-  fields.get("read_at", database.read_at);
-  database.verified = read_verified(fields);
-  fields.for_each("problems", [&](const ReadJson& problem) {
-    database.problems.push_back(fields.text(problem, "problems"));
-  });
-  fields.get("foreign_key_violations", database.foreign_key_violations);
-  fields.for_each("tables",
-                  [&](const ReadJson& table) { database.tables.push_back(read_table(table, shown)); });
-  if (const ReadJson* error = fields.find("error")) database.error = read_failure(*error, shown);
-  // The name of a file that is there is opened by whoever reads the manifest.
-  fields.require(database.error || is_database_name(database.name), "name");
-  fields.require(database.error || is_hash_text(database.xxh128), "xxh128");
-  return database;
-}
-
-void read_databases(const Fields& fields, std::vector<Manifest::Database>& databases) {
-  fields.need("databases");
-  std::set<std::string> names;
-  fields.for_each("databases", [&](const ReadJson& json) {
-    databases.push_back(read_database(json, fields.shown()));
-    fields.require(names.insert(databases.back().name).second, "databases");
-  });
-}
-
-void read_run(const Fields& fields, Manifest& manifest) {
-  fields.get("tool", manifest.tool);
-  fields.get("label", manifest.label);
-  fields.get("started_at", manifest.started_at);
-  fields.get("pinned_at", manifest.pinned_at);
-  fields.get("finished_at", manifest.finished_at);
-  fields.get("verified_at", manifest.verified_at);
-  fields.get("pinned", manifest.pinned);
-  fields.get("duration_s", manifest.duration_s);
-  fields.get("skew_ms", manifest.skew_ms);
-  fields.get("lock_hold_ms", manifest.lock_hold_ms);
-  if (const ReadJson* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
-  if (const ReadJson* wire = fields.find("wire")) manifest.wire = read_wire(*wire, fields.shown());
-  if (const ReadJson* agent = fields.find("agent"))
-    manifest.agent = read_agent_figures(*agent, fields.shown());
-}
-
-std::int64_t read_format(const Fields& fields) {
-  fields.need("format");
-  std::int64_t format = 0;
-  fields.get("format", format);
-  if (format == kFormatWithoutChecksum || format == kManifestFormat) return format;
-  fail(fields.shown(),
-       "its format is " + std::to_string(format) + ", this litepull knows " +
-           std::to_string(kFormatWithoutChecksum) + " and " + std::to_string(kManifestFormat),
-       "use the litepull that made it, or a newer one");
-}
-
-// One that has a checksum is held against it, whatever it says of its format.
-void require_as_written(const Fields& fields, std::string_view text) {
-  const std::int64_t format = read_format(fields);
-  if (format == kFormatWithoutChecksum && fields.find("checksum") == nullptr) return;
-  const std::string recorded = fields.text(fields.need("checksum"), "checksum");
-  const std::optional<std::size_t> digits = find_checksum(text);
-  if (!digits || format == kFormatWithoutChecksum || recorded != text.substr(*digits, kChecksumDigits) ||
-      recorded != checksum_of(text, *digits))
-    fail(fields.shown(), "its checksum does not fit, so it was damaged or edited",
-         "put back a good copy of that file; the databases beside it may be sound, see SNAPSHOT_FORMAT.md");
-}
-
-Manifest from_json(const ReadJson& json, std::string_view text, const std::string& shown) {
-  const Fields fields(json, shown);
-  require_as_written(fields, text);
-  Manifest manifest;
-  manifest.app = fields.text(fields.need("app"), "app");
-  manifest.snapshot = fields.text(fields.need("snapshot"), "snapshot");
-  manifest.verified = read_verified(fields);
-  read_run(fields, manifest);
-  read_choice(fields, "set_consistency", {"barrier", "pinned", "none"}, manifest.set_consistency);
-  read_choice(fields, "verify", {"full", "quick", "none"}, manifest.verify);
-  read_databases(fields, manifest.databases);
-  return manifest;
-}
-
-// Before it is parsed: what a text of this size can make of memory is many times as much, and what the
-// parser can be asked to look at on its way costs the square of a list's length.
-void require_modest(std::string_view text, const std::string& shown) {
-  int depth = 0;
-  std::size_t values = 0;
-  bool in_text = false;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (c == '"') in_text = !in_text;
-    if (in_text && c == '\\') ++at;
-    if (in_text) continue;
-    if (c == ']' || c == '}') --depth;
-    if ((c == '[' || c == '{') && ++depth > kMaxJsonDepth) fail(shown, "it is nested too deeply");
-    if ((c == ',' || c == '[' || c == '{') && ++values > kMaxJsonValues)
-      fail(shown, "it has too many values");
-  }
-}
-
-ReadJson parse_json(std::string_view text, const std::string& shown) {
-  require_modest(text, shown);
-  try {
-    return ReadJson::parse(text.begin(), text.end());
-  } catch (const ReadJson::exception&) {
-    fail(shown, "it is not JSON");
-  }
-}
-
-// --- the file --------------------------------------------------------------------------------------------
 
 void unlink_leftover(int dir_fd, const std::string& shown) {
   if (retry_eintr([&] { return ::unlinkat(dir_fd, kNewManifestName, 0); }) != 0 && errno != ENOENT)
@@ -422,15 +29,15 @@ Fd open_manifest(int dir_fd, const std::string& shown) {
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   Fd fd(retry_eintr([&] { return ::openat(dir_fd, kManifestName, kFlags); }));
   if (fd || errno == ENOENT) return fd;
-  if (errno == ELOOP) fail(shown, "it is a symbolic link");
+  if (errno == ELOOP) refuse_manifest(shown, "it is a symbolic link");
   throw_errno("open " + shown);
 }
 
 std::size_t require_regular(int fd, const std::string& shown) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) throw_errno("look at " + shown);
-  if (!S_ISREG(info.st_mode)) fail(shown, "it is not a regular file");
-  if (info.st_size > static_cast<off_t>(kMaxManifestBytes)) fail(shown, "it is too large");
+  if (!S_ISREG(info.st_mode)) refuse_manifest(shown, "it is not a regular file");
+  if (info.st_size > static_cast<off_t>(kMaxManifestBytes)) refuse_manifest(shown, "it is too large");
   return static_cast<std::size_t>(info.st_size);
 }
 
@@ -443,6 +50,12 @@ std::string_view verified_text(Verified verified) {
   return {};
 }
 
+std::optional<Verified> parse_verified(std::string_view text) {
+  for (const auto& [value, name] : kVerifiedTexts)
+    if (text == name) return value;
+  return std::nullopt;
+}
+
 Verified verified_together(const std::vector<Manifest::Database>& databases) {
   auto any = [&](auto condition) { return std::any_of(databases.begin(), databases.end(), condition); };
   auto any_is = [&](Verified verified) {
@@ -453,80 +66,6 @@ Verified verified_together(const std::vector<Manifest::Database>& databases) {
   for (const Verified worse : {Verified::kFailed, Verified::kPending, Verified::kSkipped})
     if (any_is(worse)) return worse;
   return Verified::kOk;
-}
-
-std::string rfc3339_utc(std::int64_t unix_ms) {
-  const std::chrono::sys_time<std::chrono::milliseconds> instant{std::chrono::milliseconds(unix_ms)};
-  const auto day = std::chrono::floor<std::chrono::days>(instant);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(instant - day);
-  char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return text;
-}
-
-std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text) {
-  int year = 0;
-  unsigned month = 0, day = 0, hours = 0, minutes = 0, seconds = 0, ms = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2u-%2uT%2u:%2u:%2u.%3uZ", &year, &month, &day, &hours, &minutes,
-                  &seconds, &ms) != 7)
-    return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
-                                         std::chrono::day(day)};
-  if (!date.ok()) return std::nullopt;
-  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  const std::int64_t unix_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
-  // Written again it is the same, or it had another form.
-  return rfc3339_utc(unix_ms) == text ? std::optional(unix_ms) : std::nullopt;
-}
-
-nlohmann::ordered_json database_json(const Manifest::Database& database) {
-  return {{"name", text_json(database.name)},
-          {"bytes", database.bytes},
-          {"page_size", database.page_size},
-          {"pages", database.pages},
-          {"changed_pages", database.changed_pages},
-          {"base", text_or_null(database.base)},
-          {"shared_bytes", database.shared_bytes},
-          {"journal_mode", text_json(database.journal_mode)},
-          {"hold_s", rounded(database.hold_s)},
-          {"spooled_bytes", database.spooled_bytes},
-          {"wal_bytes_before", database.wal_bytes_before},
-          {"wal_bytes_after", database.wal_bytes_after},
-          {"xxh128", text_or_null(database.xxh128)},
-          {"source_state", text_or_null(database.source_state)},
-          {"read_at", text_or_null(database.read_at)},
-          {"verified", verified_text(database.verified)},
-          {"problems", problems_json(database.problems)},
-          {"foreign_key_violations", database.foreign_key_violations},
-          {"tables", tables_json(database.tables)},
-          {"error", failure_json(database.error)}};
-}
-
-std::string seal_manifest(std::string text) {
-  const std::optional<std::size_t> digits = find_checksum(text);
-  check(digits.has_value(), "a manifest was written without a place for its checksum");
-  text.replace(*digits, kChecksumDigits, checksum_of(text, *digits));
-  return text;
-}
-
-std::string to_json_text(const Manifest& manifest) {
-  std::string text = dump(manifest);
-  if (text.size() <= kMaxManifestBytes) return text;
-  Manifest shorter = manifest;
-  for (Manifest::Database& database : shorter.databases) {
-    database.problems.clear();
-    database.tables.clear();
-  }
-  return dump(shorter);
-}
-
-Manifest parse_manifest(std::string_view text, const std::string& shown) {
-  if (text.size() > kMaxManifestBytes) fail(shown, "it is too large");
-  return from_json(parse_json(text, shown), text, shown);
 }
 
 void write_manifest(int snapshot_dir_fd, const Manifest& manifest, const std::string& shown) {

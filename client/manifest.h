@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,13 +15,13 @@
 
 namespace litepull {
 
-inline constexpr int kManifestFormat = 2;  // as written; format 1 has no checksum and is read, too
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
 
 // What the checks found. kPending: published, the result is not recorded yet.
 enum class Verified { kOk, kFailed, kSkipped, kPending };
 
 std::string_view verified_text(Verified verified);  // "ok", "failed", "skipped", "pending"
+std::optional<Verified> parse_verified(std::string_view text);
 
 struct Manifest {
   struct Server {
@@ -117,29 +116,6 @@ struct Manifest {
 // The verdict on a snapshot with these databases: kOk only when there are some, none is missing and each is
 // ok. Retention trusts this, so a snapshot that lacks a database never takes the place of one that has it.
 Verified verified_together(const std::vector<Manifest::Database>& databases);
-
-// "2026-11-22T01:00:00.123Z" (RFC 3339, always UTC, always milliseconds).
-std::string rfc3339_utc(std::int64_t unix_ms);
-// The instant that a text of exactly this form means.
-std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text);
-
-// Never throws for what the strings hold: invalid UTF-8 becomes U+FFFD. Problems and tables past their caps
-// are left out, and all of them when the text would otherwise pass kMaxManifestBytes.
-std::string to_json_text(const Manifest& manifest);
-
-// `text` with its checksum filled in: XXH3-128 of all of it, the 32 digits of the checksum being zeros, so
-// that a bit that flips in a manifest on disk is not read as a fact. `text` has the checksum's field once.
-std::string seal_manifest(std::string text);
-
-// One entry of `databases`, in valid UTF-8 throughout; `litepull backup --json` prints the same.
-nlohmann::ordered_json database_json(const Manifest::Database& database);
-
-// Throws Error{kCorrupt} for anything that is not a manifest of format 1 or 2, and for one that is not as it
-// was written; `shown` names it in messages.
-// Fields that are not known are passed over, fields that are missing keep their defaults, except `format`,
-// `app`, `snapshot`, `verified`, `databases` and each database's `name`, and `xxh128` unless it has an
-// `error`.
-Manifest parse_manifest(std::string_view text, const std::string& shown = kManifestName);
 
 // Writes or replaces the manifest in one step, and returns once it is on disk. `shown` is the snapshot's
 // path for messages. One writer at a time: the caller holds the app's lock.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "client/clock.h"
 #include "common/error.h"
 #include "common/glob.h"
 

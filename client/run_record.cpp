@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "client/clock.h"
 #include "client/console.h"
 #include "common/error.h"
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "client/age_text.h"
+#include "client/clock.h"
 #include "client/progress.h"
 
 namespace litepull {

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "client/clock.h"
 #include "client/console.h"
 #include "client/page_owners.h"
 #include "client/recover.h"

@@ -1,5 +1,6 @@
 // Snapshots that a disk, a person or a server has damaged: each damage is found and named.
 #include "client/verify_snapshot.h"
+#include "client/clock.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "client/clock.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace litepull::fuzz {

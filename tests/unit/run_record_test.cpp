@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "client/clock.h"
 #include "common/error.h"
 #include "tests/support/temp_dir.h"
 

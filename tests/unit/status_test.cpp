@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "client/clock.h"
 #include "client/status_text.h"
 #include "common/error.h"
 #include "tests/support/temp_dir.h"

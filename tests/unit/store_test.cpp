@@ -12,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "client/manifest_json.h"
 #include "client/retention.h"
 #include "common/error.h"
 #include "tests/support/temp_dir.h"
