@@ -73,7 +73,6 @@ class Copier {
   }
 
   bool may_wait() const {
-    if (no_spool_) return true;
     return std::all_of(pinned_.begin(), pinned_.end(),
                        [&](const auto& database) { return within_bounds(*database); });
   }
@@ -83,8 +82,10 @@ class Copier {
     if (database.journal_mode() == JournalMode::kRollback) return false;
     const std::uint64_t wal_bytes = database.wal_bytes();
     const std::uint64_t wal_growth = wal_bytes - std::min(wal_bytes, database.wal_bytes_at_pin());
-    return monotonic_us() - database.pinned_since_us() < policy_.hold_max_us &&
-           wal_growth < policy_.wal_growth_max_bytes;
+    // Nobody waits for a reader of a WAL. Without a spool it may last, as long as the log does not grow by
+    // much.
+    const bool may_last = no_spool_ || monotonic_us() - database.pinned_since_us() < policy_.hold_max_us;
+    return may_last && wal_growth < policy_.wal_growth_max_bytes;
   }
 
   // Asked for all that is left, once: a spool that turns out too small after half of a database helps nobody.
@@ -93,15 +94,24 @@ class Copier {
     const std::uint64_t left =
         std::uint64_t{database_.page_size()} * (database_.page_count() - next_page_ + 1);
     spool_reserved_ = outbox_.reserve_spool(left + block_.raw.size());
-    if (!spool_reserved_ && database_.journal_mode() == JournalMode::kRollback)
-      throw Error(
-          ErrorKind::kRefused,
-          "its writers would have to wait for the network: the server has no disk with room to spool the " +
-              std::to_string(left >> 20) + " MiB that are left of it",
-          "free some space below /var/tmp on the server, or set PRAGMA journal_mode=WAL in the app");
-    // In WAL mode nobody waits for us; the log can only not be reset for longer, which is the lesser evil.
-    no_spool_ = !spool_reserved_;
-    return spool_reserved_;
+    if (spool_reserved_) return true;
+    no_spool_ = true;
+    if (!may_wait()) refuse_to_wait(left);
+    return false;
+  }
+
+  [[noreturn]] void refuse_to_wait(std::uint64_t left) const {
+    const bool blocks_writers = std::any_of(pinned_.begin(), pinned_.end(), [](const auto& database) {
+      return database->pinned() && database->journal_mode() == JournalMode::kRollback;
+    });
+    const std::string no_room = "the server has no disk with room to spool the " +
+                                std::to_string(left >> 20) + " MiB that are left of it";
+    if (blocks_writers)
+      throw Error(ErrorKind::kRefused, "writers would have to wait for the network: " + no_room,
+                  "free some space below /var/tmp on the server, or set PRAGMA journal_mode=WAL in the app");
+    throw Error(ErrorKind::kRefused,
+                "a WAL grew by WAL_GROWTH_MAX_MB while it waited for the network, and " + no_room,
+                "free some space below /var/tmp on the server, or raise WAL_GROWTH_MAX_MB");
   }
 
   DatabaseEnd end() {

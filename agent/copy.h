@@ -25,9 +25,10 @@ struct HoldPolicy {
 // wire, in memory or spooled. The pages are those that SQLite sees, WAL included, byte for byte
 // (sqlite_dbpage, https://sqlite.org/dbpage.html); the result's digest is of the file that they make.
 // `pinned` are all databases that are pinned still, `database` among them: while one is being copied the
-// others are held as well, and when any of them reaches its bound, nothing waits for the network any more.
-// Throws Error when a page cannot be read, or when a rollback-journal database would have to wait for the
-// network and there is no room to spool it; the database is released then, too.
+// others are held as well, and when any of them reaches its bound, nothing waits for the network any more:
+// what is left is spooled. Where there is no room for that, it waits past `hold_max_us`, since nobody waits
+// for the reader of a WAL. Throws Error when a page cannot be read, and kRefused when without a spool writers
+// would have to wait, or a WAL has reached its growth; the database is released then, too.
 DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
                           std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy,
                           Outbox& outbox);

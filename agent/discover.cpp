@@ -46,7 +46,36 @@ bool any_matches(const std::vector<std::string>& globs, const std::string& name)
                      [&](const std::string& glob) { return glob_matches(glob, name); });
 }
 
-std::optional<Problem> problem_of(const struct stat& status, const std::string& name) {
+struct FileSystem {
+  std::uint32_t magic;
+  const char* name;
+  bool network;
+};
+
+// Magic numbers from statfs(2) and the kernel's linux/magic.h.
+constexpr FileSystem kFileSystems[] = {
+    {0x6969, "NFS", true},        {0x517B, "SMB", true},          {0xFF534D42, "SMB", true},
+    {0xFE534D42, "SMB", true},    {0x5346414F, "AFS", true},      {0x6B414653, "AFS", true},
+    {0x00C36400, "CephFS", true}, {0x01021997, "9p", true},       {0x0BD00BD0, "Lustre", true},
+    {0x01161970, "GFS2", true},   {0x7461636F, "OCFS2", true},    {0xEF53, "ext4", false},
+    {0x58465342, "xfs", false},   {0x9123683E, "btrfs", false},   {0x2FC12FC1, "zfs", false},
+    {0xF2F52010, "f2fs", false},  {0x01021994, "tmpfs", false},   {0x794C7630, "overlay", false},
+    {0x65735546, "fuse", false},  {0xCA451A4E, "bcachefs", false}};
+
+const FileSystem* known_file_system(std::uint32_t magic) {
+  const auto found = std::find_if(std::begin(kFileSystems), std::end(kFileSystems),
+                                  [&](const FileSystem& known) { return known.magic == magic; });
+  return found == std::end(kFileSystems) ? nullptr : &*found;
+}
+
+// Where the locks of SQLite's on this machine are nothing to those on another; nullptr: a disk of this one.
+const char* network_of(const struct statfs& status) {
+  const FileSystem* on =
+      known_file_system(static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL));
+  return on != nullptr && on->network ? on->name : nullptr;
+}
+
+std::optional<Problem> problem_of(const struct stat& status, const std::string& name, const char* network) {
   auto refused = [](const std::string& what, const std::string& hint) {
     return Problem{ErrorKind::kRefused, what, hint};
   };
@@ -55,6 +84,8 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
   if (!is_database_name(name))
     return refused("its name is one that a snapshot needs for something else", "rename it, or " + exclude);
   if (name.size() > kMaxPathForSqlite) return refused("its path is too long for SQLite", exclude);
+  if (network != nullptr)
+    return refused("it is on " + std::string(network) + ", where SQLite's locks cannot be trusted", exclude);
   if (S_ISLNK(status.st_mode)) return refused("it is a symbolic link, which is never followed", exclude);
   if (!S_ISREG(status.st_mode)) return refused("it is not a regular file", exclude);
   if (status.st_nlink != 1)
@@ -99,6 +130,10 @@ class Scan {
     const Directory directory(fdopendir(fd.get()));
     if (!directory) throw_errno("read the storage directory's " + printable(prefix));
     fd.release();  // closedir closes it
+    struct statfs on {};
+    if (fstatfs(dirfd(directory.get()), &on) != 0)
+      throw_errno("look at the file system of the storage directory's " + printable(prefix));
+    const char* network = network_of(on);
     while (const dirent* entry = next_entry(directory.get(), prefix)) {
       const std::string base = entry->d_name;
       if (base == "." || base == "..") continue;
@@ -106,7 +141,7 @@ class Scan {
         throw Error(ErrorKind::kRefused,
                     "the storage directory holds more than " + std::to_string(kMaxEntries) + " entries",
                     "point REMOTE_BACKUP_DIR at the directory that holds the databases");
-      visit(dirfd(directory.get()), base, prefix + base, depth);
+      visit(dirfd(directory.get()), base, prefix + base, depth, network);
     }
   }
 
@@ -117,7 +152,7 @@ class Scan {
     return entry;
   }
 
-  void visit(int dir_fd, const std::string& base, const std::string& name, int depth) {
+  void visit(int dir_fd, const std::string& base, const std::string& name, int depth, const char* network) {
     struct stat status {};
     if (fstatat(dir_fd, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) return;  // gone since readdir
@@ -133,7 +168,7 @@ class Scan {
       throw Error(ErrorKind::kRefused, "more than " + std::to_string(kMaxDatabases) + " databases match",
                   "split them over several configurations with DATABASES");
     Candidate candidate{name, "./" + name, status.st_uid, status.st_gid, status.st_dev, status.st_ino, {}};
-    candidate.problem = problem_of(status, name);
+    candidate.problem = problem_of(status, name, network);
     found_.push_back(std::move(candidate));
   }
 
@@ -162,31 +197,10 @@ class Scan {
   std::vector<Candidate> found_;
 };
 
-struct FileSystem {
-  std::uint32_t magic;
-  const char* name;
-  bool network;
-};
-
-// Magic numbers from statfs(2) and the kernel's linux/magic.h.
-constexpr FileSystem kFileSystems[] = {
-    {0x6969, "NFS", true},          {0x517B, "SMB", true},          {0xFF534D42, "SMB", true},
-    {0xFE534D42, "SMB", true},      {0x5346414F, "AFS", true},      {0x6B414653, "AFS", true},
-    {0x00C36400, "CephFS", true},   {0xEF53, "ext4", false},        {0x58465342, "xfs", false},
-    {0x9123683E, "btrfs", false},   {0x2FC12FC1, "zfs", false},     {0xF2F52010, "f2fs", false},
-    {0x01021994, "tmpfs", false},   {0x794C7630, "overlay", false}, {0x65735546, "fuse", false},
-    {0xCA451A4E, "bcachefs", false}};
-
 std::uint32_t file_system_magic(const std::string& path) {
   struct statfs status {};
   if (statfs(path.c_str(), &status) != 0) throw_errno("look at the file system of " + path);
   return static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL);
-}
-
-const FileSystem* known_file_system(std::uint32_t magic) {
-  const auto found = std::find_if(std::begin(kFileSystems), std::end(kFileSystems),
-                                  [&](const FileSystem& known) { return known.magic == magic; });
-  return found == std::end(kFileSystems) ? nullptr : &*found;
 }
 
 std::string login_directory() {

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -117,6 +118,19 @@ bool rename_to_free(int directory_fd, const std::string& from, const std::string
          unlinkat(directory_fd, from.c_str(), 0) == 0;
 }
 
+void require_room(int fd, const Image& image) {
+  struct statvfs disk {};
+  if (fstatvfs(fd, &disk) != 0) throw_errno("look at the disk of the storage directory");
+  const std::uint64_t needed = std::uint64_t{image.pages()} * image.page_size();
+  const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (needed > available)
+    throw Error(ErrorKind::kRefused,
+                "making it needs " + std::to_string((needed >> 20) + 1) +
+                    " MiB on the disk of the storage directory, which has " +
+                    std::to_string(available >> 20) + " MiB left",
+                "free some space there, then run this again; nothing was changed on the server");
+}
+
 }  // namespace
 
 NewFile::NewFile(const std::string& name, const Image& image)
@@ -129,6 +143,7 @@ NewFile::NewFile(const std::string& name, const Image& image)
   try {
     if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) throw_errno("lock the new " + shown_);
     if (fchmod(file_.get(), mode_of_siblings()) != 0) throw_errno("set the mode of " + shown_);
+    require_room(file_.get(), image);
     fill(file_.get(), image, shown_);
   } catch (const Error&) {
     unlinkat(directory_.get(), hidden_.c_str(), 0);

@@ -45,6 +45,9 @@ class WriteLocks {
     return true;
   }
 
+  // kMaxTotalHoldUs, with what earlier tries took.
+  bool were_held_for_long() const { return total_us_ + monotonic_us() - since_us_ >= kMaxTotalHoldUs; }
+
  private:
   std::uint64_t& longest_us_;
   std::uint64_t& total_us_;
@@ -82,7 +85,10 @@ bool lock_and_pin(std::vector<SourceDatabase*>& order, WriteLocks& locks, std::u
                 order.begin() + static_cast<std::ptrdiff_t>(i) + 1);
     return false;
   }
-  for (SourceDatabase* database : order) database->pin();
+  for (SourceDatabase* database : order) {
+    if (locks.were_held_for_long()) return false;
+    database->pin();
+  }
   return true;
 }
 

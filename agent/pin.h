@@ -22,8 +22,8 @@ struct PinResult {
 
 // With two or more databases: holds the write locks of all of them for the milliseconds in which their read
 // transactions start, so that no commit lies between two of them. Writers are kept waiting for about
-// kMaxLockHoldUs at a time and kMaxTotalHoldUs in all; past that, or after `barrier_ms`, the databases are
-// pinned one after the other instead, and the skew says how far apart.
+// kMaxLockHoldUs until the last lock is had, and kMaxTotalHoldUs in all, pinning included; past that, or
+// after `barrier_ms`, the databases are pinned one after the other instead, and the skew says how far apart.
 PinResult pin_set(std::vector<std::unique_ptr<SourceDatabase>>& databases, std::uint32_t barrier_ms);
 
 inline constexpr std::uint64_t kMaxLockHoldUs = 25'000;

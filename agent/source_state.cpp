@@ -44,13 +44,16 @@ void put(ByteView bytes, ByteWriter& out) {
   for (const std::uint8_t byte : bytes) out.u8(byte);
 }
 
-// Empty when it is not to be had.
-std::string boot_id() {
-  try {
-    return read_file("/proc/sys/kernel/random/boot_id", kBootIdBytes);
-  } catch (const Error&) {
-    return "";
-  }
+// Empty when it is not to be had. Read once: it is asked for while writers wait.
+const std::string& boot_id() {
+  static const std::string id = []() -> std::string {
+    try {
+      return read_file("/proc/sys/kernel/random/boot_id", kBootIdBytes);
+    } catch (const Error&) {
+      return "";
+    }
+  }();
+  return id;
 }
 
 // https://sqlite.org/fileformat2.html#the_database_header; false when it cannot be read, which is for whoever
@@ -105,7 +108,7 @@ SourceState StateProbe::settle(sqlite3* reader, JournalMode mode) const {
   const std::optional<Look> after = look();
   if (!before_ || before_ != after) return kNoState;
   if (now_ns() - std::max(after->modified_ns, after->changed_ns) < kTickNs) return kNoState;
-  const std::string boot = boot_id();
+  const std::string& boot = boot_id();
   if (boot.empty()) return kNoState;
   ByteWriter all;
   all.text(boot);

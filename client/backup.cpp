@@ -35,10 +35,14 @@ double seconds_since(std::uint64_t started_us) {
   return static_cast<double>((monotonic_us() - started_us) / 1000) / 1e3;
 }
 
-const Manifest* newest_verified(const Listing& listing) {
+// Checked or not: what lacks a database never stands for what there was.
+const Manifest* newest_complete(const Listing& listing) {
   const auto found =
-      std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(),
-                   [](const Snapshot& snapshot) { return snapshot.verified == Verified::kOk; });
+      std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(), [](const Snapshot& snapshot) {
+        return snapshot.manifest && !snapshot.manifest->databases.empty() &&
+               std::none_of(snapshot.manifest->databases.begin(), snapshot.manifest->databases.end(),
+                            [](const auto& database) { return database.error.has_value(); });
+      });
   return found == listing.snapshots.rend() ? nullptr : &*found->manifest;
 }
 
@@ -137,7 +141,7 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
 
   BackupResult result;
   result.manifest = manifest_of(config, pulled.pull);
-  add_missing(result.manifest, config, newest_verified(earlier));
+  add_missing(result.manifest, config, newest_complete(earlier));
   result.manifest.label = options.label;
   result.manifest.pinned = options.pinned;
   result.manifest.verify = verify_text(options.verify);

@@ -54,6 +54,7 @@ void run_locked(const Config& config, const BackupCommand& command, const Cancel
   const AppLock lock = store.lock();
   report.begin(store, lock);
   outcome.error = error_of([&] {
+    cancel.throw_if_requested();  // one that never had its turn is a failure to be told of, too
     BackupOptions options = command.options;
     options.agent_path = find_agent(command.options.agent_path);
     Progress progress(board, config.app_name);
@@ -83,7 +84,6 @@ void run_one(const std::string& file, const BackupCommand& command, const Cancel
   outcome.name = printable(file);
   std::optional<Config> config;
   outcome.error = error_of([&] {
-    cancel.throw_if_requested();
     config = load_config(file, command.common.environment);
     outcome.name = config->app_name;
   });

@@ -89,8 +89,13 @@ std::string run_inner_command(const std::vector<std::string>& arguments, std::ui
   InnerChild child(arguments);
   std::string output = child.read_all(monotonic_us() + timeout_s * 1'000'000, max_output_bytes, cancel);
   const int status = child.wait();
-  if (WIFSIGNALED(status))
-    throw Error(ErrorKind::kFailed, "it was ended by signal " + std::to_string(WTERMSIG(status)));
+  if (WIFSIGNALED(status)) {
+    // What stops a whole group of processes may reach the child first, and says nothing of the file.
+    const int signal = WTERMSIG(status);
+    if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP) ::usleep(1000 * kCancelPollMs);
+    cancel.throw_if_requested();
+    throw Error(ErrorKind::kFailed, "it was ended by signal " + std::to_string(signal));
+  }
   if (WEXITSTATUS(status) != 0)
     throw Error(ErrorKind::kFailed, "it ended with status " + std::to_string(WEXITSTATUS(status)));
   return output;

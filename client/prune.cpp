@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "client/snapshot_files.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -13,7 +14,9 @@ PruneResult plan_prune(const Store& store, const Policy& policy, std::int64_t no
     SnapshotFacts fact;
     fact.name = snapshot.name;
     fact.time = snapshot.time;
-    fact.verified = snapshot.verified;
+    // One that somebody took a file out of must not take the place of one that is whole.
+    const bool gutted = snapshot.verified == Verified::kOk && !has_its_files(store, snapshot);
+    fact.verified = gutted ? Verified::kFailed : snapshot.verified;
     fact.fully = snapshot.manifest && snapshot.manifest->verify == "full";
     fact.pinned = snapshot.manifest && snapshot.manifest->pinned;
     if (snapshot.manifest) fact.label = printable(snapshot.manifest->label);

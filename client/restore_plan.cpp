@@ -99,9 +99,6 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
         ErrorKind::kRefused,
         snapshot.name + " was made by the old script: nothing says that it is whole, or of one moment",
         "take its databases with litepull restore CONFIG SNAPSHOT --to DIR, and look at them first");
-  if (snapshot.verified != Verified::kOk)
-    throw Error(ErrorKind::kRefused, snapshot.name + " is not known to be good: it did not pass a check",
-                "litepull verify CONFIG SNAPSHOT checks it; latest-verified is the newest that passed");
   const std::vector<Manifest::Database>& all = snapshot.manifest->databases;
   std::vector<Manifest::Database> chosen;
   for (const Manifest::Database& database : all)
@@ -114,6 +111,13 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
     if (std::none_of(all.begin(), all.end(), [&](const auto& database) { return database.name == name; }))
       throw Error(ErrorKind::kConfiguration, snapshot.name + " has no database " + printable(name),
                   "it has " + known);
+  // Nothing is said of those that are not chosen: one that was missing must not keep the others from their
+  // place.
+  if (verified_together(chosen) != Verified::kOk || (names.empty() && snapshot.verified != Verified::kOk))
+    throw Error(ErrorKind::kRefused,
+                (names.empty() ? snapshot.name : "what is wanted of " + snapshot.name) +
+                    " is not known to be good: it did not pass a check",
+                "litepull verify CONFIG SNAPSHOT checks it; latest-verified is the newest that passed");
   return chosen;
 }
 

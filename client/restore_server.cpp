@@ -67,8 +67,11 @@ void require_saved(const RestorePlan& plan, const BackupResult& backup) {
   }
 }
 
-void warn_of_damage(const BackupResult& backup, spdlog::logger& log) {
-  if (backup.manifest.verified == Verified::kOk) return;
+void warn_of_damage(const RestorePlan& plan, const BackupResult& backup, spdlog::logger& log) {
+  if (std::all_of(plan.databases.begin(), plan.databases.end(), [&](const auto& database) {
+        return !is_there(database) || entry_of(backup, database.entry.name)->verified == Verified::kOk;
+      }))
+    return;
   log.warn("the safety snapshot {} holds what is on the server, which does not pass its check", backup.path);
 }
 
@@ -94,7 +97,7 @@ std::unique_ptr<BackupResult> save_what_is_there(const Config& config, const Ser
                 error->hint().empty() ? "to go on without one: --no-safety-snapshot"
                                       : error->hint() + "; or go on without one: --no-safety-snapshot");
   require_saved(plan, *safety);
-  warn_of_damage(*safety, log);
+  warn_of_damage(plan, *safety, log);
   return safety;
 }
 

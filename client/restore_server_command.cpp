@@ -32,11 +32,25 @@ void confirm(const RestoreServerCommand& command, const RestorePlan& plan, const
   if (read_typed(cancel) != plan.app) throw_unconfirmed("not confirmed", plan.app);
 }
 
+// What the safety snapshot has of the databases that were there.
+std::vector<Manifest::Database> saved_of(const ServerRestore& restore) {
+  std::vector<Manifest::Database> saved;
+  for (const RestorePlan::Database& database : restore.plan.databases)
+    if (database.target.state == TargetState::kThere)
+      for (const Manifest::Database& entry : restore.safety->manifest.databases)
+        if (entry.name == database.entry.name) saved.push_back(entry);
+  return saved;
+}
+
+bool can_be_undone(const ServerRestore& restore) {
+  return restore.safety && verified_together(saved_of(restore)) == Verified::kOk;
+}
+
 std::string undo_command(const RestoreServerCommand& command, const ServerRestore& restore) {
   std::string text = fmt::format("litepull restore {} {} --to-server", printable(command.config),
                                  restore.safety->manifest.snapshot);
-  for (const RestorePlan::Database& database : restore.plan.databases)
-    text += " --database " + printable(database.entry.name);
+  for (const Manifest::Database& database : saved_of(restore))
+    text += " --database " + printable(database.name);
   return text;
 }
 
@@ -73,7 +87,7 @@ nlohmann::ordered_json to_json(const RestoreServerCommand& command, const Server
   if (restore.safety) {
     out["safety_snapshot"] = restore.safety->path;
     out["safety_verified"] = verified_text(restore.safety->manifest.verified);
-    out["undo"] = undo_command(command, restore);
+    if (can_be_undone(restore)) out["undo"] = undo_command(command, restore);
   }
   out["written_between"] = restore.written_between;
   out["advice"] = advice_after(restore.plan);
@@ -111,7 +125,7 @@ void print_safety(const RestoreServerCommand& command, const ServerRestore& rest
     return;
   }
   fmt::print("  what was there: {}\n", restore.safety->path);
-  if (restore.safety->manifest.verified == Verified::kOk)
+  if (can_be_undone(restore))
     fmt::print("  to undo this: {}\n", undo_command(command, restore));
   else
     fmt::print(

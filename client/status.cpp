@@ -3,25 +3,11 @@
 #include <algorithm>
 
 #include "client/console.h"
-#include "client/directory.h"
+#include "client/snapshot_files.h"
 #include "common/error.h"
 
 namespace litepull {
 namespace {
-
-// Whether each database is there, in its size: a checksum of all is for `verify`.
-bool has_its_files(const Store& store, const Snapshot& snapshot) {
-  const auto error = error_of([&] {
-    const std::string shown = store.path_of(snapshot.name);
-    const Fd dir = store.open_snapshot(snapshot.name);
-    for (const Manifest::Database& database : snapshot.manifest->databases) {
-      const Fd file = open_file(dir.get(), database.name, shown);
-      if (static_cast<std::uint64_t>(look_at(file.get(), shown).st_size) != database.bytes)
-        throw Error(ErrorKind::kCorrupt, shown + " is not whole");
-    }
-  });
-  return !error;
-}
 
 // Empty when it is good.
 std::string why_not_good(const Store& store, const Snapshot& snapshot, std::int64_t now_unix_s) {

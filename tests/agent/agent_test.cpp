@@ -230,6 +230,58 @@ TEST_F(AgentTest, AWalDatabaseWaitsForTheNetworkOnlyUpToItsBounds) {
   EXPECT_GT(copy(bounded, 10'000, 512 * 1024, {20'000, 1ULL << 30}).end.spooled_bytes, 0U);
 }
 
+// A database of zeros, larger than what any disk here has room for; as the network is slow, little of it is
+// read.
+class WithoutRoomToSpool : public AgentTest {
+ protected:
+  WithoutRoomToSpool() {
+    app("a.sqlite3", "PRAGMA page_size=65536; PRAGMA journal_mode=WAL; CREATE TABLE t (b)");
+    constexpr std::uint32_t kPages = 1U << 26;  // 4 TB
+    const std::uint8_t count[] = {kPages >> 24, 0, 0, 0};
+    const Fd file = open_path("a.sqlite3", O_RDWR);
+    pwrite_all(file.get(), count, sizeof count, 28, "a.sqlite3");  // the header's count of pages
+    grown_ = ::ftruncate(file.get(), std::int64_t{kPages} * 65536) == 0;
+  }
+
+  // What ended it, as the network breaks after some seconds.
+  ErrorKind end_of_copy(const HoldPolicy& policy) {
+    const auto database = open("a.sqlite3");
+    database->pin();
+    FrameWriter writer(network_);
+    HashFeed hashes;
+    hashes.expect({{}});
+    Outbox outbox(writer, hashes, 512 * 1024, 1);
+    try {
+      copy_database(*database, 0, {&database, 1}, policy, outbox);
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    return ErrorKind::kFailed;
+  }
+
+  struct Network : ByteSink {
+    void write(ByteView, ByteView) override {
+      ::usleep(20'000);
+      if (++frames == 40) throw Error(ErrorKind::kConnection, "cut");
+    }
+    int frames = 0;
+  };
+  Network network_;
+  bool grown_ = false;
+};
+
+TEST_F(WithoutRoomToSpool, AWalDatabaseWaitsPastItsTimeSinceNobodyIsKeptWaiting) {
+  if (!grown_) GTEST_SKIP() << "no file may be so large here";
+  EXPECT_EQ(end_of_copy({20'000, 1ULL << 30}), ErrorKind::kConnection);
+  EXPECT_GE(network_.frames, 40);
+}
+
+TEST_F(WithoutRoomToSpool, AWalDatabaseIsRefusedWhenItsLogHasGrown) {
+  if (!grown_) GTEST_SKIP() << "no file may be so large here";
+  EXPECT_EQ(end_of_copy({60'000'000, 0}), ErrorKind::kRefused);
+  EXPECT_LT(network_.frames, 40);
+}
+
 TEST_F(AgentTest, ADatabaseCutShortIsRefused) {
   app("a.sqlite3", kSomeRows);
   ASSERT_EQ(::truncate("a.sqlite3", 20 * 4096), 0);

@@ -57,6 +57,28 @@ TEST_F(Report, ADamagedDatabaseIsAFailureThoughItIsPublished) {
   EXPECT_NE(server.requests()[1].body.find("other.sqlite3"), std::string::npos) << server.requests()[1].body;
 }
 
+TEST_F(Report, ADatabaseThatWentAwayIsAFailureThoughNothingWasEverChecked) {
+  app_.make_bank("other.sqlite3", "delete");
+  EXPECT_EQ(app_.backup({"--verify=none"}).exit_code(), 0);
+  std::filesystem::remove(app_.in_storage("other.sqlite3"));
+  for (int night = 0; night < 2; ++night) {
+    const BackupRun run = app_.backup({"--verify=none"});
+    EXPECT_EQ(run.exit_code(), 4) << run.words();
+    EXPECT_NE(run.words().find("other.sqlite3"), std::string::npos) << run.words();
+  }
+}
+
+// The first of the two never ends by itself.
+TEST_F(Report, AnAppThatNeverHadItsTurnBeforeTheDeadlineIsAFailure) {
+  write_file(app_.scratch("agent"), "#!/bin/sh\nexec sleep 60\n", 0700);
+  app_.set_environment("LITEPULL_AGENT", app_.scratch("agent"));
+  app_.set("NOTIFY_COMMAND", "echo $LITEPULL_APP $LITEPULL_EVENT >> " + app_.scratch("notified"));
+  const std::string first = read_file(app_.config_path()), second = app_.scratch("second.env");
+  write_file(second, first + "APP_NAME=second\n");
+  EXPECT_EQ(app_.backup({second, "-j", "1", "--deadline", "1"}).exit_code(), 1);
+  EXPECT_EQ(read_file(app_.scratch("notified")), "app failure\nsecond failure\n");
+}
+
 TEST_F(Report, APingThatDoesNotArriveOnlyWarnsAndTheUrlStaysSecret) {
   const ClosedPort port;
   app_.set("PING_URL", "http://127.0.0.1:" + std::to_string(port.port()) + "/very-secret");

@@ -474,8 +474,26 @@ TEST(RestoreToServer, ADamagedDatabaseIsKeptAsItIsAndMadeWhole) {
   const RestoreRun run = server.restore();
   ASSERT_EQ(run.exit_code(), 0) << run.words();
   EXPECT_EQ(run.json["safety_verified"], "failed") << run.words();
+  EXPECT_FALSE(run.json.contains("undo")) << "a damaged database is not put back";
   EXPECT_TRUE(file_bytes(run.json["safety_snapshot"].get<std::string>() + "/" + kMain) == bytes);
   EXPECT_EQ(generation_of(server.path()), 1);
+}
+
+TEST(RestoreToServer, WhatWasReplacedCanBePutBackThoughAnotherDatabaseWasMissing) {
+  RestoreServer server;
+  server.make("delete");
+  fs::remove(server.app.in_storage(kOther));
+  const RestoreRun run = server.restore();
+  ASSERT_EQ(run.exit_code(), 0) << run.words();
+  EXPECT_EQ(run.database(kOther)["outcome"], "created");
+  const std::string safety = fs::path(run.json["safety_snapshot"].get<std::string>()).filename();
+  EXPECT_EQ(run.json["safety_verified"], "failed") << "it must not stand for a snapshot with all databases";
+  EXPECT_EQ(run.json["undo"], "litepull restore " + server.app.config_path() + " " + safety +
+                                  " --to-server --database " + kMain);
+  const RestoreRun undo = server.restore({"--yes", "app", "--database", kMain}, safety);
+  ASSERT_EQ(undo.exit_code(), 0) << undo.words();
+  EXPECT_EQ(generation_of(server.path()), 2);
+  EXPECT_EQ(server.restore({"--yes", "app"}, safety).exit_code(), 1) << "as it is not whole";
 }
 
 TEST(RestoreToServer, AFileThatIsNoDatabaseIsLeftAloneUntilItIsMovedAway) {

@@ -11,6 +11,7 @@
 
 #include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/run_helpers.h"
+#include "tests/support/proc.h"
 #include "tests/support/small_disk.h"
 
 namespace litepull::test {
@@ -202,6 +203,27 @@ TEST_F(Verify, OfASnapshotThatIsRemovedMeanwhileSaysSo) {
   }
   EXPECT_GT(gone, 0);
   EXPECT_EQ(verify().status.code, 0);
+}
+
+// systemd, a terminal and a shutdown stop all processes at once, and the one that checks is the first to go.
+TEST_F(Verify, StoppedWithTheProcessThatChecksSaysNothingOfTheFile) {
+  {
+    SQLite::Database database(app_.in_storage(kMain), SQLite::OPEN_READWRITE);
+    database.exec(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) INSERT INTO "
+        "accounts "
+        "SELECT i + 1000, randomblob(3000) FROM n");
+  }
+  const std::string snapshot = backup();
+  Child child({built_program("litepull"), "verify", "--quiet", app_.config_path()});
+  ASSERT_TRUE(eventually([&] { return !descendants_of(child.pid()).empty(); }));
+  for (const ProcessEntry& checker : descendants_of(child.pid())) ::kill(checker.pid, SIGTERM);
+  pause_for(Milliseconds(20));
+  child.kill(SIGTERM);
+  const auto status = child.wait(Milliseconds(10'000));
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 1);
+  EXPECT_EQ(listed(snapshot)["verified"], "ok");
 }
 
 // The copy of an old script's database is large enough for a signal to meet it at work.

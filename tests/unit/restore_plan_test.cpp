@@ -17,6 +17,7 @@ Snapshot sample_snapshot() {
   manifest.databases[0].bytes = 8192;
   manifest.databases[1].name = "queue[1].sqlite3";
   manifest.databases[1].tables = {{"solid_queue_jobs", 12}};
+  for (Manifest::Database& database : manifest.databases) database.verified = Verified::kOk;
   Snapshot snapshot;
   snapshot.name = "2026-11-22T020000+0100";
   snapshot.verified = Verified::kOk;
@@ -60,6 +61,16 @@ TEST(RestorePlanTest, AllDatabasesOrTheNamedOnesAreChosen) {
   const auto one = choose_databases(sample_snapshot(), {"queue[1].sqlite3", "queue[1].sqlite3"});
   ASSERT_EQ(one.size(), 1U);
   EXPECT_EQ(one[0].name, "queue[1].sqlite3");
+}
+
+TEST(RestorePlanTest, OnlyTheChosenDatabasesMustHavePassedTheirCheck) {
+  Snapshot snapshot = sample_snapshot();
+  snapshot.verified = Verified::kFailed;
+  snapshot.manifest->databases[0].verified = Verified::kFailed;
+  const std::string bad = snapshot.manifest->databases[0].name, good = snapshot.manifest->databases[1].name;
+  EXPECT_EQ(choose_databases(snapshot, {good}).size(), 1U);
+  for (const std::vector<std::string>& names : std::vector<std::vector<std::string>>{{}, {bad}, {bad, good}})
+    EXPECT_EQ(error_of_call([&] { choose_databases(snapshot, names); }).kind(), ErrorKind::kRefused);
 }
 
 TEST(RestorePlanTest, ANameThatTheSnapshotDoesNotHaveIsAMistakeOfTheUser) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/clock.h"
+#include "client/prune.h"
 #include "client/status_text.h"
 #include "common/error.h"
 #include "tests/support/temp_dir.h"
@@ -100,6 +101,15 @@ TEST_F(Status, TheLimitItselfIsStillFresh) {
   EXPECT_EQ(exit_code(status_of(config_, kNow + 1)), 6);
   config_.max_age_hours = 37;
   EXPECT_EQ(exit_code(status_of(config_, kNow + 1)), 0);
+}
+
+TEST_F(Status, WhatLacksItsFilesCostsNoWholeSnapshotItsPlaceInACleanupEither) {
+  const std::string whole = publish(kNow - 30 * 24 * kHour);
+  const std::string gutted = publish(kNow - 29 * 24 * kHour);
+  std::filesystem::remove(path(gutted) + "/production.sqlite3");
+  const Store store(config_.local_backup_root, "billing", Store::Missing::kEmpty);
+  for (const Decision& decision : plan_prune(store, {7}, kNow).decisions)
+    EXPECT_TRUE(decision.keep || decision.name != whole) << decision.reason;
 }
 
 TEST_F(Status, OnlyWhatIsProvenCounts) {
