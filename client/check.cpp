@@ -325,7 +325,7 @@ class Checker {
   void check_schedule() {
     attempt("schedule", [&] {
       const std::optional<ScheduleState> schedule = installed_schedule(config_.app_name, environment_);
-      const std::string hint = "litepull schedule " + printable(config_.file) + " --at 02:00";
+      const std::string hint = "litepull schedule " + printable(config_.file) + " --at 04:00";
       if (!schedule)
         return add("schedule", StepState::kWarning,
                    "none that litepull has installed; a crontab is not looked at", hint);

@@ -192,7 +192,7 @@ void add_schedule(Line& line) {
   CLI::App* what = command.add_option_group("What")->require_option(1);
   CLI::Option* at = what->add_option("--at", schedule->at, "The time of day, by this machine's clock")
                         ->check([](const std::string& time) {
-                          return parse_time_of_day(time) ? "" : "must be a time such as 02:00";
+                          return parse_time_of_day(time) ? "" : "must be a time such as 04:00";
                         })
                         ->type_name("HH:MM");
   what->add_flag("--remove", schedule->remove, "Not any more");
@@ -204,7 +204,7 @@ void add_schedule(Line& line) {
   CLI::Option* cron =
       command.add_flag("--print-cron", schedule->print_cron, "Only print the line for a crontab")->needs(at);
   command.add_flag("--system", schedule->system, "For root: with the system's systemd")->excludes(cron);
-  command.footer("Example:\n  litepull schedule config/projects/billing.env --at 02:00");
+  command.footer("Example:\n  litepull schedule config/projects/billing.env --at 04:00");
 }
 
 void add_cleanup(Line& line) {

@@ -399,7 +399,7 @@ TEST_F(Check, NamesAScheduleThatIsMissingOrNotEnabled) {
   write_file(app_.scratch("bin/loginctl"), "#!/bin/sh\necho yes\n", 0700);
   app_.set_environment("PATH", app_.scratch("bin") + ":" + std::getenv("PATH"));
   expect_ready();
-  expect_step("schedule", "warning", "litepull schedule " + app_.config_path() + " --at 02:00");
+  expect_step("schedule", "warning", "litepull schedule " + app_.config_path() + " --at 04:00");
   app_.litepull({"schedule", "--at", "02:00"});  // as it says; the files are there, and systemd is not
   expect_ready();
   expect_step("schedule", "warning", "not enabled");
