@@ -35,17 +35,6 @@ double seconds_since(std::uint64_t started_us) {
   return static_cast<double>((monotonic_us() - started_us) / 1000) / 1e3;
 }
 
-// Checked or not: what lacks a database never stands for what there was.
-const Manifest* newest_complete(const Listing& listing) {
-  const auto found =
-      std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(), [](const Snapshot& snapshot) {
-        return snapshot.manifest && !snapshot.manifest->databases.empty() &&
-               std::none_of(snapshot.manifest->databases.begin(), snapshot.manifest->databases.end(),
-                            [](const auto& database) { return database.error.has_value(); });
-      });
-  return found == listing.snapshots.rend() ? nullptr : &*found->manifest;
-}
-
 // Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
 Published publish(const Store& store, const AppLock& lock, Staging& staging, std::int64_t pinned_unix_ms,
                   Manifest& manifest) {

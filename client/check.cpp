@@ -19,6 +19,7 @@
 #include "client/jobs.h"
 #include "client/key_file.h"
 #include "client/look.h"
+#include "client/manifest_of.h"
 #include "client/progress.h"
 #include "client/remote_command.h"
 #include "client/schedule.h"
@@ -255,25 +256,12 @@ class Checker {
   void check_missing(const std::set<std::string>& names) {
     attempt("databases", [&] {
       const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
-      if (!store.exists()) return;
-      const Listing listing = store.list();
-      const auto newest = std::find_if(
-          listing.snapshots.rbegin(), listing.snapshots.rend(),
-          [](const Snapshot& snapshot) { return snapshot.verified == Verified::kOk && snapshot.manifest; });
-      if (newest == listing.snapshots.rend()) return;
-      for (const auto& database : newest->manifest->databases) {
-        if (database.error || names.contains(database.name)) continue;
-        if (is_excluded(database.name)) continue;
+      const Listing listing = store.exists() ? store.list() : Listing{};
+      for (const MissingDatabase& missing : missing_databases(names, config_, newest_complete(listing)))
         fail("database", kPublishedNotGood,
-             printable(database.name) + ": is in snapshot " + newest->name + ", and no longer on the server",
+             printable(missing.name) + ": is not on the server, and " + missing.why,
              "see whether the volume is mounted; when it is gone for good, name it in EXCLUDE");
-      }
     });
-  }
-
-  bool is_excluded(const std::string& name) const {
-    return std::any_of(config_.exclude.begin(), config_.exclude.end(),
-                       [&](const std::string& glob) { return glob_matches(glob, name); });
   }
 
   void check_clock() {

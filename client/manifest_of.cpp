@@ -76,26 +76,9 @@ std::string consistency_text(Consistency consistency) {
   return "none";
 }
 
-bool has(const Manifest& manifest, const std::string& name) {
-  return std::any_of(manifest.databases.begin(), manifest.databases.end(),
-                     [&](const auto& database) { return database.name == name; });
-}
-
 void sort_by_name(Manifest& manifest) {
   std::sort(manifest.databases.begin(), manifest.databases.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
-}
-
-void add_missing_one(Manifest& manifest, const Config& config, const std::string& name,
-                     const std::string& why) {
-  if (has(manifest, name) || glob_matches_any(config.exclude, name)) return;
-  Manifest::Database entry;
-  entry.name = name;
-  entry.verified = Verified::kFailed;
-  entry.error = Manifest::Failure{
-      "failed", "it is not on the server, and " + why,
-      "check REMOTE_BACKUP_DIR and its volume; if it is gone on purpose, name it in EXCLUDE"};
-  manifest.databases.push_back(std::move(entry));
 }
 
 }  // namespace
@@ -119,14 +102,46 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
   return manifest;
 }
 
-void add_missing(Manifest& manifest, const Config& config, const Manifest* earlier) {
+const Manifest* newest_complete(const Listing& listing) {
+  const auto found =
+      std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(), [](const Snapshot& snapshot) {
+        return snapshot.manifest && !snapshot.manifest->databases.empty() &&
+               std::none_of(snapshot.manifest->databases.begin(), snapshot.manifest->databases.end(),
+                            [](const auto& database) { return database.error.has_value(); });
+      });
+  return found == listing.snapshots.rend() ? nullptr : &*found->manifest;
+}
+
+std::vector<MissingDatabase> missing_databases(const std::set<std::string>& there, const Config& config,
+                                               const Manifest* earlier) {
+  std::vector<MissingDatabase> missing;
+  const auto expect = [&](const std::string& name, const std::string& why) {
+    const bool known =
+        std::any_of(missing.begin(), missing.end(), [&](const auto& one) { return one.name == name; });
+    if (!known && !there.contains(name) && !glob_matches_any(config.exclude, name))
+      missing.push_back({name, why});
+  };
   for (const std::string& glob : config.databases)
-    if (glob.find_first_of("*?[") == std::string::npos)
-      add_missing_one(manifest, config, glob, "DATABASES names it");
-  if (earlier != nullptr)
-    for (const Manifest::Database& database : earlier->databases)
-      if (glob_matches_any(config.databases, database.name))
-        add_missing_one(manifest, config, database.name, "it was when " + earlier->snapshot + " was made");
+    if (glob.find_first_of("*?[") == std::string::npos) expect(glob, "DATABASES names it");
+  if (earlier == nullptr) return missing;
+  for (const Manifest::Database& database : earlier->databases)
+    if (glob_matches_any(config.databases, database.name))
+      expect(database.name, "it was when " + earlier->snapshot + " was made");
+  return missing;
+}
+
+void add_missing(Manifest& manifest, const Config& config, const Manifest* earlier) {
+  std::set<std::string> there;
+  for (const Manifest::Database& database : manifest.databases) there.insert(database.name);
+  for (const MissingDatabase& missing : missing_databases(there, config, earlier)) {
+    Manifest::Database entry;
+    entry.name = missing.name;
+    entry.verified = Verified::kFailed;
+    entry.error = Manifest::Failure{
+        "failed", "it is not on the server, and " + missing.why,
+        "check REMOTE_BACKUP_DIR and its volume; if it is gone on purpose, name it in EXCLUDE"};
+    manifest.databases.push_back(std::move(entry));
+  }
   sort_by_name(manifest);
 }
 

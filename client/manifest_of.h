@@ -1,11 +1,14 @@
 // What a manifest says of a pull: the same facts, in the terms of the snapshot.
 #pragma once
 
+#include <set>
 #include <string>
+#include <vector>
 
 #include "client/config.h"
 #include "client/manifest.h"
 #include "client/receiver.h"
+#include "client/store.h"
 
 namespace litepull {
 
@@ -15,10 +18,22 @@ inline constexpr const char* kTool = "litepull " LITEPULL_VERSION;  // as manife
 // to the caller.
 Manifest manifest_of(const Config& config, const Pull& pull);
 
-// Adds an entry with an error for each database that should be there and is not: one that DATABASES names
-// without a wildcard, and one that `earlier` (the newest complete snapshot; null when there is none) holds
-// and that is still wanted. A volume that is not mounted, or a file that somebody moved, must not look like a
-// good run, after which older snapshots expire.
+// The newest snapshot that lacks no database, checked or not; null when there is none. What lacks one never
+// stands for what there was.
+const Manifest* newest_complete(const Listing& listing);
+
+struct MissingDatabase {
+  std::string name;
+  std::string why;  // it should be there: the end of a sentence
+};
+
+// Those that should be there and are not among `there`: what DATABASES names without a wildcard, and what
+// `earlier` (of newest_complete; may be null) holds and is still wanted. A volume that is not mounted, or a
+// file that somebody moved, must not look like a good run, after which older snapshots expire.
+std::vector<MissingDatabase> missing_databases(const std::set<std::string>& there, const Config& config,
+                                               const Manifest* earlier);
+
+// Adds an entry with an error for each of them.
 void add_missing(Manifest& manifest, const Config& config, const Manifest* earlier);
 
 }  // namespace litepull

@@ -347,10 +347,16 @@ TEST_F(Check, NamesADatabaseThatIsGoneSinceTheLastSnapshot) {
   ASSERT_EQ(app_.backup().exit_code(), 0);
   fs::remove(app_.in_storage("second.sqlite3"));
   EXPECT_EQ(check(), 4);
-  expect_step("database", "FAILED", "second.sqlite3: is in snapshot");
+  expect_step("database", "FAILED", "second.sqlite3: is not on the server");
   EXPECT_EQ(app_.backup().exit_code(), 4);  // a run says the same
   app_.set("EXCLUDE", "second.sqlite3");
   expect_ready();
+  app_.set("EXCLUDE", "");
+  app_.set("DATABASES", "main*");  // narrowed on purpose
+  expect_ready();
+  app_.set("DATABASES", "main* third.sqlite3");
+  EXPECT_EQ(check(), 4);
+  expect_step("database", "FAILED", "third.sqlite3: is not on the server");
 }
 
 TEST_F(Check, NamesAKeyOfTheConfigurationThatIsNone) {
