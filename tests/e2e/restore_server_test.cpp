@@ -439,6 +439,31 @@ TEST(RestoreToServer, AnotherRunsLockIsRespected) {
   expect_nothing_done(server, before, 1);
 }
 
+void fill_disk(const std::string& directory) {
+  const std::string block(4096, 'x');
+  const Fd ballast = open_path(directory + "/ballast", O_WRONLY | O_CREAT, 0600);
+  while (::write(ballast.get(), block.data(), block.size()) > 0) {
+  }
+}
+
+TEST(RestoreToServer, AMissingDatabaseIsNotBegunOnAFullDisk) {
+  RestoreServer server;
+  const std::string small = server.app.scratch("small");
+  fs::create_directory(small);
+  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=16m,mode=0755") != 0)
+    GTEST_SKIP() << "a tmpfs cannot be mounted here";
+  server.app.move_storage(small);
+  server.make("delete");
+  fs::remove(server.path());
+  fill_disk(small);
+  const std::string before = server.state();
+  const RestoreRun run = server.restore({"--yes", "app", "--database", kMain});
+  EXPECT_EQ(run.exit_code(), 1) << run.words();
+  EXPECT_NE(run.words().find("making it needs"), std::string::npos) << run.words();
+  EXPECT_EQ(server.state(), before);
+  ::umount2(small.c_str(), MNT_DETACH);
+}
+
 TEST(RestoreToServer, AFullDiskOfTheStorageIsRefusedBeforeAnythingIsTouched) {
   RestoreServer server;
   const std::string small = server.app.scratch("small");
@@ -450,10 +475,7 @@ TEST(RestoreToServer, AFullDiskOfTheStorageIsRefusedBeforeAnythingIsTouched) {
   {
     SQLite::Database open(server.path(), SQLite::OPEN_READWRITE);
     open.exec("SELECT count(*) FROM bulk");
-    const std::string block(4096, 'x');
-    const Fd ballast = open_path(small + "/ballast", O_WRONLY | O_CREAT, 0600);
-    while (::write(ballast.get(), block.data(), block.size()) > 0) {
-    }
+    fill_disk(small);
     const std::string before = server.state();
     const RestoreRun run = server.restore();
     EXPECT_EQ(run.exit_code(), 1) << run.words();
