@@ -1,12 +1,11 @@
 #include "agent/copy.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "agent/guard_vfs.h"
+#include "common/digest.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -16,22 +15,12 @@ namespace {
 constexpr std::size_t kBlockBytes = kMaxBatchBytes;
 constexpr int kWaitMs = 100;  // between looks at the hold policy
 
-struct HashDeleter {
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
-
 class Copier {
  public:
   Copier(SourceDatabase& database, std::uint32_t index,
-         std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy, Outbox& outbox)
-      : database_(database),
-        index_(index),
-        pinned_(pinned),
-        policy_(policy),
-        outbox_(outbox),
-        hash_(XXH3_createState()) {
-    check(hash_ != nullptr, "no memory for a hash");
-    XXH3_128bits_reset(hash_.get());
+         std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy,
+         const DigestKey& key, Outbox& outbox)
+      : database_(database), index_(index), pinned_(pinned), policy_(policy), outbox_(outbox), digest_(key) {
     start_block();
   }
 
@@ -61,7 +50,7 @@ class Copier {
   }
 
   void ship() {
-    XXH3_128bits_update(hash_.get(), block_.raw.data(), block_.raw.size());
+    digest_.add(block_.raw);
     block_.bytes = block_.raw.size();
     while (!outbox_.push(block_, may_wait() ? kWaitMs : 0)) {
       if (may_wait() || !spool_has_room()) continue;
@@ -118,9 +107,7 @@ class Copier {
     DatabaseEnd end;
     end.database = index_;
     end.page_count = database_.page_count();
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash_.get()));
-    std::copy(std::begin(canonical.digest), std::end(canonical.digest), end.digest.begin());
+    end.digest = digest_.result();
     end.spooled_bytes = spooled_bytes_;
     return end;
   }
@@ -130,7 +117,7 @@ class Copier {
   const std::span<const std::unique_ptr<SourceDatabase>> pinned_;
   const HoldPolicy& policy_;
   Outbox& outbox_;
-  std::unique_ptr<XXH3_state_t, HashDeleter> hash_;
+  StreamingDigest digest_;
   PageBlock block_;
   std::uint32_t next_page_ = 1;  // the next to be read
   bool spool_reserved_ = false;
@@ -142,12 +129,12 @@ class Copier {
 
 DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
                           std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy,
-                          Outbox& outbox) {
+                          const DigestKey& key, Outbox& outbox) {
   DatabaseEnd end;
   try {
-    end = Copier(database, index, pinned, policy, outbox).run();
+    end = Copier(database, index, pinned, policy, key, outbox).run();
     end.wal_bytes = database.wal_bytes();
-    end.state = database.state();
+    end.state = database.state(key);
     database.release();
   } catch (const SqliteError& error) {
     const Problem problem = describe(error, "./" + database.name());

@@ -7,9 +7,9 @@
 
 namespace litepull {
 
-void HashFeed::expect(std::vector<Expected> expected) {
+void HashFeed::expect(std::vector<std::uint32_t> pages) {
   const std::lock_guard lock(mutex_);
-  expected_ = std::move(expected);
+  expected_ = std::move(pages);
 }
 
 void HashFeed::add(Hashes hashes) {
@@ -19,7 +19,7 @@ void HashFeed::add(Hashes hashes) {
     require_peer(hashes.database >= heard_of_, "page hashes out of order");
     if (hashes.database != heard_of_) heard_ = 0;
     heard_of_ = hashes.database;
-    require_peer(hashes.hashes.size() <= expected_[heard_of_].pages - heard_, "more page hashes than pages");
+    require_peer(hashes.hashes.size() <= expected_[heard_of_] - heard_, "more page hashes than pages");
     heard_ += static_cast<std::uint32_t>(hashes.hashes.size());
     if (hashes.database < current_) return;  // its comparison has ended, with an error say
     require_peer(held_ + hashes.hashes.size() <= kHashWindow, "page hashes too far ahead");

@@ -15,14 +15,9 @@ namespace litepull {
 
 class HashFeed {
  public:
-  struct Expected {
-    std::uint32_t pages = 0;  // 0: no base
-    std::uint64_t seed = 0;
-  };
-
-  // By index of the databases; before the client is told of them.
-  void expect(std::vector<Expected> expected);
-  Expected of(std::uint32_t database) const { return expected_.at(database); }
+  // How many pages' hashes come, by index of the databases; 0: no base. Before the client is told of them.
+  void expect(std::vector<std::uint32_t> pages);
+  std::uint32_t pages_of(std::uint32_t database) const { return expected_.at(database); }
 
   // What the client sent. Throws Error{kPeer} when it is not what was expected, or too far ahead.
   void add(Hashes hashes);
@@ -43,7 +38,7 @@ class HashFeed {
     std::size_t used = 0;
   };
 
-  std::vector<Expected> expected_;  // written before the client can send anything
+  std::vector<std::uint32_t> expected_;  // written before the client can send anything
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

@@ -36,21 +36,8 @@ Fd make_file(std::uint64_t bytes) {
 
 }  // namespace
 
-Hasher::Hasher() : state_(XXH3_createState()) {
-  check(state_ != nullptr, "no memory for a hash");
-  XXH3_128bits_reset(state_.get());
-}
-
-Digest Hasher::result() const {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_.get()));
-  Digest digest;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
-  return digest;
-}
-
-Image::Image(const RestoreItem& item)
-    : page_size_(item.page_size), pages_(item.pages), file_(make_file(bytes())) {}
+Image::Image(const RestoreItem& item, const DigestKey& key)
+    : page_size_(item.page_size), pages_(item.pages), key_(key), file_(make_file(bytes())) {}
 
 void Image::read(std::uint32_t first, std::uint32_t count, Bytes& out) const {
   out.resize(std::size_t{count} * page_size_);
@@ -86,16 +73,16 @@ void Image::copy_from(SourceDatabase& database) {
 }
 
 Digest Image::digest() const {
-  Hasher hasher;
+  StreamingDigest digest(key_);
   Bytes block;
   const auto at_once = static_cast<std::uint32_t>(kBlockBytes / page_size_);
   for (std::uint32_t first = 1; first <= pages_;) {
     const std::uint32_t count = std::min(at_once, pages_ - first + 1);
     read(first, count, block);
-    hasher.add(block);
+    digest.add(block);
     first += count;
   }
-  return hasher.result();
+  return digest.result();
 }
 
 }  // namespace litepull

@@ -2,13 +2,11 @@
 // no way of dying leaves it behind.
 #pragma once
 
-#include <xxhash.h>
-
 #include <cstdint>
-#include <memory>
 
 #include "agent/source_database.h"
 #include "common/bytes.h"
+#include "common/digest.h"
 #include "common/posix.h"
 #include "common/protocol.h"
 
@@ -17,8 +15,8 @@ namespace litepull {
 // Different pages may be read and written by different threads at the same time.
 class Image {
  public:
-  // Takes its room on the disk at once. Throws Error{kRefused} when no disk has it.
-  explicit Image(const RestoreItem& item);
+  // Takes its room on the disk at once. Throws Error{kRefused} when no disk has it. `key` is the run's.
+  Image(const RestoreItem& item, const DigestKey& key);
 
   std::uint32_t page_size() const { return page_size_; }
   std::uint32_t pages() const { return pages_; }
@@ -32,26 +30,14 @@ class Image {
   // that has begun; the database is then released. Throws Error when it cannot be read.
   void copy_from(SourceDatabase& database);
 
-  Digest digest() const;
+  Digest digest() const;  // with the key
+  const DigestKey& key() const { return key_; }
 
  private:
   const std::uint32_t page_size_;
   const std::uint32_t pages_;
+  const DigestKey key_;
   Fd file_;
-};
-
-// XXH3-128 of what is added, piece by piece.
-class Hasher {
- public:
-  Hasher();
-  void add(ByteView bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
-  Digest result() const;
-
- private:
-  struct Deleter {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-  };
-  std::unique_ptr<XXH3_state_t, Deleter> state_;
 };
 
 }  // namespace litepull

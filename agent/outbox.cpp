@@ -20,9 +20,10 @@ std::uint64_t bytes_of(const Other&) {
 
 }  // namespace
 
-Outbox::Outbox(FrameWriter& writer, HashFeed& hashes, std::uint64_t memory_bytes, int compression_level)
+Outbox::Outbox(FrameWriter& writer, HashFeed& hashes, const DigestKey& key, std::uint64_t memory_bytes,
+               int compression_level)
     : writer_(writer),
-      sender_(writer, hashes, compression_level),
+      sender_(writer, hashes, key, compression_level),
       memory_bytes_(memory_bytes),
       thread_([this] { run(); }) {}
 

@@ -21,8 +21,9 @@ namespace litepull {
 
 class Outbox {
  public:
-  // Starts the sending thread. `writer` and `hashes` must outlive this.
-  Outbox(FrameWriter& writer, HashFeed& hashes, std::uint64_t memory_bytes, int compression_level);
+  // Starts the sending thread. `writer`, `hashes` and `key` must outlive this.
+  Outbox(FrameWriter& writer, HashFeed& hashes, const DigestKey& key, std::uint64_t memory_bytes,
+         int compression_level);
   // Gives up on what was not sent, but waits for a write that is under way: end the process instead where
   // the network may be dead.
   ~Outbox();

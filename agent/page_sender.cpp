@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/digest.h"
 #include "common/error.h"
-#include "common/page_hash.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -27,9 +27,10 @@ std::uint32_t last_page(const PagesHead& head) {
 
 }  // namespace
 
-PageSender::PageSender(FrameWriter& writer, HashFeed& hashes, int level)
+PageSender::PageSender(FrameWriter& writer, HashFeed& hashes, const DigestKey& key, int level)
     : writer_(writer),
       hashes_(hashes),
+      key_(key),
       level_(level),
       context_(ZSTD_createCCtx()),
       compressed_(kMaxBatchBytes),
@@ -38,7 +39,7 @@ PageSender::PageSender(FrameWriter& writer, HashFeed& hashes, int level)
 }
 
 void PageSender::start(const PageBlock& block) {
-  base_ = hashes_.of(block.database);
+  base_pages_ = hashes_.pages_of(block.database);
   pages_sent_ = 0;
   reported_ = 0;
   page_size_ = block.page_size;
@@ -50,7 +51,7 @@ void PageSender::add(const PageBlock& block) {
   if (block.first_page == 1) start(block);
   const auto count = static_cast<std::uint32_t>(block.raw.size() / block.page_size);
   const std::uint32_t compared =
-      block.first_page > base_.pages ? 0 : std::min(count, base_.pages - block.first_page + 1);
+      block.first_page > base_pages_ ? 0 : std::min(count, base_pages_ - block.first_page + 1);
   if (compared > 0) add_differing(block, compared);
   if (compared == count) return;
   const ByteView raw = ByteView(block.raw).subspan(std::size_t{compared} * block.page_size);
@@ -66,7 +67,7 @@ void PageSender::add_differing(const PageBlock& block, std::uint32_t compared) {
   hashes_.take(block.database, compared, wanted_);
   for (std::uint32_t i = 0; i < compared; ++i) {
     const ByteView page = ByteView(block.raw).subspan(std::size_t{i} * block.page_size, block.page_size);
-    if (page_hash(page, base_.seed) != wanted_[i]) add_page(block.first_page + i, page);
+    if (page_hash(page, key_) != wanted_[i]) add_page(block.first_page + i, page);
   }
   const std::uint32_t last = block.first_page + compared - 1;
   const std::uint32_t silent = last - reported_;

@@ -28,8 +28,8 @@ struct PageBlock {
 
 class PageSender {
  public:
-  // `writer` and `hashes` must outlive it. `level` as in Request.
-  PageSender(FrameWriter& writer, HashFeed& hashes, int level);
+  // `writer`, `hashes` and `key` must outlive it. `level` as in Request.
+  PageSender(FrameWriter& writer, HashFeed& hashes, const DigestKey& key, int level);
 
   // Blocks of a database in order, and then its end (or that it has failed); then those of the next one.
   void add(const PageBlock& block);
@@ -52,13 +52,14 @@ class PageSender {
 
   FrameWriter& writer_;
   HashFeed& hashes_;
+  const DigestKey& key_;
   const int level_;
   LevelChoice choice_;
   std::unique_ptr<ZSTD_CCtx, ContextDeleter> context_;
   Bytes compressed_;
   std::vector<std::uint32_t> wanted_;  // the base's hashes of the pages at hand
 
-  HashFeed::Expected base_;       // of the database at hand
+  std::uint32_t base_pages_ = 0;  // of the database at hand
   std::uint32_t pages_sent_ = 0;  // of it
   std::uint32_t page_size_ = 0;   // of it, in bytes
   std::uint32_t reported_ = 0;    // the client knows that pages up to this one are compared

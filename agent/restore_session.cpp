@@ -20,8 +20,8 @@
 #include "agent/rewrite.h"
 #include "agent/source_database.h"
 #include "agent/target.h"
+#include "common/digest.h"
 #include "common/error.h"
-#include "common/page_hash.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -188,11 +188,11 @@ class Restore {
   }
 
   void announce() {
-    std::vector<HashFeed::Expected> expected;
+    std::vector<std::uint32_t> expected;
     for (Work& work : works_) {
       if (work.place.target.state == TargetState::kThere)
         work.compared = std::min(work.place.target.page_count, work.place.item.pages);
-      expected.push_back({work.compared, work.place.item.seed});
+      expected.push_back(work.compared);
     }
     client_.hashes.expect(std::move(expected));
     for (const Work& work : works_) writer_.write(MessageType::kTarget, encode(work.place.target));
@@ -211,7 +211,7 @@ class Restore {
   void prepare(Work& work) {
     Ready ready;
     ready.database = work.place.target.index;
-    work.image = std::make_unique<Image>(work.place.item);
+    work.image = std::make_unique<Image>(work.place.item, request_.key);
     if (work.source) {
       work.source->pin();
       work.image->copy_from(*work.source);
@@ -254,8 +254,7 @@ class Restore {
     work.image->read(first, count, block_);
     const std::uint32_t size = work.place.item.page_size;
     for (std::uint32_t i = 0; i < count; ++i)
-      if (page_hash(ByteView(block_).subspan(std::size_t{i} * size, size), work.place.item.seed) !=
-          wanted_[i])
+      if (page_hash(ByteView(block_).subspan(std::size_t{i} * size, size), request_.key) != wanted_[i])
         asking.add(first + i, 1);
   }
 

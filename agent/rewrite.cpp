@@ -193,7 +193,7 @@ class Rewrite {
     require_same_file();
     std::fill(changed_.begin(), changed_.end(), false);
     Statement there(connection_.get(), "SELECT data FROM sqlite_dbpage('main')");
-    Hasher replaced, written;
+    StreamingDigest replaced(image_.key()), written(image_.key());
     Bytes block;
     const auto at_once = static_cast<std::uint32_t>(kBlockBytes / image_.page_size());
     const std::uint32_t last = std::max(count_, image_.pages());

@@ -88,40 +88,39 @@ const Base* base_of(const SourceDatabase& database, const std::vector<Base>& bas
   return base == bases.end() ? nullptr : &*base;
 }
 
-bool is_unchanged(const SourceDatabase& database, const Base& base) {
-  return base.state != kNoState && base.state == database.state() && base.pages == database.page_count();
+bool is_unchanged(const SourceDatabase& database, const Base& base, const DigestKey& key) {
+  return base.state != kNoState && base.state == database.state(key) && base.pages == database.page_count();
 }
 
 // Rollback-journal databases first, since their writers wait; then the small ones, so that a large one does
 // not hold them up; then those that need not be read, and hold nothing.
-void sort_for_copying(Databases& databases, const std::vector<Base>& bases) {
+void sort_for_copying(Databases& databases, const std::vector<Base>& bases, const DigestKey& key) {
   std::sort(databases.begin(), databases.end(), [&](const auto& a, const auto& b) {
-    auto key = [&](const SourceDatabase& d) {
+    auto rank = [&](const SourceDatabase& d) {
       const Base* base = base_of(d, bases);
-      return std::tuple(base != nullptr && is_unchanged(d, *base), d.journal_mode(),
+      return std::tuple(base != nullptr && is_unchanged(d, *base, key), d.journal_mode(),
                         std::uint64_t{d.page_size()} * d.page_count(), d.name());
     };
-    return key(*a) < key(*b);
+    return rank(*a) < rank(*b);
   });
 }
 
 // What the client has of each database, in their order.
 struct Known {
   std::uint32_t pages = 0;          // to compare
-  std::uint64_t seed = 0;           // of their hashes
   const Base* unchanged = nullptr;  // nothing needs to be compared
 };
 
 // Whatever needs no reading is let go of at once.
-std::vector<Known> known_of(const Databases& databases, const std::vector<Base>& bases) {
+std::vector<Known> known_of(const Databases& databases, const std::vector<Base>& bases,
+                            const DigestKey& key) {
   std::vector<Known> all;
   for (const auto& database : databases) {
     Known& known = all.emplace_back();
     const Base* base = base_of(*database, bases);
     if (base == nullptr) continue;
     known.pages = std::min(base->pages, database->page_count());
-    known.seed = base->seed;
-    if (!is_unchanged(*database, *base)) continue;
+    if (!is_unchanged(*database, *base, key)) continue;
     known.unchanged = base;
     database->release();
   }
@@ -143,8 +142,8 @@ DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database, const 
 
 void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, const std::vector<Known>& known,
               const std::vector<Unpinned>& left_out, SetInfo set) {
-  std::vector<HashFeed::Expected> expected;
-  for (const Known& each : known) expected.push_back({each.unchanged ? 0 : each.pages, each.seed});
+  std::vector<std::uint32_t> expected;
+  for (const Known& each : known) expected.push_back(each.unchanged ? 0 : each.pages);
   hashes.expect(expected);
   std::uint32_t index = 0;
   for (const auto& database : databases) {
@@ -179,8 +178,8 @@ DatabaseEnd send_unchanged(std::uint32_t index, const SourceDatabase& database, 
   return end;
 }
 
-void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& known,
-              const HoldPolicy& policy) {
+void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& known, const HoldPolicy& policy,
+              const DigestKey& key) {
   for (std::uint32_t index = 0; index < databases.size(); ++index) {
     // Rollback-journal databases come first; from the first that is none, nobody waits for this thread.
     if (databases[index]->journal_mode() != JournalMode::kRollback) yield_to_the_app();
@@ -188,7 +187,7 @@ void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& kn
     const Base* unchanged = known[index].unchanged;
     try {
       outbox.send_end(unchanged ? send_unchanged(index, *databases[index], *unchanged, outbox)
-                                : copy_database(*databases[index], index, pinned, policy, outbox));
+                                : copy_database(*databases[index], index, pinned, policy, key, outbox));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kConnection) throw;
       outbox.send_failed({index, problem_of(error)});
@@ -219,11 +218,11 @@ void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
   PinResult pinned = pin_set(databases, request.barrier_ms);
   left_out.insert(left_out.end(), pinned.unpinned.begin(), pinned.unpinned.end());
   refuse_empty(databases, left_out);
-  sort_for_copying(databases, request.bases);
-  const std::vector<Known> known = known_of(databases, request.bases);
+  sort_for_copying(databases, request.bases, request.key);
+  const std::vector<Known> known = known_of(databases, request.bases, request.key);
   announce(outbox, hashes, databases, known, left_out, pinned.set);
   copy_all(outbox, databases, known,
-           {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes});
+           {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes}, request.key);
   outbox.send(MessageType::kDone, encode(make_done()));
   outbox.flush();
 }
@@ -250,7 +249,7 @@ int pull_or_tell(const Request& request, HashFeed& hashes, Outbox& outbox) {
                                 FrameWriter& writer) {
   source.set_silence_ms(request.silence_ms);
   HashFeed hashes;
-  Outbox outbox(writer, hashes, request.memory_bytes, request.compression_level);
+  Outbox outbox(writer, hashes, request.key, request.memory_bytes, request.compression_level);
   ClientWatch watch(source, reader);
   watch.start({.take =
                    [&](const Frame& frame) {

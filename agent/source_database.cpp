@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "agent/beneath.h"
-#include "agent/source_state.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -171,7 +170,7 @@ void SourceDatabase::pin() {
     pinned_since_us_ = monotonic_us();
     page_size_ = pragma("PRAGMA page_size");
     page_count_ = pragma("PRAGMA page_count");
-    state_ = probe.settle(reader_.get(), journal_mode_);
+    marks_ = probe.settle(reader_.get(), journal_mode_);
   });
   check(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ, "a pinned database is not being read");
   pinned_ = true;

@@ -9,6 +9,7 @@
 
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
+#include "agent/source_state.h"
 #include "agent/sqlite.h"
 #include "common/protocol.h"
 
@@ -43,8 +44,8 @@ class SourceDatabase {
   std::uint32_t page_size() const { return page_size_; }
   std::uint32_t page_count() const { return page_count_; }
   std::uint64_t wal_bytes_at_pin() const { return wal_bytes_at_pin_; }
-  const SourceState& state() const { return state_; }  // of what is pinned
-  std::uint64_t hold_us() const { return hold_us_; }   // after release
+  SourceState state(const DigestKey& key) const { return state_of(marks_, key); }  // of what is pinned
+  std::uint64_t hold_us() const { return hold_us_; }                               // after release
   sqlite3* reader() { return reader_.get(); }
 
   bool pinned() const { return pinned_; }
@@ -68,7 +69,7 @@ class SourceDatabase {
   std::uint32_t page_size_ = 0;
   std::uint32_t page_count_ = 0;
   std::uint64_t wal_bytes_at_pin_ = 0;
-  SourceState state_ = kNoState;
+  SourceMarks marks_;
 };
 
 // What went wrong with a database, in words for its user, from SQLite's error.

@@ -1,7 +1,6 @@
 #include "agent/source_state.h"
 
 #include <sys/stat.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <ctime>
@@ -16,8 +15,6 @@
 
 namespace litepull {
 namespace {
-
-constexpr std::uint64_t kSeed = 1;  // another one whenever what is hashed becomes something else
 
 // Two writes within a tick of the clock that the file system stamps its files with, at the most two seconds
 // long, leave the same times.
@@ -83,15 +80,14 @@ bool put_wal_header(sqlite3* reader, ByteWriter& out) {
   return true;
 }
 
-SourceState hash_of(const Bytes& bytes) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), kSeed));
-  SourceState state{};
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), state.begin());
-  return state;
-}
-
 }  // namespace
+
+SourceState state_of(const SourceMarks& marks, const DigestKey& key) {
+  if (marks.empty()) return kNoState;
+  StreamingDigest digest(key);
+  digest.add(marks);
+  return digest.result();
+}
 
 StateProbe::StateProbe(const Candidate& candidate) : candidate_(candidate), before_(look()) {}
 
@@ -104,12 +100,12 @@ std::optional<StateProbe::Look> StateProbe::look() const {
               nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
 }
 
-SourceState StateProbe::settle(sqlite3* reader, JournalMode mode) const {
+SourceMarks StateProbe::settle(sqlite3* reader, JournalMode mode) const {
   const std::optional<Look> after = look();
-  if (!before_ || before_ != after) return kNoState;
-  if (now_ns() - std::max(after->modified_ns, after->changed_ns) < kTickNs) return kNoState;
+  if (!before_ || before_ != after) return {};
+  if (now_ns() - std::max(after->modified_ns, after->changed_ns) < kTickNs) return {};
   const std::string& boot = boot_id();
-  if (boot.empty()) return kNoState;
+  if (boot.empty()) return {};
   ByteWriter all;
   all.text(boot);
   all.u8(static_cast<std::uint8_t>(mode));
@@ -118,9 +114,9 @@ SourceState StateProbe::settle(sqlite3* reader, JournalMode mode) const {
   all.u64(after->size);
   all.u64(static_cast<std::uint64_t>(after->modified_ns));
   all.u64(static_cast<std::uint64_t>(after->changed_ns));
-  if (!put_header(reader, all)) return kNoState;
-  if (mode == JournalMode::kWal && !put_wal_header(reader, all)) return kNoState;
-  return hash_of(all.bytes());
+  if (!put_header(reader, all)) return {};
+  if (mode == JournalMode::kWal && !put_wal_header(reader, all)) return {};
+  return all.bytes();
 }
 
 }  // namespace litepull

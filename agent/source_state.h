@@ -6,6 +6,8 @@
 // (https://sqlite.org/c3ref/snapshot.html), has the number of frames, a checksum of them all and the log's
 // salts. A crash of the whole machine can lose a file's times and keep its content, so each boot begins anew.
 // A checkpoint changes the file and no content: that costs a pull that reads it.
+//
+// All that becomes a SourceState by the client's key, so that nobody who writes to the database can steer it.
 #pragma once
 
 #include <sqlite3.h>
@@ -14,18 +16,26 @@
 #include <optional>
 
 #include "agent/discover.h"
+#include "common/bytes.h"
+#include "common/digest.h"
 #include "common/protocol.h"
 
 namespace litepull {
+
+// All of the marks, one after the other; empty when they say nothing.
+using SourceMarks = Bytes;
+
+// kNoState for marks that say nothing.
+SourceState state_of(const SourceMarks& marks, const DigestKey& key);
 
 // Looks at the candidate's file before its read transaction begins, and again once it has begun.
 class StateProbe {
  public:
   explicit StateProbe(const Candidate& candidate);  // which must outlive this
 
-  // `reader` is inside the transaction. kNoState when the file is not the candidate's any more, was written
+  // `reader` is inside the transaction. Empty when the file is not the candidate's any more, was written
   // to meanwhile, or so lately that a further write might leave its times as they are.
-  SourceState settle(sqlite3* reader, JournalMode mode) const;
+  SourceMarks settle(sqlite3* reader, JournalMode mode) const;
 
  private:
   struct Look {

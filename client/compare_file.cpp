@@ -9,9 +9,9 @@
 #include "client/file_digest.h"
 #include "client/hash_file.h"
 #include "client/store.h"
+#include "common/digest.h"
 #include "common/error.h"
 #include "common/file_buffer.h"
-#include "common/page_hash.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -20,7 +20,7 @@ namespace {
 // Compares pages with their kept hashes, in the order of the file.
 class PageComparer {
  public:
-  explicit PageComparer(HashFile hashes) : hashes_(std::move(hashes)) {}
+  PageComparer(HashFile hashes, const DigestKey& key) : hashes_(std::move(hashes)), key_(key) {}
 
   void add(std::uint64_t offset, ByteView bytes) {
     const std::uint32_t size = hashes_.head().page_size;
@@ -30,8 +30,7 @@ class PageComparer {
         std::min<std::uint64_t>(bytes.size() / size, hashes_.head().pages - first));
     const auto kept = hashes_.read(static_cast<std::uint32_t>(first) + 1, count);
     for (std::uint32_t i = 0; i < count; ++i)
-      if (page_hash(bytes.subspan(std::size_t{i} * size, size), hashes_.head().seed) != kept[i])
-        differs(first + 1 + i);
+      if (page_hash(bytes.subspan(std::size_t{i} * size, size), key_) != kept[i]) differs(first + 1 + i);
   }
 
   // Pages that the file, which ends after `bytes`, lacks.
@@ -50,6 +49,7 @@ class PageComparer {
   }
 
   HashFile hashes_;
+  const DigestKey& key_;
   std::uint64_t count_ = 0;
   std::vector<std::uint32_t> pages_;
 };
@@ -61,15 +61,19 @@ std::uint64_t size_of(int fd, const std::string& shown) {
 }
 
 std::optional<PageComparer> open_hashes(int dir_fd, const std::string& path,
-                                        const Manifest::Database& database, FileComparison& result) {
+                                        const Manifest::Database& database, const DigestKey* key,
+                                        FileComparison& result) {
+  const std::string shown = path + "/" + kHashesName + "/" + database.name;
   Fd fd = open_hash_file(dir_fd, database.name, path);
   if (!fd) return std::nullopt;
+  result.hashes = FileComparison::Hashes::kOtherKey;
+  if (key == nullptr || HashFile::is_of_another_key(fd.get(), shown, *key)) return std::nullopt;
   result.hashes = FileComparison::Hashes::kDamaged;
-  auto hashes = HashFile::open(std::move(fd), path + "/" + kHashesName + "/" + database.name, database.bytes);
+  auto hashes = HashFile::open(std::move(fd), shown, database.bytes, *key);
   if (!hashes || hashes->head().page_size != database.page_size || hashes->head().pages == 0)
     return std::nullopt;
   result.hashes = FileComparison::Hashes::kUsable;
-  return PageComparer(std::move(*hashes));
+  return PageComparer(std::move(*hashes), *key);
 }
 
 Digest read_through(int fd, const std::string& shown, std::uint64_t bytes,
@@ -98,11 +102,20 @@ std::string difference(const Manifest::Database& database, std::uint64_t bytes, 
   return {};
 }
 
+const char* why_untold(FileComparison::Hashes hashes) {
+  switch (hashes) {
+    case FileComparison::Hashes::kNone:
+      return "the snapshot keeps no page hashes of it";
+    case FileComparison::Hashes::kOtherKey:
+      return "its page hashes were made with another key than the one in the app's directory";
+    default:
+      return "its page hashes are damaged, too";
+  }
+}
+
 void tell_pages(std::optional<PageComparer>& comparer, FileComparison& result) {
   if (!comparer) {
-    result.untold = result.hashes == FileComparison::Hashes::kNone
-                        ? "which pages cannot be told: the snapshot keeps no page hashes of it"
-                        : "which pages cannot be told: its page hashes are damaged, too";
+    result.untold = std::string("which pages cannot be told: ") + why_untold(result.hashes);
   } else if (comparer->all_differ()) {
     result.untold = "which pages cannot be told: its page hashes fit none of them";
   } else if (comparer->count() == 0) {
@@ -116,13 +129,13 @@ void tell_pages(std::optional<PageComparer>& comparer, FileComparison& result) {
 }  // namespace
 
 FileComparison compare_file(int snapshot_dir_fd, const std::string& snapshot_path,
-                            const Manifest::Database& database, const Cancel& cancel,
+                            const Manifest::Database& database, const DigestKey* key, const Cancel& cancel,
                             const std::function<void(std::uint64_t)>& advance) {
   const std::string path = snapshot_path + "/" + database.name;
   const Fd file = open_file(snapshot_dir_fd, database.name, snapshot_path);
   FileComparison result;
   result.bytes = size_of(file.get(), path);
-  std::optional<PageComparer> comparer = open_hashes(snapshot_dir_fd, snapshot_path, database, result);
+  std::optional<PageComparer> comparer = open_hashes(snapshot_dir_fd, snapshot_path, database, key, result);
   const Digest digest = read_through(file.get(), path, result.bytes, comparer, cancel, advance);
   result.difference = difference(database, result.bytes, to_hex(digest));
   if (!result.as_recorded())

@@ -11,6 +11,7 @@
 
 #include "client/cancel.h"
 #include "client/manifest.h"
+#include "common/digest.h"
 
 namespace litepull {
 
@@ -18,9 +19,10 @@ inline constexpr std::size_t kMaxPagesNamed = 100;
 
 struct FileComparison {
   enum class Hashes {
-    kNone,     // the snapshot keeps none of this database
-    kUsable,   // they fit the file, or tell where it differs
-    kDamaged,  // they do not fit a file that is as it should be, or cannot be read
+    kNone,      // the snapshot keeps none of this database
+    kOtherKey,  // they were made with another key than the app's, or there is no key: nobody can tell
+    kUsable,    // they fit the file, or tell where it differs
+    kDamaged,   // they do not fit a file that is as it should be, or cannot be read
   };
 
   std::string difference;  // empty when the file is as recorded; else what is wrong with it
@@ -33,10 +35,11 @@ struct FileComparison {
   bool as_recorded() const { return difference.empty(); }
 };
 
-// Of `database`, which has no `error`, in the snapshot's directory. `advance` is told of bytes that were
-// read. Throws Error when the file is not there, is not a regular one or cannot be read; kCancelled.
+// Of `database`, which has no `error`, in the snapshot's directory. `key` is the app's, null when there is
+// none. `advance` is told of bytes that were read. Throws Error when the file is not there, is not a regular
+// one or cannot be read; kCancelled.
 FileComparison compare_file(int snapshot_dir_fd, const std::string& snapshot_path,
-                            const Manifest::Database& database, const Cancel& cancel,
+                            const Manifest::Database& database, const DigestKey* key, const Cancel& cancel,
                             const std::function<void(std::uint64_t)>& advance = {});
 
 }  // namespace litepull

@@ -52,7 +52,7 @@ FileDiff compare_files(const Store& store, const DiffResult& sides, const std::s
 }
 
 bool same_file(const DiffSide::File& a, const DiffSide::File& b) {
-  return !a.xxh128.empty() && a.xxh128 == b.xxh128 && a.bytes == b.bytes;
+  return !a.keyed_digest.empty() && a.keyed_digest == b.keyed_digest && a.bytes == b.bytes;
 }
 
 // What a snapshot says of itself is believed, but for files that have gone.

@@ -17,7 +17,7 @@ DiffSide side_of(const Manifest& manifest, std::string directory) {
   side.pinned_at = manifest.pinned_at;
   side.directory = std::move(directory);
   for (const Manifest::Database& database : manifest.databases) {
-    DiffSide::File file{database.bytes, database.xxh128, database.journal_mode, ""};
+    DiffSide::File file{database.bytes, database.keyed_digest, database.journal_mode, ""};
     if (database.error) file.error = database.error->message;
     side.files[database.name] = std::move(file);
   }

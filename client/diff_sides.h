@@ -21,7 +21,7 @@ inline constexpr const char* kLiveWord = "live";
 struct DiffSide {
   struct File {
     std::uint64_t bytes = 0;
-    std::string xxh128;        // of the file; empty when it is not known
+    std::string keyed_digest;  // of the file; empty when it is not known
     std::string journal_mode;  // on the server; empty when it is not known
     std::string error;         // why there is no such file, although there should be
   };

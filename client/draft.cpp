@@ -4,7 +4,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <random>
 #include <tuple>
 #include <utility>
 
@@ -14,7 +13,7 @@
 
 #include "client/clock.h"
 #include "client/file_digest.h"
-#include "common/page_hash.h"
+#include "common/digest.h"
 
 namespace litepull {
 namespace {
@@ -25,11 +24,6 @@ constexpr std::uint64_t kLeadBytes = 1ULL << 30;
 // How long the server's word is taken that a database has not changed: less than lies between two nights.
 constexpr std::int64_t kReadAgainAfterMs = 20LL * 3600 * 1000;
 constexpr std::size_t kPageSizeOffset = 16;  // https://sqlite.org/fileformat2.html#page_size
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
-}
 
 std::uint64_t size_of(int fd, const std::string& shown) {
   struct stat info {};
@@ -106,13 +100,17 @@ void BaseReader::hash_of(std::uint32_t first, ByteView pages, std::vector<std::u
   }
   if (!out.empty()) return;
   for (std::size_t at = 0; at < pages.size(); at += size)
-    out.push_back(page_hash(pages.subspan(at, size), offered_.seed));
+    out.push_back(page_hash(pages.subspan(at, size), key_));
 }
 
 // --- Draft -----------------------------------------------------------------------------------------------
 
 Draft::Draft(Drafts& all, std::string name)
     : all_(all), name_(std::move(name)), shown_(all.staging_.path() + "/" + name_) {}
+
+const DigestKey& Draft::key() const {
+  return all_.key_;
+}
 
 // A base that cannot be opened or is of no use is none.
 void Draft::describe_base() {
@@ -125,12 +123,9 @@ void Draft::describe_base() {
     if (page_size < kMinPageSize || (page_size & (page_size - 1)) != 0) return;
     const std::uint64_t pages = base.bytes() / page_size;
     if (pages == 0 || pages > kMaxPageCount) return;
-    offered_ = {name_, page_size, static_cast<std::uint32_t>(pages), random_seed()};
+    offered_ = {name_, page_size, static_cast<std::uint32_t>(pages), kNoState, {}};
     // What an interrupted run left was never hashed as a whole.
-    if (own_bytes_ > 0 || !all_.old_dir_) return;
-    offer_state();
-    const auto hashes = open_hashes();
-    if (hashes && hashes->head().page_size == page_size) offered_.seed = hashes->head().seed;
+    if (own_bytes_ == 0 && all_.old_dir_) offer_state();
   } catch (const Error&) {
     offered_ = {};
   }
@@ -140,7 +135,7 @@ void Draft::describe_base() {
 // that rots on the server is to be found out.
 void Draft::offer_state() {
   const auto read_at = parse_rfc3339_utc(old_.read_at);
-  const auto state = digest_of_hex(old_.source_state), digest = digest_of_hex(old_.xxh128);
+  const auto state = digest_of_hex(old_.source_state), digest = digest_of_hex(old_.keyed_digest);
   if (!read_at || !state || !digest) return;
   const std::int64_t age_ms = unix_ms_now() - *read_at;
   if (age_ms < 0 || age_ms >= kReadAgainAfterMs || old_bytes_ != old_.bytes) return;
@@ -150,13 +145,14 @@ void Draft::offer_state() {
 
 std::optional<HashFile> Draft::open_hashes() const {
   return HashFile::open(open_hash_file(all_.old_dir_.get(), name_, all_.old_path_),
-                        all_.old_path_ + "/" + name_ + " (page hashes)", old_bytes_);
+                        all_.old_path_ + "/" + name_ + " (page hashes)", old_bytes_, all_.key_);
 }
 
 BaseReader Draft::read_base() const {
   return reading_a_base([&] {
     BaseReader base;
     base.offered_ = offered_;
+    base.key_ = all_.key_;
     base.shown_ = shown_;
     base.own_bytes_ = own_bytes_;
     base.old_bytes_ = old_bytes_;
@@ -166,7 +162,7 @@ BaseReader Draft::read_base() const {
       base.old_ = open_file(all_.old_dir_.get(), name_, all_.old_path_);
       if (own_bytes_ == 0) {
         base.hashes_ = open_hashes();
-        if (base.hashes_ && base.hashes_->head().seed != offered_.seed) base.hashes_.reset();
+        if (base.hashes_ && base.hashes_->head().page_size != offered_.page_size) base.hashes_.reset();
       }
     }
     return base;
@@ -332,8 +328,8 @@ std::uint64_t Draft::staged_bytes() const {
 // --- Drafts ----------------------------------------------------------------------------------------------
 
 Drafts::Drafts(const Store& store, Staging& staging, const Snapshot* newest,
-               const std::set<std::string>& distrusted, Caching caching)
-    : staging_(staging), caching_(caching) {
+               const std::set<std::string>& distrusted, Caching caching, const DigestKey& key)
+    : staging_(staging), caching_(caching), key_(key) {
   auto add = [&](const std::string& name) {
     auto& draft = drafts_[name];
     if (!draft) draft.reset(new Draft(*this, name));

@@ -52,6 +52,7 @@ class BaseReader {
  private:
   friend class Draft;
   Base offered_;
+  DigestKey key_{};
   std::string shown_, old_shown_, hashes_shown_;
   Fd own_;
   std::uint64_t own_bytes_ = 0;
@@ -65,6 +66,7 @@ class Draft {
  public:
   const std::string& name() const { return name_; }
   const std::string& shown() const { return shown_; }
+  const DigestKey& key() const;  // the run's
 
   // What the agent is told of the base; no pages: nothing.
   const Base& offered() const { return offered_; }
@@ -130,15 +132,16 @@ class Drafts {
  public:
   // What `staging` holds from an interrupted run and what is in `newest` (null when there is none), but for
   // the databases in `distrusted`, which begin empty. All must outlive this. `caching` says whether the
-  // databases will be read soon.
+  // databases will be read soon; `key` is that of the run's digests.
   Drafts(const Store& store, Staging& staging, const Snapshot* newest,
-         const std::set<std::string>& distrusted, Caching caching);
+         const std::set<std::string>& distrusted, Caching caching, const DigestKey& key);
   ~Drafts();
   Drafts(const Drafts&) = delete;
   Drafts& operator=(const Drafts&) = delete;
 
   // What the agent is told.
   std::vector<Base> offers() const;
+  const DigestKey& key() const { return key_; }
 
   // Copies bases into drafts in the background from now on, as far ahead as is sensible.
   void start_cloning();
@@ -163,6 +166,7 @@ class Drafts {
 
   Staging& staging_;
   const Caching caching_;
+  const DigestKey key_;
   Fd old_dir_;
   std::string old_path_;
   std::map<std::string, std::unique_ptr<Draft>> drafts_;

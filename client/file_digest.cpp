@@ -1,35 +1,40 @@
 #include "client/file_digest.h"
 
-#include <algorithm>
+#include <random>
 
-#include "common/error.h"
 #include "common/file_buffer.h"
 #include "common/posix.h"
 
 namespace litepull {
 
-StreamingDigest::StreamingDigest() : state_(XXH3_createState()) {
-  check(state_ != nullptr, "no memory for a hash");
-  XXH3_128bits_reset(state_.get());
-}
+namespace {
 
-Digest StreamingDigest::result() const {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_.get()));
-  Digest digest;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
-  return digest;
-}
-
-Digest file_digest(int fd, const std::string& shown, const Cancel& cancel) {
+template <typename Digester>
+auto read_into(Digester digester, int fd, const std::string& shown, const Cancel& cancel) {
   if (::lseek(fd, 0, SEEK_SET) != 0) throw_errno("read " + shown);
-  StreamingDigest digest;
   const FileBuffer buffer(kFileReadBytes);
   for (std::size_t got; (got = read_some(fd, buffer.data(), kFileReadBytes, shown)) > 0;) {
     cancel.throw_if_requested();
-    digest.add({buffer.data(), got});
+    digester.add({buffer.data(), got});
   }
-  return digest.result();
+  return digester.result();
+}
+
+}  // namespace
+
+DigestKey new_digest_key() {
+  std::random_device device;
+  DigestKey key;
+  for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(device());
+  return key;
+}
+
+Digest file_digest(int fd, const std::string& shown, const Cancel& cancel) {
+  return read_into(StreamingDigest(), fd, shown, cancel);
+}
+
+FileDigests file_digests(int fd, const std::string& shown, const DigestKey& key, const Cancel& cancel) {
+  return read_into(FileDigester(key), fd, shown, cancel);
 }
 
 }  // namespace litepull

@@ -1,31 +1,37 @@
-// XXH3-128 of a whole file, as `xxhsum -H2` prints it and manifests keep it.
+// The digests of whole files, and where the key of an app's digests comes from; see common/digest.h.
 #pragma once
 
-#include <xxhash.h>
-
-#include <memory>
 #include <string>
 
 #include "client/cancel.h"
-#include "common/bytes.h"
-#include "common/protocol.h"
+#include "common/digest.h"
 
 namespace litepull {
 
-// Of what is added, piece by piece.
-class StreamingDigest {
- public:
-  StreamingDigest();
-  void add(ByteView bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
-  Digest result() const;
+DigestKey new_digest_key();  // random
 
- private:
-  struct Deleter {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-  };
-  std::unique_ptr<XXH3_state_t, Deleter> state_;
+// One content twice: for people, as `xxhsum -H2` prints it and manifests keep it, and for decisions.
+struct FileDigests {
+  Digest plain{};
+  Digest keyed{};
 };
 
-Digest file_digest(int fd, const std::string& shown, const Cancel& cancel);
+class FileDigester {
+ public:
+  explicit FileDigester(const DigestKey& key) : keyed_(key) {}
+  void add(ByteView bytes) {
+    plain_.add(bytes);
+    keyed_.add(bytes);
+  }
+  FileDigests result() const { return {plain_.result(), keyed_.result()}; }
+
+ private:
+  StreamingDigest plain_;
+  StreamingDigest keyed_;
+};
+
+// Of all of the file, from its first byte.
+Digest file_digest(int fd, const std::string& shown, const Cancel& cancel);  // without a key
+FileDigests file_digests(int fd, const std::string& shown, const DigestKey& key, const Cancel& cancel);
 
 }  // namespace litepull

@@ -9,35 +9,55 @@ namespace litepull {
 namespace {
 
 constexpr std::string_view kMagic = "LPHASHES";
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kSeededFormat = 1, kFormat = 2;
 constexpr std::size_t kHeadBytes = 32;
 constexpr std::size_t kFlushBytes = 64 * 1024;
 
-}  // namespace
+struct Head {
+  std::uint32_t format = 0;
+  HashFileHead told;
+  std::uint64_t mark = 0;
+  std::uint64_t file_bytes = 0;
+};
 
-std::optional<HashFile> HashFile::open(Fd fd, const std::string& shown, std::uint64_t bytes) {
+// Nothing when the file cannot be read, or does not begin as one of ours.
+std::optional<Head> read_head(int fd, const std::string& shown) {
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0 || static_cast<std::size_t>(info.st_size) < kHeadBytes)
-    return std::nullopt;
+  if (::fstat(fd, &info) != 0 || static_cast<std::size_t>(info.st_size) < kHeadBytes) return std::nullopt;
   try {
     Bytes raw(kHeadBytes);
-    pread_all(fd.get(), raw.data(), raw.size(), 0, shown);
+    pread_all(fd, raw.data(), raw.size(), 0, shown);
     if (std::memcmp(raw.data(), kMagic.data(), kMagic.size()) != 0) return std::nullopt;
     ByteReader in(ByteView(raw).subspan(kMagic.size()));
-    if (in.u32() != kFormat) return std::nullopt;
-    HashFileHead head;
-    head.page_size = in.u32();
-    head.pages = in.u32();
+    Head head;
+    head.file_bytes = static_cast<std::uint64_t>(info.st_size);
+    head.format = in.u32();
+    head.told.page_size = in.u32();
+    head.told.pages = in.u32();
     if (in.u32() != 0) return std::nullopt;
-    head.seed = in.u64();
-    const std::uint64_t size = kHeadBytes + sizeof(std::uint32_t) * std::uint64_t{head.pages};
-    if (static_cast<std::uint64_t>(info.st_size) != size ||
-        head.page_size * std::uint64_t{head.pages} != bytes)
-      return std::nullopt;
-    return HashFile(std::move(fd), shown, head);
+    head.mark = in.u64();
+    return head;
   } catch (const Error&) {
     return std::nullopt;
   }
+}
+
+}  // namespace
+
+std::optional<HashFile> HashFile::open(Fd fd, const std::string& shown, std::uint64_t bytes,
+                                       const DigestKey& key) {
+  if (!fd) return std::nullopt;
+  const std::optional<Head> head = read_head(fd.get(), shown);
+  if (!head || head->format != kFormat || head->mark != mark_of(key)) return std::nullopt;
+  const std::uint64_t size = kHeadBytes + sizeof(std::uint32_t) * std::uint64_t{head->told.pages};
+  if (head->file_bytes != size || head->told.page_size * std::uint64_t{head->told.pages} != bytes)
+    return std::nullopt;
+  return HashFile(std::move(fd), shown, head->told);
+}
+
+bool HashFile::is_of_another_key(int fd, const std::string& shown, const DigestKey& key) {
+  const std::optional<Head> head = read_head(fd, shown);
+  return head && (head->format == kSeededFormat || (head->format == kFormat && head->mark != mark_of(key)));
 }
 
 std::vector<std::uint32_t> HashFile::read(std::uint32_t first, std::uint32_t count) const {
@@ -50,14 +70,14 @@ std::vector<std::uint32_t> HashFile::read(std::uint32_t first, std::uint32_t cou
   return hashes;
 }
 
-HashFileWriter::HashFileWriter(Fd fd, std::string shown, const HashFileHead& head)
+HashFileWriter::HashFileWriter(Fd fd, std::string shown, const HashFileHead& head, const DigestKey& key)
     : fd_(std::move(fd)), shown_(std::move(shown)) {
   for (const char c : kMagic) buffer_.u8(static_cast<std::uint8_t>(c));
   buffer_.u32(kFormat);
   buffer_.u32(head.page_size);
   buffer_.u32(head.pages);
   buffer_.u32(0);
-  buffer_.u64(head.seed);
+  buffer_.u64(mark_of(key));
 }
 
 void HashFileWriter::add(std::uint32_t hash) {

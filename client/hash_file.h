@@ -2,8 +2,9 @@
 // read the database to know them. Never trusted alone: a file that is wrong costs pages that are sent again,
 // or, when it claims pages that are not there, a checksum of the whole database that does not fit.
 //
-// Format, integers little-endian: 8 bytes "LPHASHES", u32 format (1), u32 page size in bytes, u32 number of
-// pages, u32 zero, u64 seed, then a u32 for each page as common/page_hash.h says.
+// Format, integers little-endian: 8 bytes "LPHASHES", u32 format (2), u32 page size in bytes, u32 number of
+// pages, u32 zero, u64 the mark of the key, then a u32 for each page: its hash with that key
+// (common/digest.h). Format 1 had seeds in place of a key, and is no longer read.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/digest.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -19,13 +21,16 @@ namespace litepull {
 struct HashFileHead {
   std::uint32_t page_size = 0;
   std::uint32_t pages = 0;
-  std::uint64_t seed = 0;
 };
 
 class HashFile {
  public:
-  // Nothing when there is no file, or it is not a whole one of a database of `bytes`.
-  static std::optional<HashFile> open(Fd fd, const std::string& shown, std::uint64_t bytes);
+  // Nothing when there is no file, or it is not a whole one of a database of `bytes`, made with `key`.
+  static std::optional<HashFile> open(Fd fd, const std::string& shown, std::uint64_t bytes,
+                                      const DigestKey& key);
+
+  // Whether the file says of itself that it is of another key, or of format 1.
+  static bool is_of_another_key(int fd, const std::string& shown, const DigestKey& key);
 
   const HashFileHead& head() const { return head_; }
   // Hashes of the pages from `first` (counted from 1). Throws when they cannot be read.
@@ -42,7 +47,7 @@ class HashFile {
 
 class HashFileWriter {
  public:
-  HashFileWriter(Fd fd, std::string shown, const HashFileHead& head);
+  HashFileWriter(Fd fd, std::string shown, const HashFileHead& head, const DigestKey& key);
 
   void add(std::uint32_t hash);
   void finish();  // all pages were added; not flushed to the disk: one that is lost costs little

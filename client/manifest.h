@@ -79,6 +79,7 @@ struct Manifest {
     std::uint64_t wal_bytes_before = 0;
     std::uint64_t wal_bytes_after = 0;
     std::string xxh128;        // 32 lower-case hex digits, as `xxhsum -H2` prints; empty when `error` is set
+    std::string keyed_digest;  // 32 hex digits: of the file, with the app's key; may be empty
     std::string source_state;  // 32 hex digits: what the agent will know it by again; may be empty
     std::string read_at;       // as rfc3339_utc writes it: when all of it was last read on the server
     Verified verified = Verified::kPending;

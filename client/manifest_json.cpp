@@ -288,6 +288,7 @@ Manifest::Database read_database(const ReadJson& json, const std::string& shown)
   database.name = fields.text(fields.need("name"), "name");
   read_copy_figures(fields, database);
   fields.get("xxh128", database.xxh128);
+  fields.get("keyed_digest", database.keyed_digest);
   fields.get("source_state", database.source_state);
   fields.get("read_at", database.read_at);
   database.verified = read_verified(fields);
@@ -301,6 +302,7 @@ Manifest::Database read_database(const ReadJson& json, const std::string& shown)
   // The name of a file that is there is opened by whoever reads the manifest.
   fields.require(database.error || is_database_name(database.name), "name");
   fields.require(database.error || is_hash_text(database.xxh128), "xxh128");
+  fields.require(database.keyed_digest.empty() || is_hash_text(database.keyed_digest), "keyed_digest");
   return database;
 }
 
@@ -415,6 +417,7 @@ nlohmann::ordered_json database_json(const Manifest::Database& database) {
           {"wal_bytes_before", database.wal_bytes_before},
           {"wal_bytes_after", database.wal_bytes_after},
           {"xxh128", text_or_null(database.xxh128)},
+          {"keyed_digest", text_or_null(database.keyed_digest)},
           {"source_state", text_or_null(database.source_state)},
           {"read_at", text_or_null(database.read_at)},
           {"verified", verified_text(database.verified)},

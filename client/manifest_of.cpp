@@ -58,7 +58,8 @@ Manifest::Database database_entry(const PulledDatabase& pulled, const std::strin
   entry.spooled_bytes = pulled.end.spooled_bytes;
   entry.wal_bytes_before = pulled.info.wal_bytes;
   entry.wal_bytes_after = pulled.end.wal_bytes;
-  entry.xxh128 = to_hex(pulled.end.digest);
+  entry.xxh128 = to_hex(pulled.xxh128);
+  entry.keyed_digest = to_hex(pulled.end.digest);
   if (pulled.end.state != kNoState) entry.source_state = to_hex(pulled.end.state);
   entry.read_at = pulled.info.unchanged ? pulled.base_read_at : pinned_at;
   return entry;

@@ -25,6 +25,7 @@ Request request_of(const Config& config, const Drafts& drafts) {
   request.wal_growth_max_bytes = static_cast<std::uint64_t>(config.wal_growth_max_mb) << 20;
   if (config.compression_level)
     request.compression_level = static_cast<std::int8_t>(*config.compression_level);
+  request.key = drafts.key();
   request.bases = drafts.offers();
   return request;
 }
@@ -39,7 +40,7 @@ std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatab
       manifest.verify == "full" || (manifest.verify == "quick" && mode != VerifyMode::kFull);
   const auto entry =
       std::find_if(manifest.databases.begin(), manifest.databases.end(), [&](const auto& each) {
-        return each.name == database.info.name && each.xxh128 == to_hex(database.end.digest);
+        return each.name == database.info.name && each.keyed_digest == to_hex(database.end.digest);
       });
   if (!thorough || manifest.tool != kTool || entry == manifest.databases.end() ||
       entry->verified != Verified::kOk)
@@ -108,7 +109,7 @@ Attempt pull_once(Staging& staging, const Snapshot* newest, const std::set<std::
                   const PullRun& run) {
   const bool read_soon = run.options.read_soon || run.options.verify != VerifyMode::kNone;
   const Caching caching = read_soon ? Caching::kKeep : Caching::kBypass;
-  Drafts drafts(run.store, staging, newest, distrusted, caching);
+  Drafts drafts(run.store, staging, newest, distrusted, caching, run.store.digest_key(run.lock));
   return keeping_what_is_there(staging, [&] {
     Attempt attempt;
     try {

@@ -6,7 +6,6 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <random>
 #include <set>
 #include <utility>
 
@@ -15,9 +14,9 @@
 #include "client/hash_sender.h"
 #include "client/link.h"
 #include "common/database_name.h"
+#include "common/digest.h"
 #include "common/error.h"
 #include "common/file_buffer.h"
-#include "common/page_hash.h"
 #include "common/page_unpacker.h"
 #include "common/posix.h"
 
@@ -39,13 +38,12 @@ std::uint64_t size_of(const DatabaseInfo& info) {
 // One database on its way into its draft: pages from the wire and from the base, in order, each once.
 class Intake {
  public:
-  Intake(const DatabaseInfo& info, const Staging& staging, Draft& draft) : info_(info), draft_(draft) {
+  Intake(const DatabaseInfo& info, const Staging& staging, Draft& draft)
+      : info_(info), draft_(draft), digests_(draft.key()) {
     draft_.begin(info.base_pages > 0);
     if (info.base_pages > 0) base_ = draft_.read_base();
-    const std::uint64_t seed = info.base_pages > 0 ? draft_.offered().seed : new_seed();
-    seed_ = seed;
     hashes_.emplace(staging.create_hash_file(info.name), draft_.shown() + " (page hashes)",
-                    HashFileHead{info.page_size, info.page_count, seed});
+                    HashFileHead{info.page_size, info.page_count}, draft_.key());
   }
 
   // All return how many bytes of the database they settled.
@@ -81,21 +79,20 @@ class Intake {
     require_peer(end.page_count == info_.page_count, "an end with another number of pages");
     take_from_base(info_.page_count + 1);
     require_peer(next_page_ - 1 == info_.page_count, "an end before all pages were sent");
-    if (digest_.result() != end.digest) {
+    const FileDigests digests = digests_.result();
+    if (digests.keyed != end.digest) {
       require_peer(info_.base_pages > 0, "a database that does not fit its checksum");
       return false;
     }
+    xxh128_ = digests.plain;
     hashes_->finish();
     draft_.finish(bytes(info_.page_count));
     return true;
   }
 
- private:
-  static std::uint64_t new_seed() {
-    std::random_device device;
-    return std::uint64_t{device()} << 32 | device();
-  }
+  const Digest& xxh128() const { return xxh128_; }  // of the finished file, without a key
 
+ private:
   std::uint64_t bytes(std::uint32_t pages) const { return std::uint64_t{info_.page_size} * pages; }
 
   // Pages before `end` that were not sent are the base's, as far as it was compared.
@@ -107,15 +104,15 @@ class Intake {
       draft_.keep(bytes(next_page_ - 1), raw_base_.data(), raw.size());
       base_->hash_of(next_page_, raw, kept_);
       for (const std::uint32_t hash : kept_) hashes_->add(hash);
-      digest_.add(raw);
+      digests_.add(raw);
       next_page_ += count;
     }
   }
 
   void take_run(std::uint32_t count, ByteView raw) {
     for (std::uint32_t i = 0; i < count; ++i)
-      hashes_->add(page_hash(raw.subspan(bytes(i), info_.page_size), seed_));
-    digest_.add(raw);
+      hashes_->add(page_hash(raw.subspan(bytes(i), info_.page_size), draft_.key()));
+    digests_.add(raw);
     draft_.write(bytes(next_page_ - 1), raw);
     next_page_ += count;
   }
@@ -125,8 +122,8 @@ class Intake {
   PageUnpacker unpacker_;
   std::optional<BaseReader> base_;
   std::optional<HashFileWriter> hashes_;
-  std::uint64_t seed_ = 0;
-  StreamingDigest digest_;
+  FileDigester digests_;
+  Digest xxh128_{};
   FileBuffer raw_base_{kFileReadBytes};
   std::vector<std::uint32_t> kept_;
   std::uint32_t next_page_ = 1;
@@ -271,6 +268,7 @@ class Receiver {
       database.misfit = "";  // why takes long to find out, and the agent is waiting
       return;
     }
+    database.xxh128 = intake.xxh128();
     if (database.info.base_pages > 0) database.base = snapshot;
     database.shared_bytes = draft.shared_bytes();
     completed_(database);

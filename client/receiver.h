@@ -20,6 +20,7 @@ namespace litepull {
 struct PulledDatabase {
   DatabaseInfo info;
   DatabaseEnd end;                    // when there is no problem
+  Digest xxh128{};                    // of the file, without a key
   std::optional<Problem> problem;     // then no file of it is staged
   std::string base;                   // the snapshot whose pages it shares; may be empty
   std::string base_read_at;           // when the server's database was last read whole for that snapshot

@@ -1,12 +1,11 @@
 #include "client/restore_file.h"
 
 #include <algorithm>
-#include <random>
 
 #include "client/file_digest.h"
 #include "client/store.h"
+#include "common/digest.h"
 #include "common/error.h"
-#include "common/page_hash.h"
 
 namespace litepull {
 namespace {
@@ -21,16 +20,11 @@ std::uint32_t page_size_of(int fd, const std::string& shown) {
   return size == 1 ? kMaxPageSize : size;
 }
 
-std::uint64_t new_seed() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
-}
-
 }  // namespace
 
 RestoreFile::RestoreFile(int snapshot_dir_fd, const std::string& shown, const Manifest::Database& entry,
-                         const Cancel& cancel)
-    : shown_(shown + "/" + entry.name), file_(open_file(snapshot_dir_fd, entry.name, shown)) {
+                         const DigestKey& key, const Cancel& cancel)
+    : shown_(shown + "/" + entry.name), file_(open_file(snapshot_dir_fd, entry.name, shown)), key_(key) {
   const std::string verify = "check the snapshot with litepull verify, and restore another one";
   struct stat status {};
   if (::fstat(file_.get(), &status) != 0) throw_errno("look at " + shown_);
@@ -42,13 +36,13 @@ RestoreFile::RestoreFile(int snapshot_dir_fd, const std::string& shown, const Ma
       bytes / item_.page_size > kMaxPageCount)
     throw Error(ErrorKind::kCorrupt, printable(shown_) + " has another size than its manifest says", verify);
   item_.pages = static_cast<std::uint32_t>(bytes / item_.page_size);
-  item_.digest = file_digest(file_.get(), shown_, cancel);
-  if (to_hex(item_.digest) != entry.xxh128)
+  const FileDigests digests = file_digests(file_.get(), shown_, key_, cancel);
+  item_.digest = digests.keyed;
+  if (to_hex(digests.plain) != entry.xxh128)
     throw Error(ErrorKind::kCorrupt, printable(shown_) + " is not what its manifest says", verify);
-  hashes_ =
-      HashFile::open(open_hash_file(snapshot_dir_fd, entry.name, shown), shown_ + " (page hashes)", bytes);
+  hashes_ = HashFile::open(open_hash_file(snapshot_dir_fd, entry.name, shown), shown_ + " (page hashes)",
+                           bytes, key_);
   if (hashes_ && hashes_->head().page_size != item_.page_size) hashes_.reset();
-  item_.seed = hashes_ ? hashes_->head().seed : new_seed();
 }
 
 void RestoreFile::read(std::uint32_t first, std::uint32_t count, Bytes& out) const {
@@ -67,7 +61,7 @@ void RestoreFile::hash(std::uint32_t first, std::uint32_t count, std::vector<std
     const std::uint32_t part = std::min(kAtOnceBytes / item_.page_size, count - done);
     read(first + done, part, pages);
     for (std::size_t at = 0; at < pages.size(); at += item_.page_size)
-      out.push_back(page_hash(ByteView(pages).subspan(at, item_.page_size), item_.seed));
+      out.push_back(page_hash(ByteView(pages).subspan(at, item_.page_size), key_));
     done += part;
   }
 }

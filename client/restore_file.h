@@ -18,12 +18,14 @@ namespace litepull {
 
 class RestoreFile {
  public:
-  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, `entry` what its manifest says. Reads
-  // all of the file. Throws Error{kCorrupt} when it is not what the manifest says.
+  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, `entry` what its manifest says; `key` is
+  // the run's, for what the agent is told. Reads all of the file. Throws Error{kCorrupt} when it is not what
+  // the manifest says.
   RestoreFile(int snapshot_dir_fd, const std::string& shown, const Manifest::Database& entry,
-              const Cancel& cancel);
+              const DigestKey& key, const Cancel& cancel);
 
   const RestoreItem& item() const { return item_; }
+  const DigestKey& key() const { return key_; }
   std::uint64_t bytes() const { return std::uint64_t{item_.page_size} * item_.pages; }
 
   // Pages from `first` (counted from 1), and their hashes, kept or computed. Any thread.
@@ -35,6 +37,7 @@ class RestoreFile {
   Fd file_;
   std::optional<HashFile> hashes_;
   RestoreItem item_;
+  DigestKey key_;
 };
 
 }  // namespace litepull

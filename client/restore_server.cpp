@@ -4,6 +4,7 @@
 
 #include "client/clock.h"
 #include "client/console.h"
+#include "client/file_digest.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
 #include "common/error.h"
@@ -26,13 +27,13 @@ RestorePlan plan_of(const Config& config, const Snapshot& snapshot,
   return plan;
 }
 
-std::vector<RestoreFile> open_files(const Store& store, const RestorePlan& plan, const Cancel& cancel,
-                                    Progress& progress) {
+std::vector<RestoreFile> open_files(const Store& store, const RestorePlan& plan, const DigestKey& key,
+                                    const Cancel& cancel, Progress& progress) {
   const Fd dir = store.open_snapshot(plan.snapshot);
   std::vector<RestoreFile> files;
   for (const RestorePlan::Database& database : plan.databases) {
     progress.step("reading " + printable(database.entry.name));
-    files.emplace_back(dir.get(), store.path_of(plan.snapshot), database.entry, cancel);
+    files.emplace_back(dir.get(), store.path_of(plan.snapshot), database.entry, key, cancel);
   }
   return files;
 }
@@ -108,7 +109,7 @@ std::vector<std::string> written_between(const ServerRestore& restore) {
   for (const Restored& restored : restore.talk.restored) {
     const std::string& name = restore.plan.databases[restored.database].entry.name;
     const Manifest::Database* saved = entry_of(*restore.safety, name);
-    if (restored.created == 0 && (saved == nullptr || saved->xxh128 != to_hex(restored.replaced)))
+    if (restored.created == 0 && (saved == nullptr || saved->keyed_digest != to_hex(restored.replaced)))
       names.push_back(name);
   }
   return names;
@@ -136,7 +137,8 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   const Snapshot& snapshot = select_snapshot(listing, options.snapshot);
   ServerRestore restore;
   restore.plan = plan_of(config, snapshot, choose_databases(snapshot, options.databases));
-  const std::vector<RestoreFile> files = open_files(store, restore.plan, cancel, progress);
+  const DigestKey key = store.digest_key_if_there().value_or(new_digest_key());
+  std::vector<RestoreFile> files = open_files(store, restore.plan, key, cancel, progress);
 
   const RestoreTalk seen =
       talk_restore(config, options.agent_path, RestoreMode::kLook, files, cancel, progress);
@@ -153,6 +155,9 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   require_possible(restore.plan);
 
   const AppLock lock = store.lock();
+  // What the safety snapshot is made with decides; by now that may be another key.
+  if (const DigestKey own = store.digest_key(lock); own != key)
+    files = open_files(store, restore.plan, own, cancel, progress);
   restore.safety = save_what_is_there(config, options, restore.plan, store, lock, cancel, progress, log);
   restore.talk =
       talk_restore(config, options.agent_path, RestoreMode::kRestore, files, cancel, progress,

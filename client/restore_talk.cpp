@@ -162,6 +162,7 @@ class Talker {
         upload_(writer_, config.compression_level.value_or(kDefaultLevel)) {
     request_.mode = mode;
     request_.directory = config.remote_backup_dir;
+    request_.key = files.front().key();
     for (const RestoreFile& file : files) request_.items.push_back(file.item());
   }
 

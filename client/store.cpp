@@ -13,6 +13,7 @@
 
 #include "client/console.h"
 #include "client/directory.h"
+#include "client/file_digest.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -21,6 +22,8 @@ namespace {
 constexpr const char* kLockName = ".lock";
 constexpr const char* kRecordName = ".last-run.json";
 constexpr const char* kNewRecordName = ".last-run.json.new";
+constexpr const char* kKeyName = ".key";
+constexpr const char* kNewKeyName = ".key.new";
 constexpr std::size_t kMaxRecordBytes = 64 * 1024;
 constexpr std::string_view kPartialPrefix = ".partial-";
 constexpr std::string_view kTrashPrefix = ".trash-";
@@ -287,13 +290,39 @@ std::optional<std::string> Store::lock_holder() const {
 }
 
 void Store::write_record(const AppLock&, const std::string& text) const {
-  const std::string shown = path_of(kRecordName);
-  unlink_entry(dir_.get(), kNewRecordName, 0, path_of(kNewRecordName));
-  Fd fd = open_at(dir_.get(), kNewRecordName, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode, shown);
-  write_all(fd.get(), text.data(), text.size(), shown);
+  replace(kRecordName, kNewRecordName, text);
+}
+
+// In one step: a kill or a full disk leaves the old file.
+void Store::replace(const char* name, const char* new_name, std::string_view content) const {
+  const std::string shown = path_of(name);
+  unlink_entry(dir_.get(), new_name, 0, path_of(new_name));
+  Fd fd = open_at(dir_.get(), new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode, shown);
+  write_all(fd.get(), content.data(), content.size(), shown);
   fsync_fd(fd.get(), shown);
   close_written(std::move(fd), shown);
-  rename_over(dir_.get(), kNewRecordName, dir_.get(), kRecordName, "replace " + shown);
+  rename_over(dir_.get(), new_name, dir_.get(), name, "replace " + shown);
+}
+
+DigestKey Store::digest_key(const AppLock&) const {
+  if (const auto key = digest_key_if_there()) return *key;
+  const DigestKey key = new_digest_key();
+  replace(kKeyName, kNewKeyName, {reinterpret_cast<const char*>(key.data()), key.size()});
+  return key;
+}
+
+// What is no key of ours is none: all that it costs is that the next pull reads more.
+std::optional<DigestKey> Store::digest_key_if_there() const {
+  if (!exists() || !is_there(kKeyName)) return std::nullopt;
+  const std::string shown = path_of(kKeyName);
+  const Fd fd(retry_eintr(
+      [&] { return ::openat(dir_.get(), kKeyName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  if (!fd) return std::nullopt;
+  const struct stat info = look_at(fd.get(), shown);
+  DigestKey key;
+  if (!is_file_type(info, S_IFREG) || info.st_size != static_cast<off_t>(key.size())) return std::nullopt;
+  pread_all(fd.get(), key.data(), key.size(), 0, shown);
+  return key;
 }
 
 std::optional<std::string> Store::read_record() const {

@@ -20,6 +20,7 @@
 
 #include "client/manifest.h"
 #include "client/snapshot_name.h"
+#include "common/digest.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -174,6 +175,11 @@ class Store {
   // nullopt when there is none. kRefused when it is not a small regular file.
   std::optional<std::string> read_record() const;
 
+  // The key of this app's digests (common/digest.h), from `.key`; made when there is none, or none that is
+  // whole.
+  DigestKey digest_key(const AppLock& lock) const;
+  std::optional<DigestKey> digest_key_if_there() const;
+
   // Needs no lock: what is removed meanwhile is left out.
   Listing list() const;
 
@@ -206,6 +212,7 @@ class Store {
  private:
   friend class Staging;
   friend class WorkDir;
+  void replace(const char* name, const char* new_name, std::string_view content) const;
   void open_app_dir(int root_fd, const std::string& app);
   Fd take_over(const std::string& work_dir) const;  // its lock, or nothing while somebody works in it
   std::variant<Snapshot, Stranger> examine(const std::string& name, SnapshotTime time) const;

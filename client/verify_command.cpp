@@ -101,7 +101,9 @@ std::optional<AppLock> wait_for_lock(const Store& store, const Cancel& cancel) {
 
 bool same_files(const Manifest& a, const Manifest& b) {
   return std::equal(a.databases.begin(), a.databases.end(), b.databases.begin(), b.databases.end(),
-                    [](const auto& x, const auto& y) { return x.name == y.name && x.xxh128 == y.xxh128; });
+                    [](const auto& x, const auto& y) {
+                      return x.name == y.name && x.xxh128 == y.xxh128 && x.keyed_digest == y.keyed_digest;
+                    });
 }
 
 // The lock is held for this moment only, and the manifest is taken as it is by then.
@@ -139,10 +141,10 @@ Outcome::Result result_of(const SnapshotReport& report) {
 SnapshotReport look_into(const Store& store, const Snapshot& snapshot, CheckDepth depth, const Cancel& cancel,
                          Progress& progress) {
   if (snapshot.old_script())
-    return verify_old_script(store, snapshot.name, depth, checks_in_children(), cancel, progress);
+    return verify_old_script(store, snapshot.name, depth, checks_in_children({}), cancel, progress);
   const Fd dir = store.open_snapshot(snapshot.name);
   return verify_snapshot(dir.get(), store.path_of(snapshot.name), *snapshot.manifest, depth,
-                         checks_in_children(), cancel, progress);
+                         checks_in_children(store.digest_key_if_there()), cancel, progress);
 }
 
 void throw_cancelled(const std::unique_ptr<Error>& error) {
@@ -290,6 +292,8 @@ std::string_view hashes_text(FileComparison::Hashes hashes) {
       return "usable";
     case FileComparison::Hashes::kDamaged:
       return "damaged";
+    case FileComparison::Hashes::kOtherKey:
+      return "other key";
     case FileComparison::Hashes::kNone:
       break;
   }

@@ -64,8 +64,9 @@ void verify_database(int dir_fd, const std::string& directory, const Manifest::D
                      DatabaseReport& report) {
   const std::string path = directory + "/" + database.name;
   progress.begin(database.name, database.bytes);
-  const FileComparison compared = compare_file(dir_fd, directory, database, cancel,
-                                               [&](std::uint64_t bytes) { progress.advance(bytes); });
+  const FileComparison compared =
+      compare_file(dir_fd, directory, database, checks.key ? &*checks.key : nullptr, cancel,
+                   [&](std::uint64_t bytes) { progress.advance(bytes); });
   report.bytes = compared.bytes;
   report.hashes = compared.hashes;
   if (!compared.as_recorded()) report.problems.push_back(compared.difference);
@@ -143,8 +144,8 @@ std::set<std::string> names_of(const Manifest& manifest) {
 
 }  // namespace
 
-Checks checks_in_children() {
-  return {check_file_in_child, page_owners_in_child};
+Checks checks_in_children(std::optional<DigestKey> key) {
+  return {check_file_in_child, page_owners_in_child, key};
 }
 
 bool SnapshotReport::all_good() const {

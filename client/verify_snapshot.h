@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,9 @@ struct Checks {
                                          const std::vector<std::uint32_t>& pages, std::uint64_t bytes,
                                          const Cancel& cancel)>
       owners;
+  std::optional<DigestKey> key;  // of the app's page hashes; nothing: they cannot be read
 };
-Checks checks_in_children();
+Checks checks_in_children(std::optional<DigestKey> key);
 
 struct DatabaseReport {
   enum class State { kGood, kDamaged, kMissing, kUnchecked };

@@ -8,15 +8,12 @@
 namespace litepull {
 namespace {
 
-constexpr std::string_view kHexDigits = "0123456789abcdef";
-
 void put_bases(ByteWriter& out, const std::vector<Base>& bases) {
   out.u16(static_cast<std::uint16_t>(bases.size()));
   for (const Base& base : bases) {
     out.text(base.name);
     out.u32(base.page_size);
     out.u32(base.pages);
-    out.u64(base.seed);
     put_digest(out, base.state);
     put_digest(out, base.digest);
   }
@@ -31,7 +28,6 @@ std::vector<Base> take_bases(ByteReader& in) {
     base.name = in.text(kMaxNameBytes);
     base.page_size = in.u32();
     base.pages = in.u32();
-    base.seed = in.u64();
     base.state = take_digest(in);
     base.digest = take_digest(in);
     bases.push_back(std::move(base));
@@ -47,11 +43,12 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kPut:
       return kMaxBatchBytes + kMaxRuns * 8 + 64;
     case MessageType::kRequest:
-      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + kMaxDatabases * (kMaxNameBytes + 52) + 256;
+      return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + kMaxDatabases * (kMaxNameBytes + 44) +
+             kDigestKeyBytes + 256;
     case MessageType::kLookRequest:
       return kMaxPathBytes + 2 * kMaxGlobs * (kMaxGlobBytes + 4) + 256;
     case MessageType::kRestoreRequest:
-      return kMaxPathBytes + kMaxDatabases * (kMaxNameBytes + 40) + 256;
+      return kMaxPathBytes + kMaxDatabases * (kMaxNameBytes + 32) + kDigestKeyBytes + 256;
     case MessageType::kTarget:
     case MessageType::kFound:
       return kMaxNameBytes + 2 * kMaxTextBytes + kMaxHolders * (kMaxCommandBytes + 8) + 256;
@@ -82,23 +79,6 @@ std::size_t max_body_bytes(std::uint8_t type) {
               "the other end broke the protocol: unknown message type " + std::to_string(type));
 }
 
-std::string to_hex(const Digest& digest) {
-  std::string text;
-  for (const std::uint8_t byte : digest) text += {kHexDigits[byte >> 4], kHexDigits[byte & 15]};
-  return text;
-}
-
-std::optional<Digest> digest_of_hex(std::string_view text) {
-  Digest digest{};
-  if (text.size() != 2 * digest.size()) return std::nullopt;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::size_t digit = kHexDigits.find(text[i]);
-    if (digit == std::string_view::npos) return std::nullopt;
-    digest[i / 2] = static_cast<std::uint8_t>(digest[i / 2] << 4 | digit);
-  }
-  return digest;
-}
-
 Bytes encode(const Request& request) {
   ByteWriter out;
   put_head(out, request.version, request.silence_ms);
@@ -110,6 +90,7 @@ Bytes encode(const Request& request) {
   out.u64(request.wal_growth_max_bytes);
   out.u64(request.memory_bytes);
   out.u8(static_cast<std::uint8_t>(request.compression_level));
+  put_key(out, request.key);
   put_bases(out, request.bases);
   return out.bytes();
 }
@@ -126,6 +107,7 @@ Request decode_request(ByteView body) {
   request.wal_growth_max_bytes = in.u64();
   request.memory_bytes = in.u64();
   request.compression_level = static_cast<std::int8_t>(in.u8());
+  request.key = take_key(in);
   request.bases = take_bases(in);
   in.end();
   return request;

@@ -2,19 +2,17 @@
 // bytes. Both ends decode with these functions, which throw Error{kPeer} on anything that breaks a rule.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/digest.h"
 #include "common/error.h"
 
 namespace litepull {
 
-inline constexpr std::uint16_t kProtocolVersion = 5;
+inline constexpr std::uint16_t kProtocolVersion = 6;
 inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
 
 // The first line of the remote command's output, after whatever a login script printed.
@@ -84,13 +82,8 @@ enum class MessageType : std::uint8_t {
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
 std::size_t max_body_bytes(std::uint8_t type);
 
-// XXH3-128 in the canonical byte order, as `xxhsum -H2` prints it.
-using Digest = std::array<std::uint8_t, 16>;
-std::string to_hex(const Digest& digest);
-std::optional<Digest> digest_of_hex(std::string_view text);  // of 32 lower-case digits
-
-// What the agent knows a database's content by without reading it (agent/source_state.h): equal ones, equal
-// content. Opaque to the client, which keeps it with its copy; kNoState: not known.
+// What the agent knows a database's content by without reading it (agent/source_state.h): equal ones, made
+// with the same key, equal content. Opaque to the client, which keeps it with its copy; kNoState: not known.
 using SourceState = Digest;
 inline constexpr SourceState kNoState{};
 
@@ -99,9 +92,8 @@ struct Base {
   std::string name;             // of the database
   std::uint32_t page_size = 0;  // bytes
   std::uint32_t pages = 0;
-  std::uint64_t seed = 0;        // of its page hashes, see common/page_hash.h
   SourceState state = kNoState;  // of the database, when the copy was made
-  Digest digest{};               // of the copy, when `state` is known
+  Digest digest{};               // of the copy, with the request's key, when `state` is known
 
   bool operator==(const Base&) const = default;
 };
@@ -118,6 +110,7 @@ struct Request {
   std::uint64_t wal_growth_max_bytes = 256ULL << 20;
   std::uint64_t memory_bytes = 8ULL << 20;     // pages that wait for the network in the agent's memory
   std::int8_t compression_level = kAutoLevel;  // zstd's; 0 sends pages as they are
+  DigestKey key{};                             // of all page hashes, digests and states of this run
   std::vector<Base> bases;                     // at most kMaxDatabases
 };
 
@@ -187,7 +180,7 @@ struct Compared {
   std::uint32_t pages = 0;
 };
 
-// All of one database was sent. `digest` is of the whole file as it must now be.
+// All of one database was sent. `digest` is of the whole file as it must now be, with the request's key.
 struct DatabaseEnd {
   std::uint32_t database = 0;
   std::uint32_t page_count = 0;
@@ -214,8 +207,7 @@ struct RestoreItem {
   std::string name;  // of the database, below the directory
   std::uint32_t page_size = 0;
   std::uint32_t pages = 0;
-  std::uint64_t seed = 0;  // of its page hashes
-  Digest digest{};         // of the whole file
+  Digest digest{};  // of the whole file, with the request's key
 
   bool operator==(const RestoreItem&) const = default;
 };
@@ -226,6 +218,7 @@ struct RestoreRequest {
   std::uint32_t silence_ms = kDefaultSilenceMs;
   RestoreMode mode = RestoreMode::kLook;
   std::string directory;           // as in Request
+  DigestKey key{};                 // as in Request
   std::vector<RestoreItem> items;  // 1 to kMaxDatabases, no name twice
 };
 
@@ -277,7 +270,7 @@ struct Restored {
   std::uint64_t lock_us = 0;        // how long the write lock was held
   std::uint64_t wal_bytes_before = 0;
   std::uint64_t wal_bytes_after = 0;
-  Digest replaced{};  // of the database that this replaced, as it was under the lock; zeros when created
+  Digest replaced{};  // of what this replaced, as it was under the lock, with the key; zeros when created
 };
 
 // --- A look around, before anything is pulled ---

@@ -62,6 +62,16 @@ Digest take_digest(ByteReader& in) {
   return digest;
 }
 
+void put_key(ByteWriter& out, const DigestKey& key) {
+  for (const std::uint8_t byte : key) out.u8(byte);
+}
+
+DigestKey take_key(ByteReader& in) {
+  DigestKey key;
+  for (std::uint8_t& byte : key) byte = in.u8();
+  return key;
+}
+
 void put_runs(ByteWriter& out, const std::vector<PageRun>& runs) {
   for (const PageRun& run : runs) {
     out.u32(run.first);

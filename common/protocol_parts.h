@@ -22,6 +22,9 @@ Problem take_problem(ByteReader& in);
 void put_digest(ByteWriter& out, const Digest& digest);
 Digest take_digest(ByteReader& in);
 
+void put_key(ByteWriter& out, const DigestKey& key);
+DigestKey take_key(ByteReader& in);
+
 void put_runs(ByteWriter& out, const std::vector<PageRun>& runs);
 std::vector<PageRun> take_runs(ByteReader& in, std::size_t count);
 

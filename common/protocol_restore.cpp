@@ -28,7 +28,6 @@ RestoreItem take_item(ByteReader& in) {
   item.name = in.text(kMaxNameBytes);
   item.page_size = in.u32();
   item.pages = in.u32();
-  item.seed = in.u64();
   item.digest = take_digest(in);
   require_peer(valid_name(item.name), "a database name that is not allowed");
   require_peer(valid_page_size(item.page_size), "a page size that SQLite does not have");
@@ -49,12 +48,12 @@ Bytes encode(const RestoreRequest& request) {
   put_head(out, request.version, request.silence_ms);
   out.u8(static_cast<std::uint8_t>(request.mode));
   out.text(request.directory);
+  put_key(out, request.key);
   out.u16(static_cast<std::uint16_t>(request.items.size()));
   for (const RestoreItem& item : request.items) {
     out.text(item.name);
     out.u32(item.page_size);
     out.u32(item.pages);
-    out.u64(item.seed);
     put_digest(out, item.digest);
   }
   return out.bytes();
@@ -66,6 +65,7 @@ RestoreRequest decode_restore_request(ByteView body) {
   take_head(in, request.version, request.silence_ms);
   request.mode = take_enum(in, RestoreMode::kRestore, "unknown restore mode");
   request.directory = in.text(kMaxPathBytes);
+  request.key = take_key(in);
   const std::size_t count = in.u16();
   require_peer(count >= 1 && count <= kMaxDatabases, "a number of databases out of range");
   for (std::size_t i = 0; i < count; ++i) request.items.push_back(take_item(in));

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "agent/sqlite.h"
 #include "common/error.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
@@ -69,12 +69,12 @@ class Collector : public ByteSink {
   useconds_t delay_us = 0;
 };
 
+const DigestKey kKey = test::key_of(1);
+
 Digest digest_of(const std::string& bytes) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
-  Digest digest;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
-  return digest;
+  StreamingDigest digest(kKey);
+  digest.add({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+  return digest.result();
 }
 
 struct Copied {
@@ -90,9 +90,9 @@ Copied copy(const std::unique_ptr<SourceDatabase>& database, useconds_t delay_us
   Copied copied;
   {
     HashFeed hashes;
-    hashes.expect({{}});
-    Outbox outbox(writer, hashes, memory_bytes, 1);
-    copied.end = copy_database(*database, 0, {&database, 1}, policy, outbox);
+    hashes.expect({0});
+    Outbox outbox(writer, hashes, kKey, memory_bytes, 1);
+    copied.end = copy_database(*database, 0, {&database, 1}, policy, kKey, outbox);
     outbox.flush();
   }
   copied.file = std::move(collector.file);
@@ -249,10 +249,10 @@ class WithoutRoomToSpool : public AgentTest {
     database->pin();
     FrameWriter writer(network_);
     HashFeed hashes;
-    hashes.expect({{}});
-    Outbox outbox(writer, hashes, 512 * 1024, 1);
+    hashes.expect({0});
+    Outbox outbox(writer, hashes, kKey, 512 * 1024, 1);
     try {
-      copy_database(*database, 0, {&database, 1}, policy, outbox);
+      copy_database(*database, 0, {&database, 1}, policy, kKey, outbox);
     } catch (const Error& error) {
       return error.kind();
     }

@@ -9,14 +9,15 @@
 
 #include "agent/hash_feed.h"
 #include "agent/page_sender.h"
+#include "common/digest.h"
 #include "common/error.h"
-#include "common/page_hash.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::uint32_t kPageSize = 4096;
-constexpr std::uint64_t kSeed = 42;
+const DigestKey kKey = test::key_of(42);
 
 // Its second half is the same as its first: fast levels of zstd see that as well as slow ones.
 constexpr std::uint64_t kTwice = 1ULL << 32;
@@ -81,13 +82,13 @@ class Client : public ByteSink {
 
 class DeltaTest : public ::testing::Test {
  protected:
-  void expect(std::uint32_t base_pages) { feed_.expect({{base_pages, kSeed}, {}}); }
+  void expect(std::uint32_t base_pages) { feed_.expect({base_pages, 0}); }
 
   void feed(std::uint32_t first, std::uint32_t count, std::uint32_t database = 0) {
     Hashes hashes;
     hashes.database = database;
     for (std::uint32_t i = first; i < first + count; ++i)
-      hashes.hashes.push_back(page_hash(random_page(i), kSeed));
+      hashes.hashes.push_back(page_hash(random_page(i), kKey));
     feed_.add(hashes);
   }
 
@@ -119,7 +120,7 @@ class DeltaTest : public ::testing::Test {
   Client client_;
   FrameWriter writer_{client_};
   HashFeed feed_;
-  PageSender sender_{writer_, feed_, kAutoLevel};
+  PageSender sender_{writer_, feed_, kKey, kAutoLevel};
 };
 
 TEST_F(DeltaTest, WithoutABaseEveryPageIsSent) {
@@ -168,7 +169,7 @@ TEST_F(DeltaTest, WhatGrewPastTheBaseIsSentWhole) {
 }
 
 TEST_F(DeltaTest, AFewPagesPastTheBaseAreCompressedHoweverFastTheLinkIs) {
-  feed_.expect({{0, kSeed}, {8000, kSeed}});
+  feed_.expect({0, 8000});
   send(4096);  // this link takes no time
   feed(1, 8000, 1);
   std::map<std::uint32_t, std::uint64_t> grown;
@@ -223,7 +224,7 @@ TEST_F(DeltaTest, AClientMayNotRunAheadOfTheComparison) {
 }
 
 TEST_F(DeltaTest, HashesOfAFailedDatabaseTakeNoRoom) {
-  feed_.expect({{kHashWindow, kSeed}, {kHashWindow, kSeed}});
+  feed_.expect({kHashWindow, kHashWindow});
   Hashes hashes{0, std::vector<std::uint32_t>(kMaxHashesPerMessage)};
   for (std::uint32_t sent = 0; sent < kHashWindow; sent += kMaxHashesPerMessage) feed_.add(hashes);
   sender_.fail({0, {}});

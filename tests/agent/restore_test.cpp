@@ -23,6 +23,7 @@
 #include "agent/target.h"
 #include "common/error.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
@@ -30,12 +31,13 @@ namespace fs = std::filesystem;
 
 using test::TempDir;
 
+const DigestKey kKey = test::key_of(1);
 constexpr RewritePatience kImpatient{100'000, 100'000};
 
 Digest digest_of(const std::string& bytes) {
-  Hasher hasher;
-  hasher.add({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
-  return hasher.result();
+  StreamingDigest digest(kKey);
+  digest.add({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+  return digest.result();
 }
 
 ByteView view_of(const std::string& bytes) {
@@ -101,11 +103,11 @@ class RestoreTest : public ::testing::Test {
   RestoreItem item_of(const std::string& name, const std::string& file) {
     std::uint32_t page_size = static_cast<std::uint8_t>(file[16]) << 8 | static_cast<std::uint8_t>(file[17]);
     if (page_size == 1) page_size = 65536;
-    return {name, page_size, static_cast<std::uint32_t>(file.size() / page_size), 7, digest_of(file)};
+    return {name, page_size, static_cast<std::uint32_t>(file.size() / page_size), digest_of(file)};
   }
 
   Image image_of(const RestoreItem& item, const std::string& file) {
-    Image image(item);
+    Image image(item, kKey);
     image.write(1, view_of(file));
     return image;
   }
@@ -354,8 +356,8 @@ TEST_F(RestoreTest, AnImageBeginsAsWhatIsThereAndNeverReadsPastIt) {
   const Connection open = app("a.sqlite3", "PRAGMA journal_mode=WAL;" + rows("t", 500, 60));
   const std::string there = pages_of("a.sqlite3");
   for (const std::size_t pages : {there.size() / 4096 - 3, there.size() / 4096 + 5}) {
-    RestoreItem item{"a.sqlite3", 4096, static_cast<std::uint32_t>(pages), 0, {}};
-    Image image(item);
+    RestoreItem item{"a.sqlite3", 4096, static_cast<std::uint32_t>(pages), {}};
+    Image image(item, kKey);
     GuardVfs guard;
     SourceDatabase source(guard, find_databases({"a.sqlite3"}).at(0));
     source.pin();
@@ -370,9 +372,9 @@ TEST_F(RestoreTest, AnImageBeginsAsWhatIsThereAndNeverReadsPastIt) {
 }
 
 TEST_F(RestoreTest, AnImageThatNoDiskHasRoomForIsRefusedBeforeAnythingElse) {
-  const RestoreItem item{"a.sqlite3", 65536, kMaxPageCount, 0, {}};
+  const RestoreItem item{"a.sqlite3", 65536, kMaxPageCount, {}};
   try {
-    Image image(item);
+    Image image(item, kKey);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kRefused);
@@ -499,7 +501,7 @@ class IntakeTest : public RestoreTest {
     return out[17];
   }
 
-  Image image_{RestoreItem{"a", 4096, 40, 0, {}}};
+  Image image_{RestoreItem{"a", 4096, 40, {}}, kKey};
   PageIntake intake_;
 };
 
@@ -556,7 +558,7 @@ TEST_F(IntakeTest, APayloadThatExpandsToSomethingElseIsRefused) {
 }
 
 TEST_F(IntakeTest, AskingWaitsWhileTooMuchIsUnansweredAndEndsWithTheClient) {
-  Image large{RestoreItem{"a", 512, 400'000, 0, {}}};
+  Image large{RestoreItem{"a", 512, 400'000, {}}, kKey};
   intake_.begin(0, large);
   std::vector<PageRun> runs;
   for (std::uint32_t i = 0; i < kMaxRuns; ++i) runs.push_back({2 * i + 1, 1});

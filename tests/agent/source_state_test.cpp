@@ -13,6 +13,7 @@
 #include "agent/source_state.h"
 #include "agent/sqlite.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
@@ -32,6 +33,8 @@ struct Case {
   bool same = false;      // that was no commit
   bool dies = false;      // an app that comes is killed: its log stays
 };
+
+const DigestKey kKey = test::key_of(1);
 
 class SourceStateTest : public ::testing::Test {
  protected:
@@ -61,7 +64,7 @@ class SourceStateTest : public ::testing::Test {
   SourceState state(const std::string& name) {
     SourceDatabase database(guard_, find(name));
     database.pin();
-    return database.state();
+    return database.state(kKey);
   }
 
   test::TempDir storage_;
@@ -146,10 +149,10 @@ TEST_F(SourceStateTest, IsNotKnownWhenTheFileHasChangedSinceBeforeTheTransaction
   ::usleep(kSettledUs);
   const Candidate candidate = find("a");
   const StateProbe probe(candidate);
-  EXPECT_NE(probe.settle(reader.get(), JournalMode::kRollback), kNoState);
+  EXPECT_FALSE(probe.settle(reader.get(), JournalMode::kRollback).empty());
   app("a", kUpdate);
   ::usleep(kSettledUs);
-  EXPECT_EQ(probe.settle(reader.get(), JournalMode::kRollback), kNoState);
+  EXPECT_TRUE(probe.settle(reader.get(), JournalMode::kRollback).empty());
 }
 
 TEST_F(SourceStateTest, IsThatOfTheFileThatWasOpened) {
@@ -159,7 +162,7 @@ TEST_F(SourceStateTest, IsThatOfTheFileThatWasOpened) {
   SourceDatabase database(guard_, find("a"));
   std::filesystem::rename("b", "a");
   database.pin();
-  EXPECT_EQ(database.state(), kNoState);
+  EXPECT_EQ(database.state(kKey), kNoState);
 }
 
 TEST_F(SourceStateTest, IsNotKnownOfAFileFromTheFutureOrFromNoYearAtAll) {

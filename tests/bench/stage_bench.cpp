@@ -4,7 +4,6 @@
 //   stage_bench DATABASE [--benchmark_filter=...]
 #include <benchmark/benchmark.h>
 #include <unistd.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include <cstdio>
@@ -17,14 +16,16 @@
 #include "agent/page_sender.h"
 #include "agent/source_database.h"
 #include "client/bulk_writer.h"
+#include "common/digest.h"
 #include "common/heap.h"
-#include "common/page_hash.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::size_t kPageBytes = 4096;
+const DigestKey kKey = test::key_of(42);
 constexpr std::size_t kBlocks = 64;  // of pages in memory
 std::string database_path;
 
@@ -66,11 +67,9 @@ void read_pages(benchmark::State& state) {
 BENCHMARK(read_pages)->Unit(benchmark::kMillisecond);
 
 void hash_whole(benchmark::State& state) {
-  XXH3_state_t* hash = XXH3_createState();
-  XXH3_128bits_reset(hash);
+  StreamingDigest digest(kKey);
   std::size_t i = 0;
-  for (auto step : state) XXH3_128bits_update(hash, blocks()[++i % kBlocks].data(), kMaxBatchBytes);
-  XXH3_freeState(hash);
+  for (auto step : state) digest.add(blocks()[++i % kBlocks]);
   count_bytes(state, kMaxBatchBytes);
 }
 BENCHMARK(hash_whole);
@@ -80,7 +79,7 @@ void hash_pages(benchmark::State& state) {
   for (auto step : state) {
     const ByteView block = blocks()[++i % kBlocks];
     for (std::size_t at = 0; at < block.size(); at += kPageBytes)
-      benchmark::DoNotOptimize(page_hash(block.subspan(at, kPageBytes), 42));
+      benchmark::DoNotOptimize(page_hash(block.subspan(at, kPageBytes), kKey));
   }
   count_bytes(state, kMaxBatchBytes);
 }
@@ -99,12 +98,12 @@ void compare_equal_pages(benchmark::State& state) {
   PageBlock block{0, 1, kPageBytes, kMaxBatchBytes, blocks()[0]};
   Hashes hashes;
   for (std::size_t at = 0; at < kMaxBatchBytes; at += kPageBytes)
-    hashes.hashes.push_back(page_hash(ByteView(block.raw).subspan(at, kPageBytes), 42));
+    hashes.hashes.push_back(page_hash(ByteView(block.raw).subspan(at, kPageBytes), kKey));
   for (auto step : state) {
     HashFeed feed;
-    feed.expect({{pages, 42}});
+    feed.expect({pages});
     feed.add(hashes);
-    PageSender(writer, feed, 0).add(block);
+    PageSender(writer, feed, kKey, 0).add(block);
   }
   count_bytes(state, kMaxBatchBytes);
 }

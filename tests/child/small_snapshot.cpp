@@ -8,13 +8,12 @@
 #include "client/check_file.h"
 #include "client/file_digest.h"
 #include "client/hash_file.h"
-#include "common/page_hash.h"
+#include "common/digest.h"
 #include "common/posix.h"
+#include "tests/support/test_key.h"
 
 namespace litepull::test {
 namespace {
-
-constexpr std::uint64_t kSeed = 0x5EED;
 
 // Interior pages, an index, rows that need overflow pages, and pages that are free.
 void make_database(const std::string& path, bool auto_vacuum) {
@@ -38,11 +37,11 @@ void make_database(const std::string& path, bool auto_vacuum) {
 void write_hashes(const std::string& path, const std::string& content, std::uint32_t page_size) {
   write_file(path, "");
   const auto pages = static_cast<std::uint32_t>(content.size() / page_size);
-  HashFileWriter writer(open_path(path, O_WRONLY), path, {page_size, pages, kSeed});
+  HashFileWriter writer(open_path(path, O_WRONLY), path, {page_size, pages}, small_snapshot_key());
   for (std::uint32_t page = 0; page < pages; ++page)
     writer.add(page_hash(
         {reinterpret_cast<const std::uint8_t*>(content.data()) + std::size_t{page} * page_size, page_size},
-        kSeed));
+        small_snapshot_key()));
   writer.finish();
 }
 
@@ -62,6 +61,11 @@ Manifest::Database entry(const std::string& path, const std::string& content) {
 }
 
 }  // namespace
+
+const DigestKey& small_snapshot_key() {
+  static const DigestKey key = key_of(0x5EED);
+  return key;
+}
 
 SmallSnapshot::SmallSnapshot(const SmallSnapshotOptions& options)
     : store_(dir_ / "backups", "billing", Store::Missing::kCreate) {

@@ -7,6 +7,7 @@
 
 #include "client/manifest.h"
 #include "client/store.h"
+#include "common/digest.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull::test {
@@ -16,6 +17,9 @@ inline constexpr const char* kDatabaseName = "production.sqlite3";
 struct SmallSnapshotOptions {
   bool auto_vacuum = false;
 };
+
+// Of its page hashes.
+const DigestKey& small_snapshot_key();
 
 class SmallSnapshot {
  public:

@@ -38,7 +38,8 @@ Checks checks_here() {
             return check_file(path, depth);
           },
           [](const std::string& path, std::uint32_t page_size, const std::vector<std::uint32_t>& pages,
-             std::uint64_t, const Cancel&) { return page_owners(path, page_size, pages); }};
+             std::uint64_t, const Cancel&) { return page_owners(path, page_size, pages); },
+          test::small_snapshot_key()};
 }
 
 SnapshotReport verify(const SmallSnapshot& snapshot, const Manifest& manifest,
@@ -129,7 +130,8 @@ TEST(VerifySnapshot, FindsNothingWrongWithASoundOne) {
   const SmallSnapshot snapshot;
   const std::string before = test::listing(snapshot.path());
   for (const CheckDepth depth : {CheckDepth::kFull, CheckDepth::kQuick}) {
-    const SnapshotReport report = verify(snapshot, snapshot.manifest(), checks_in_children(), depth);
+    const SnapshotReport report =
+        verify(snapshot, snapshot.manifest(), checks_in_children(test::small_snapshot_key()), depth);
     EXPECT_TRUE(report.all_good()) << words(report);
     EXPECT_EQ(report.databases.at(0).hashes, Hashes::kUsable);
     EXPECT_EQ(report.databases[0].tables, snapshot.manifest().databases[0].tables);
@@ -368,7 +370,7 @@ TEST(VerifySnapshot, ReportsWhatSqliteFindsInAFileWithTheRightChecksum) {
   StreamingDigest digest;
   digest.add({reinterpret_cast<const std::uint8_t*>(content.data()), content.size()});
   manifest.databases[0].xxh128 = to_hex(digest.result());
-  const SnapshotReport report = verify(snapshot, manifest, checks_in_children());
+  const SnapshotReport report = verify(snapshot, manifest, checks_in_children(test::small_snapshot_key()));
   EXPECT_EQ(report.databases.at(0).state, State::kDamaged) << words(report);
 }
 
@@ -476,8 +478,8 @@ class OldScript : public testing::Test {
     for (const auto& entry : fs::directory_iterator(path())) before += read_file(entry.path().string());
     Board board(stderr, false);
     Progress progress(board, "billing");
-    const SnapshotReport report =
-        verify_old_script(store_, name_, CheckDepth::kFull, checks_in_children(), {}, progress);
+    const SnapshotReport report = verify_old_script(
+        store_, name_, CheckDepth::kFull, checks_in_children(test::small_snapshot_key()), {}, progress);
     std::string after = test::listing(path());
     for (const auto& entry : fs::directory_iterator(path())) after += read_file(entry.path().string());
     EXPECT_TRUE(before == after) << "it was changed";
@@ -550,8 +552,8 @@ TEST(HostileFiles, NeverHangOrKillARecovery) {
       fs::copy_file(entry.path(), store.path_of(name) + "/" + std::to_string(++copied) + ".sqlite3");
   Board board(stderr, false);
   Progress progress(board, "billing");
-  const SnapshotReport report =
-      verify_old_script(store, name, CheckDepth::kFull, checks_in_children(), {}, progress);
+  const SnapshotReport report = verify_old_script(
+      store, name, CheckDepth::kFull, checks_in_children(test::small_snapshot_key()), {}, progress);
   ASSERT_EQ(report.databases.size(), static_cast<std::size_t>(copied));
   int good = 0;
   for (const DatabaseReport& database : report.databases) {

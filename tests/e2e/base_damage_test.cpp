@@ -205,17 +205,17 @@ TEST_F(BaseDamage, OfThePageHashesFileIsOutlived) {
       // As long as the file of half as many pages of twice the size would be.
       {"of another page size",
        [&] {
-         KeptHashes other{2 * kept.page_size, kept.seed, kept.hashes};
+         KeptHashes other{2 * kept.page_size, kept.mark, kept.hashes};
          other.hashes.resize(kept.hashes.size() / 2);
          write_hashes(base_hashes(), other);
        }},
       {"of pages of no size",
        [&] {
-         write_hashes(base_hashes(), {0, kept.seed, kept.hashes});
+         write_hashes(base_hashes(), {0, kept.mark, kept.hashes});
        }},
-      {"of a base of another seed",
+      {"of another key",
        [&] {
-         write_hashes(base_hashes(), {kPageSize, ~kept.seed, kept.hashes});
+         write_hashes(base_hashes(), {kPageSize, ~kept.mark, kept.hashes});
        }},
       {"of another database",
        [&] { fs::copy_file(hash_path(base_, kOther), base_hashes(), fs::copy_options::overwrite_existing); }},
@@ -298,7 +298,7 @@ TEST_F(BaseDamage, OfPageHashesThatClaimTheServersPagesIsFoundByTheChecksum) {
     change(rows);
     KeptHashes lie = read_hashes(base_hashes());
     const std::vector<std::uint32_t> theirs =
-        hashes_of(read_file(app_.in_storage(kMain)), lie.page_size, lie.seed);
+        hashes_of(read_file(app_.in_storage(kMain)), lie.page_size, key_beside(base_));
     ASSERT_EQ(theirs.size(), lie.hashes.size());
     ASSERT_NE(theirs, lie.hashes);
     lie.hashes = theirs;

@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "common/bytes.h"
+#include "common/digest.h"
 #include "common/error.h"
-#include "common/page_hash.h"
 #include "common/protocol.h"
 
 namespace litepull::test {
@@ -101,11 +101,11 @@ KeptHashes read_hashes(const std::string& path) {
   if (content.size() < kHashHeadBytes || !content.starts_with(kHashMagic)) refuse();
   ByteReader in(view(content).subspan(kHashMagic.size()));
   KeptHashes kept;
-  if (in.u32() != 1) refuse();
+  if (in.u32() != 2) refuse();
   kept.page_size = in.u32();
   kept.hashes.resize(in.u32());
   if (in.u32() != 0 || content.size() != kHashHeadBytes + 4 * kept.hashes.size()) refuse();
-  kept.seed = in.u64();
+  kept.mark = in.u64();
   for (std::uint32_t& hash : kept.hashes) hash = in.u32();
   return kept;
 }
@@ -113,30 +113,39 @@ KeptHashes read_hashes(const std::string& path) {
 void write_hashes(const std::string& path, const KeptHashes& kept) {
   ByteWriter out;
   for (const char c : kHashMagic) out.u8(static_cast<std::uint8_t>(c));
-  out.u32(1);
+  out.u32(2);
   out.u32(kept.page_size);
   out.u32(static_cast<std::uint32_t>(kept.hashes.size()));
   out.u32(0);
-  out.u64(kept.seed);
+  out.u64(kept.mark);
   for (const std::uint32_t hash : kept.hashes) out.u32(hash);
   write_file(path, {reinterpret_cast<const char*>(out.bytes().data()), out.bytes().size()});
 }
 
 std::vector<std::uint32_t> hashes_of(const std::string& content, std::uint32_t page_size,
-                                     std::uint64_t seed) {
+                                     const DigestKey& key) {
   std::vector<std::uint32_t> hashes;
   for (std::size_t at = 0; at + page_size <= content.size(); at += page_size)
-    hashes.push_back(page_hash(view(content).subspan(at, page_size), seed));
+    hashes.push_back(page_hash(view(content).subspan(at, page_size), key));
   return hashes;
+}
+
+DigestKey key_beside(const std::string& snapshot) {
+  const std::string content = read_file(std::filesystem::path(snapshot).parent_path() / ".key");
+  DigestKey key;
+  if (content.size() != key.size()) throw Error(ErrorKind::kFailed, snapshot + " has no whole key beside it");
+  std::copy(content.begin(), content.end(), key.begin());
+  return key;
 }
 
 std::string why_hashes_do_not_fit(const std::string& snapshot) {
   const nlohmann::json manifest = nlohmann::json::parse(read_file(snapshot + "/manifest.json"));
+  const DigestKey key = key_beside(snapshot);
   for (const nlohmann::json& database : manifest["databases"]) {
     const std::string name = database["name"], path = hash_path(snapshot, name);
     const KeptHashes kept = read_hashes(path);
     if (kept.page_size != database["page_size"].get<std::uint32_t>()) return path + " has another page size";
-    if (kept.hashes != hashes_of(read_file(snapshot + "/" + name), kept.page_size, kept.seed))
+    if (kept.hashes != hashes_of(read_file(snapshot + "/" + name), kept.page_size, key))
       return path + " has other hashes than the pages";
   }
   return "";

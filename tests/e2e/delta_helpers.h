@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/digest.h"
 #include "tests/e2e/pull_fixture.h"
 
 namespace litepull::test {
@@ -34,13 +35,16 @@ std::uint32_t pages_to_send(const std::string& base, const std::string& now);
 // Page hashes as a snapshot keeps them, see client/SNAPSHOT_FORMAT.md.
 struct KeptHashes {
   std::uint32_t page_size = 0;
-  std::uint64_t seed = 0;
+  std::uint64_t mark = 0;  // of the key
   std::vector<std::uint32_t> hashes;
 };
 std::string hash_path(const std::string& snapshot, const std::string& database);
 KeptHashes read_hashes(const std::string& path);
 void write_hashes(const std::string& path, const KeptHashes& kept);
-std::vector<std::uint32_t> hashes_of(const std::string& content, std::uint32_t page_size, std::uint64_t seed);
+std::vector<std::uint32_t> hashes_of(const std::string& content, std::uint32_t page_size,
+                                     const DigestKey& key);
+// The key of the app that the snapshot is one of.
+DigestKey key_beside(const std::string& snapshot);
 
 // Why one of a snapshot's hash files is not what its database's pages hash to; empty when all are.
 std::string why_hashes_do_not_fit(const std::string& snapshot);

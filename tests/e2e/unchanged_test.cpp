@@ -143,7 +143,8 @@ TEST_P(Unchanged, IsNoExcuseForADamagedBase) {
 TEST_P(Unchanged, IsNoExcuseForAnotherManifest) {
   const std::string base = make_older(pull_rightly().snapshot());
   edit_manifest(base, [](auto& manifest) {
-    for (auto& database : manifest["databases"]) database["xxh128"] = "00112233445566778899aabbccddeeff";
+    for (auto& database : manifest["databases"])
+      database["keyed_digest"] = "00112233445566778899aabbccddeeff";
   });
   const BackupRun run = pull_rightly();
   for (const char* name : {kWal, kRollback})

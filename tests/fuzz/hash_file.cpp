@@ -2,6 +2,7 @@
 #include "client/hash_file.h"
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/sample.h"
 #include "tests/fuzz/scratch_file.h"
 
 namespace litepull::fuzz {
@@ -17,7 +18,7 @@ std::uint64_t claimed_bytes(ByteView input) {
 }
 
 void write_again(const HashFile& file, const ScratchFile& to) {
-  HashFileWriter writer(to.open(), "again", file.head());
+  HashFileWriter writer(to.open(), "again", file.head(), key());
   if (file.head().pages > 0)
     for (const std::uint32_t hash : file.read(1, file.head().pages)) writer.add(hash);
   writer.finish();
@@ -26,8 +27,9 @@ void write_again(const HashFile& file, const ScratchFile& to) {
 void take(ByteView input) {
   static const ScratchFile from, to;
   from.set(input);
-  const auto file = HashFile::open(from.open(), "input", claimed_bytes(input));
-  check(!HashFile::open(from.open(), "input", claimed_bytes(input) + 1), "page hashes of another database");
+  const auto file = HashFile::open(from.open(), "input", claimed_bytes(input), key());
+  check(!HashFile::open(from.open(), "input", claimed_bytes(input) + 1, key()),
+        "page hashes of another database");
   if (!file) return;
   ++accepted;
   to.set({});

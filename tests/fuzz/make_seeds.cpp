@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/digest.h"
 #include "common/frame.h"
-#include "common/page_hash.h"
 #include "common/protocol.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sample.h"
@@ -97,14 +97,14 @@ DatabaseEnd end_of(std::uint32_t database, const Bytes& file) {
   DatabaseEnd end;
   end.database = database;
   end.page_count = end.pages_sent = static_cast<std::uint32_t>(file.size() / kPageSize);
-  end.digest = digest_of(file);
+  end.digest = keyed_digest_of(file);
   return end;
 }
 
 Hashes hashes_of(std::uint32_t database, const Bytes& file) {
   Hashes hashes{database, {}};
   for (std::size_t at = 0; at < file.size(); at += kPageSize)
-    hashes.hashes.push_back(page_hash(ByteView(file).subspan(at, kPageSize), kSeed));
+    hashes.hashes.push_back(page_hash(ByteView(file).subspan(at, kPageSize), key()));
   return hashes;
 }
 
@@ -129,7 +129,8 @@ Request request() {
   request.databases = {"*.sqlite3", "tenants/**"};
   request.exclude = {"cache*", "[!a-z]?.db"};
   const Digest any = digest_of(sample_file(kPages, 7));
-  request.bases = {{kName, kPageSize, kPages, kSeed}, {kOtherName, kPageSize, 5, kSeed, any, any}};
+  request.key = key();
+  request.bases = {{kName, kPageSize, kPages}, {kOtherName, kPageSize, 5, any, any}};
   return request;
 }
 
@@ -145,8 +146,9 @@ RestoreRequest restore_request(const Bytes& file, const Bytes& other) {
   RestoreRequest request;
   request.mode = RestoreMode::kRestore;
   request.directory = "/storage";
-  request.items = {{kName, kPageSize, kPages, kSeed, digest_of(file)},
-                   {kOtherName, kPageSize, 5, kSeed, digest_of(other)}};
+  request.key = key();
+  request.items = {{kName, kPageSize, kPages, keyed_digest_of(file)},
+                   {kOtherName, kPageSize, 5, keyed_digest_of(other)}};
   return request;
 }
 
@@ -317,11 +319,11 @@ void write_clients_streams(const Seeds& seeds, const char* to) {
 void write_hash_file(const Seeds& seeds, const char* to) {
   ByteWriter out;
   for (const char c : std::string_view("LPHASHES")) out.u8(static_cast<std::uint8_t>(c));
-  out.u32(1);
+  out.u32(2);
   out.u32(kPageSize);
   out.u32(kPages);
   out.u32(0);
-  out.u64(kSeed);
+  out.u64(mark_of(key()));
   for (const std::uint32_t hash : hashes_of(0, sample_file(kPages, 7)).hashes) out.u32(hash);
   seeds.write(to, "whole", out.bytes());
 }

@@ -1,13 +1,11 @@
 // The databases that the fuzz targets of whole conversations have at hand, and that the seeds tell of.
 #pragma once
 
-#include <xxhash.h>
-
-#include <algorithm>
 #include <cstdint>
 
 #include "common/bytes.h"
-#include "common/protocol.h"
+#include "common/digest.h"
+#include "tests/support/test_key.h"
 
 namespace litepull::fuzz {
 
@@ -15,7 +13,6 @@ inline constexpr const char* kName = "a.sqlite3";
 inline constexpr const char* kOtherName = "tenants/b.sqlite3";
 inline constexpr std::uint32_t kPageSize = 512;
 inline constexpr std::uint32_t kPages = 8;
-inline constexpr std::uint64_t kSeed = 42;  // of its page hashes
 
 // Nothing looks for more of a database in these bytes than its page size.
 inline Bytes sample_file(std::uint32_t pages, std::uint8_t fill) {
@@ -27,12 +24,21 @@ inline Bytes sample_file(std::uint32_t pages, std::uint8_t fill) {
   return file;
 }
 
+inline const DigestKey& key() {
+  static const DigestKey key = test::key_of(42);
+  return key;
+}
+
 inline Digest digest_of(ByteView content) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(content.data(), content.size()));
-  Digest digest;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
-  return digest;
+  StreamingDigest digest;
+  digest.add(content);
+  return digest.result();
+}
+
+inline Digest keyed_digest_of(ByteView content) {
+  StreamingDigest digest(key());
+  digest.add(content);
+  return digest.result();
 }
 
 }  // namespace litepull::fuzz

@@ -17,7 +17,8 @@
 namespace litepull {
 
 // In place of the product's own, which has SQLite behind it: an image in memory.
-Image::Image(const RestoreItem& item) : page_size_(item.page_size), pages_(item.pages) {
+Image::Image(const RestoreItem& item, const DigestKey& key)
+    : page_size_(item.page_size), pages_(item.pages), key_(key) {
   static const fuzz::ScratchFile file;
   file.set({});
   check(::ftruncate(file.get(), static_cast<off_t>(bytes())) == 0, "no room for an image");
@@ -58,8 +59,8 @@ class Agent {
       require_peer(first.type == MessageType::kLookRequest, "the first message is no request");
       decode_look_request(first.body);
     }
-    std::vector<HashFeed::Expected> expected;
-    for (const Work& work : works_) expected.push_back({work.item.pages, work.item.seed});
+    std::vector<std::uint32_t> expected;
+    for (const Work& work : works_) expected.push_back(work.item.pages);
     hashes_.expect(std::move(expected));
     prepare();
   }
@@ -89,7 +90,7 @@ class Agent {
     for (const auto& [name, pages] : {std::pair(kName, kPages), std::pair(kOtherName, 5U)})
       for (const Base& base : request.bases)
         if (base.name == name && base.page_size == kPageSize)
-          works_.push_back({{name, kPageSize, std::min(base.pages, pages), base.seed, {}}});
+          works_.push_back({{name, kPageSize, std::min(base.pages, pages), {}}});
   }
 
   void begin_restore(const RestoreRequest& request) {
@@ -103,7 +104,7 @@ class Agent {
   void prepare() {
     if (current_ == works_.size() || !works_[current_].wants_pages) return;
     const RestoreItem& item = works_[current_].item;
-    image_ = std::make_unique<Image>(item);
+    image_ = std::make_unique<Image>(item, DigestKey{});
     intake_.begin(current_, *image_);
     asked_ = 0;
     std::vector<PageRun> runs;

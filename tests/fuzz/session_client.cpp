@@ -14,7 +14,7 @@
 #include "client/receiver.h"
 #include "client/restore_talk.h"
 #include "client/store.h"
-#include "common/page_hash.h"
+#include "common/digest.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sample.h"
 #include "tests/support/temp_dir.h"
@@ -57,7 +57,7 @@ class Place {
     check(listing_.snapshots.size() == 1, "the snapshot to begin with is not there");
     const Cancel cancel;
     files_.emplace_back(store_.open_snapshot(newest().name).get(), store_.path_of(newest().name),
-                        newest().manifest->databases[0], cancel);
+                        newest().manifest->databases[0], key(), cancel);
   }
 
   const Store& store() const { return store_; }
@@ -78,9 +78,9 @@ class Place {
   static Manifest::Database add(const Staging& staging) {
     const Bytes file = sample_file(kPages, 7);
     pwrite_all(staging.open_file(kName).get(), file.data(), file.size(), 0, kName);
-    HashFileWriter hashes(staging.create_hash_file(kName), kName, {kPageSize, kPages, kSeed});
+    HashFileWriter hashes(staging.create_hash_file(kName), kName, {kPageSize, kPages}, key());
     for (std::size_t at = 0; at < file.size(); at += kPageSize)
-      hashes.add(page_hash(ByteView(file).subspan(at, kPageSize), kSeed));
+      hashes.add(page_hash(ByteView(file).subspan(at, kPageSize), key()));
     hashes.finish();
     Manifest::Database entry;
     entry.name = kName;
@@ -88,6 +88,7 @@ class Place {
     entry.page_size = kPageSize;
     entry.pages = kPages;
     entry.xxh128 = to_hex(digest_of(file));
+    entry.keyed_digest = to_hex(keyed_digest_of(file));
     entry.source_state = entry.xxh128;  // any
     entry.read_at = rfc3339_utc(unix_ms_now());
     entry.verified = Verified::kOk;
@@ -109,14 +110,14 @@ const Place& place() {
 void require_whole(const Staging& staging, const PulledDatabase& database) {
   const Fd file = open_file(staging.fd(), database.info.name, staging.path());
   const Cancel cancel;
-  check(file_digest(file.get(), "what was pulled", cancel) == database.end.digest,
+  check(file_digests(file.get(), "what was pulled", key(), cancel).keyed == database.end.digest,
         "a database that is not the server's");
 }
 
 void pull(ByteView input, Progress& progress) {
   InputLink link(input);
   Staging staging = place().store().create_staging(place().lock());
-  Drafts drafts(place().store(), staging, &place().newest(), {}, Caching::kKeep);
+  Drafts drafts(place().store(), staging, &place().newest(), {}, Caching::kKeep, key());
   FrameWriter writer(link);
   AgentMessages messages(link, patience_us(60), "run this again");
   std::size_t completed = 0;

@@ -4,7 +4,6 @@
 // works. HOSTILE_NAMES are the names it announces, each in hex, divided by commas. --list prints all scripts.
 #include <fcntl.h>
 #include <unistd.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -54,12 +53,17 @@ Bytes bytes_of(std::string_view text) {
   return {text.begin(), text.end()};
 }
 
-Digest digest_of(ByteView content) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(content.data(), content.size()));
-  Digest digest;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
-  return digest;
+// Of the request, whatever kind that is; zeros when it has none.
+DigestKey key_of(const Frame& request) {
+  if (request.type == MessageType::kRequest) return decode_request(request.body).key;
+  if (request.type == MessageType::kRestoreRequest) return decode_restore_request(request.body).key;
+  return {};
+}
+
+Digest digest_of(ByteView content, const DigestKey& key) {
+  StreamingDigest digest(key);
+  digest.add(content);
+  return digest.result();
 }
 
 Bytes compress(ByteView raw) {
@@ -108,6 +112,7 @@ class Peer {
     // What is sent next is answered, or not, by a client that has said its part.
     Frame frame;
     require_peer(reader_.next(frame), "no request");
+    key_ = key_of(frame);
   }
   void hello(std::uint64_t ahead_s = 0) {
     Hello hello;
@@ -162,7 +167,7 @@ class Peer {
     DatabaseEnd end;
     end.database = index;
     end.page_count = end.pages_sent = page_count_;
-    end.digest = digest_of(content_);
+    end.digest = digest_of(content_, key_);
     end.state = end.digest;  // any
     return end;
   }
@@ -198,6 +203,7 @@ class Peer {
   const std::uint32_t page_count_;
   FdSource source_{0, "the client's messages"};
   FrameReader reader_{source_};
+  DigestKey key_{};
   FdSink sink_{1, "the client's stream"};
   FrameWriter writer_{sink_};
 };

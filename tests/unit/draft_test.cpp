@@ -10,8 +10,9 @@
 
 #include "client/clock.h"
 #include "client/file_digest.h"
-#include "common/page_hash.h"
+#include "common/digest.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
@@ -33,20 +34,28 @@ std::string database(std::size_t bytes, std::uint64_t seed) {
   return content;
 }
 
+const DigestKey kKey = test::key_of(77);
+
 ByteView view(const std::string& content) {
   return {reinterpret_cast<const std::uint8_t*>(content.data()), content.size()};
 }
 
 std::string hex_digest(const std::string& content) {
+  StreamingDigest digest(kKey);
+  digest.add(view(content));
+  return to_hex(digest.result());
+}
+
+std::string plain_digest(const std::string& content) {
   StreamingDigest digest;
   digest.add(view(content));
   return to_hex(digest.result());
 }
 
-std::vector<std::uint32_t> hashes_of(const std::string& content, std::uint64_t seed) {
+std::vector<std::uint32_t> hashes_of(const std::string& content, const DigestKey& key = kKey) {
   std::vector<std::uint32_t> hashes;
   for (std::size_t at = 0; at + kPage <= content.size(); at += kPage)
-    hashes.push_back(page_hash(view(content).subspan(at, kPage), seed));
+    hashes.push_back(page_hash(view(content).subspan(at, kPage), key));
   return hashes;
 }
 
@@ -56,8 +65,8 @@ class DraftTest : public testing::TestWithParam<Caching> {
 
   std::string app(const std::string& name) const { return store_.path_of(name); }
 
-  // A snapshot, with page hashes unless `seed` is 0, and whatever `tell` has its manifest tell.
-  void publish(const Files& files, std::uint64_t seed = 0,
+  // A snapshot, with page hashes when there is a key, and whatever `tell` has its manifest tell.
+  void publish(const Files& files, const std::optional<DigestKey>& key = {},
                const std::function<void(Manifest::Database&)>& tell = {}) {
     Staging staging = store_.create_staging(lock_);
     const SnapshotTime time{1'700'000'000, 0};
@@ -70,13 +79,14 @@ class DraftTest : public testing::TestWithParam<Caching> {
       Manifest::Database entry;
       entry.name = name;
       entry.bytes = content.size();
-      entry.xxh128 = hex_digest(content);
+      entry.xxh128 = plain_digest(content);
+      entry.keyed_digest = hex_digest(content);
       if (tell) tell(entry);
       manifest.databases.push_back(entry);
-      if (seed == 0) continue;
+      if (!key) continue;
       HashFileWriter hashes(staging.create_hash_file(name), name,
-                            {kPage, static_cast<std::uint32_t>(content.size() / kPage), seed});
-      for (const std::uint32_t hash : hashes_of(content, seed)) hashes.add(hash);
+                            {kPage, static_cast<std::uint32_t>(content.size() / kPage)}, *key);
+      for (const std::uint32_t hash : hashes_of(content, *key)) hashes.add(hash);
       hashes.finish();
     }
     write_manifest(staging.fd(), manifest, staging.path());
@@ -94,7 +104,7 @@ class DraftTest : public testing::TestWithParam<Caching> {
     listing_ = store_.list();
     staging_.emplace(store_.resume_staging(lock_));
     drafts_.emplace(store_, *staging_, listing_.snapshots.empty() ? nullptr : &listing_.snapshots[0],
-                    distrusted, GetParam());
+                    distrusted, GetParam(), kKey);
   }
 
   Draft& draft(const std::string& name = kName) { return drafts_->of(name); }
@@ -170,20 +180,13 @@ TEST_P(DraftTest, WithoutASnapshotOrLeftoversNothingIsOffered) {
   EXPECT_EQ(draft().snapshot(), "");
 }
 
-TEST_P(DraftTest, OffersTheNewestSnapshotsFileWithTheSeedOfItsHashes) {
-  publish({{kName, database(100 * kPage, 1)}, {"tenants/a.sqlite3", database(3 * kPage, 2)}}, 77);
+TEST_P(DraftTest, OffersTheNewestSnapshotsFile) {
+  publish({{kName, database(100 * kPage, 1)}, {"tenants/a.sqlite3", database(3 * kPage, 2)}}, kKey);
   prepare();
   ASSERT_EQ(drafts_->offers().size(), 2U);
-  EXPECT_EQ(offer(), (Base{kName, kPage, 100, 77}));
-  EXPECT_EQ(offer("tenants/a.sqlite3"), (Base{"tenants/a.sqlite3", kPage, 3, 77}));
+  EXPECT_EQ(offer(), (Base{kName, kPage, 100}));
+  EXPECT_EQ(offer("tenants/a.sqlite3"), (Base{"tenants/a.sqlite3", kPage, 3}));
   EXPECT_EQ(draft().snapshot(), listing_.snapshots[0].name);
-}
-
-TEST_P(DraftTest, WithoutHashesOffersASeedOfItsOwn) {
-  publish({{kName, database(5 * kPage, 1)}, {"b.sqlite3", database(5 * kPage, 1)}});
-  prepare();
-  ASSERT_TRUE(offer());
-  EXPECT_NE(offer()->seed, offer("b.sqlite3")->seed);
 }
 
 TEST_P(DraftTest, OffersTheStateOfAWholeFileThatWasReadOfLateAlone) {
@@ -198,7 +201,7 @@ TEST_P(DraftTest, OffersTheStateOfAWholeFileThatWasReadOfLateAlone) {
            {"odd", content},
            {"shorter", content},
            {kName, content}},
-          0, [&](Manifest::Database& entry) {
+          {}, [&](Manifest::Database& entry) {
             entry.source_state = entry.name == "none" ? "" : entry.name == "odd" ? state + "0" : state;
             entry.read_at = entry.name == "never" ? "" : read_ago(1);
             if (entry.name == "old") entry.read_at = read_ago(20);
@@ -263,22 +266,21 @@ TEST_P(DraftTest, OfADistrustedDatabaseOffersNothing) {
 
 TEST_P(DraftTest, BasesAreReadAsLeftoversAndThenTheSnapshot) {
   const std::string old = database(3 * kChunk, 1), own = database(kChunk + 1234, 2);
-  publish({{kName, old}}, 77);
+  publish({{kName, old}}, kKey);
   leave({{kName, own}});
   prepare();
   const std::string base = own + old.substr(own.size());
   EXPECT_TRUE(read_base() == base);
   EXPECT_EQ(offer()->pages, old.size() / kPage);
-  EXPECT_NE(offer()->seed, 77U) << "the kept hashes are not of this";
   const BaseReader reader = draft().read_base();
   std::vector<std::uint32_t> hashes;
   reader.hash(1, offer()->pages, hashes);
-  EXPECT_EQ(hashes, hashes_of(base, offer()->seed));
+  EXPECT_EQ(hashes, hashes_of(base)) << "the kept hashes are not of this";
 }
 
 TEST_P(DraftTest, KeptHashesAreToldInPlaceOfThePages) {
   const std::string old = database(600 * kPage, 1);
-  publish({{kName, old}}, 77);
+  publish({{kName, old}}, kKey);
   fs::resize_file(newest_ + "/" + kName, 0);  // so that only the kept ones can be told
   fs::resize_file(newest_ + "/" + kName, old.size());
   {
@@ -286,18 +288,26 @@ TEST_P(DraftTest, KeptHashesAreToldInPlaceOfThePages) {
     pwrite_all(file.get(), old.data(), 100, 0, kName);
   }
   prepare();
-  ASSERT_EQ(offer()->seed, 77U);
-  const std::vector<std::uint32_t> all = hashes_of(old, 77);
+  const std::vector<std::uint32_t> all = hashes_of(old);
   std::vector<std::uint32_t> part;
   draft().read_base().hash(101, 300, part);
   EXPECT_EQ(part, std::vector<std::uint32_t>(all.begin() + 100, all.begin() + 400));
+}
+
+TEST_P(DraftTest, KeptHashesOfAnotherKeyAreNotTold) {
+  const std::string old = database(60 * kPage, 1);
+  publish({{kName, old}}, test::key_of(8));
+  prepare();
+  std::vector<std::uint32_t> hashes;
+  draft().read_base().hash(1, 60, hashes);
+  EXPECT_EQ(hashes, hashes_of(old));
 }
 
 TEST_P(DraftTest, HashesOfAnyPartAreThoseOfItsPages) {
   const std::string old = database(2'000 * kPage, 1);
   publish({{kName, old}});
   prepare();
-  const std::vector<std::uint32_t> all = hashes_of(old, offer()->seed);
+  const std::vector<std::uint32_t> all = hashes_of(old);
   const BaseReader reader = draft().read_base();
   for (const auto& [first, count] :
        {std::pair{1U, 1U}, {1U, 2'000U}, {2'000U, 1U}, {255U, 3U}, {700U, 513U}}) {
@@ -451,7 +461,7 @@ TEST_P(DraftTest, GoesOnWithLeftoversAndBeyondThemWithTheSnapshot) {
     const std::string base = left < old.size() ? own + old.substr(left) : own;
     std::string wanted = base;
     for (std::size_t at = 5 * kPage; at < wanted.size(); at += 100 * kPage) wanted[at] ^= 1;
-    publish({{kName, old}}, 77);
+    publish({{kName, old}}, kKey);
     leave({{kName, own}});
     prepare();
     drafts_->start_cloning();

@@ -49,6 +49,7 @@ Manifest example() {
   good.journal_mode = "wal";
   good.hold_s = 0.25;
   good.xxh128 = "a3f0c1d29be84756108d2fe36c95b704";
+  good.keyed_digest = "0b1c2d3e4f5061728394a5b6c7d8e9fa";
   good.source_state = "5d0c1b7aa2f94e3380c66f1e07b2d94a";
   good.read_at = rfc3339_utc(1'795'309'200'312);
   good.verified = Verified::kFailed;
@@ -281,6 +282,7 @@ TEST(Manifest, ValuesThatDoNotFitAreRefused) {
       {"/databases/0/error", "x"},
       {"/databases/0/xxh128", "A3F0C1D29BE84756108D2FE36C95B704"},
       {"/databases/0/xxh128", "a3f0"},
+      {"/databases/0/keyed_digest", "a3f0"},
       {"/databases/0/name", "../../../etc/passwd"},
       {"/databases/1/name", "tenants/a.sqlite3"},
   };

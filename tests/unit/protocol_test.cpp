@@ -11,6 +11,7 @@
 
 #include "common/frame.h"
 #include "tests/support/memory_sink.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
@@ -66,11 +67,12 @@ PagesHead sample_pages() {
 }
 
 RestoreRequest sample_restore() {
-  RestoreItem item{"a.sqlite3", 4096, 16, 42, {}};
+  RestoreItem item{"a.sqlite3", 4096, 16, {}};
   for (std::size_t i = 0; i < item.digest.size(); ++i) item.digest[i] = static_cast<std::uint8_t>(i * 0x11);
   RestoreRequest request;
   request.mode = RestoreMode::kCompare;
   request.directory = "/storage";
+  request.key.fill(0xAB);
   request.items = {item};
   return request;
 }
@@ -128,8 +130,10 @@ TEST(ProtocolTest, MessagesComeBackAsTheyWere) {
 
 TEST(ProtocolTest, BasesAndPageHashesComeBackAsTheyWere) {
   Request request;
-  request.bases = {{"a.sqlite3", 4096, 17, 42}, {"tenants/b.sqlite3", 512, kMaxPageCount, ~0ULL, {1}, {2}}};
+  request.bases = {{"a.sqlite3", 4096, 17}, {"tenants/b.sqlite3", 512, kMaxPageCount, {1}, {2}}};
+  request.key = test::key_of(7);
   EXPECT_EQ(decode_request(encode(request)).bases, request.bases);
+  EXPECT_EQ(decode_request(encode(request)).key, request.key);
   const Hashes hashes = decode_hashes(encode(Hashes{3, {1, 0xFFFFFFFF, 0x01020304}}));
   EXPECT_EQ(hashes.database, 3U);
   EXPECT_EQ(hashes.hashes, (std::vector<std::uint32_t>{1, 0xFFFFFFFF, 0x01020304}));
@@ -185,6 +189,7 @@ TEST(ProtocolTest, MessagesOfARestoreComeBackAsTheyWere) {
   const RestoreRequest request = decode_restore_request(encode(sample_restore()));
   EXPECT_EQ(request.mode, RestoreMode::kCompare);
   EXPECT_EQ(request.items, sample_restore().items);
+  EXPECT_EQ(request.key, sample_restore().key);
   const Target target = decode_target(encode(sample_target()));
   EXPECT_EQ(target.mode, 0640U);
   EXPECT_EQ(target.holders.at(1).command, std::string(kMaxCommandBytes, '\x1B'));

@@ -18,6 +18,7 @@
 #include "common/frame.h"
 #include "tests/support/memory_sink.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_key.h"
 
 namespace litepull {
 namespace {
@@ -49,6 +50,8 @@ class DyingLink : public Link {
   unsigned turn_ = 0;
 };
 
+const DigestKey kKey = test::key_of(1);
+
 // Of bytes up to `most`, so that they compress or not.
 Bytes random_pages(std::uint32_t count, std::uint8_t most) {
   std::mt19937_64 random(count);
@@ -58,7 +61,7 @@ Bytes random_pages(std::uint32_t count, std::uint8_t most) {
 }
 
 Digest digest_of(const Bytes& content) {
-  StreamingDigest digest;
+  StreamingDigest digest(kKey);
   digest.add(content);
   return digest.result();
 }
@@ -121,7 +124,7 @@ class ReceiverTest : public testing::Test {
   bool receives(ByteView said, Death death) {
     DyingLink link(said, death);
     Staging staging = store_.create_staging(lock_);
-    Drafts drafts(store_, staging, nullptr, {}, Caching::kKeep);
+    Drafts drafts(store_, staging, nullptr, {}, Caching::kKeep, kKey);
     Board board(stderr, false);
     Progress progress(board, "app");
     FrameWriter writer(link);
