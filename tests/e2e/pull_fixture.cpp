@@ -12,7 +12,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr Milliseconds kWriterStartTimeout{30'000};
-constexpr const char* kRecordName = ".last-run.json";  // there after every run, as is the app's directory
+// Files that are there after every run, as is the app's directory.
+constexpr const char* kRecordName = ".last-run.json";
+constexpr const char* kKeyName = ".key";
 
 bool is_snapshot_name(const std::string& name) {
   return !name.empty() && name[0] >= '0' && name[0] <= '9';  // others begin with '.' or a letter
@@ -23,7 +25,8 @@ std::vector<std::string> sorted_names(const std::string& directory, bool of_snap
   if (!fs::exists(directory)) return names;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (is_snapshot_name(name) == of_snapshots && name != kRecordName) names.push_back(name);
+    if (is_snapshot_name(name) == of_snapshots && name != kRecordName && name != kKeyName)
+      names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

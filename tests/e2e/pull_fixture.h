@@ -70,8 +70,8 @@ class PullFixture {
   ProcessResult litepull(std::vector<std::string> arguments,
                          Milliseconds timeout = Milliseconds(120'000)) const;
 
-  // Paths of what counts as a snapshot by its name, oldest first; and all other entries' names but that of
-  // the last run's record.
+  // Paths of what counts as a snapshot by its name, oldest first; and all other entries' names but those of
+  // the last run's record and of the app's key.
   std::vector<std::string> snapshots() const;
   std::vector<std::string> strangers() const;
 

@@ -1,5 +1,5 @@
-// Whoever may store a blob in the app must not be able to make two states of its database that litepull takes for
-// one. Here such a pair is real: the checksums for people, XXH3 with its public secret, are equal.
+// Whoever may store a blob in the app must not be able to make two states of its database that litepull takes
+// for one. Here such a pair is real: the checksums for people, XXH3 with its public secret, are equal.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -57,7 +57,8 @@ class Twins : public testing::TestWithParam<Over> {
     EXPECT_EQ(sqlite3_blob_close(blob), SQLITE_OK);
   }
 
-  // The two files differ in their change counters, too, which the attacker could also set: they are made equal.
+  // The two files differ in their change counters, too, which the attacker could also set: they are made
+  // equal.
   void make_the_rest_equal() {
     std::string file = read_file(path());
     for (const std::size_t counter : {std::size_t{24}, std::size_t{92}}) file.replace(counter, 4, 4, '\1');
@@ -90,8 +91,8 @@ TEST_P(Twins, AreTwoStatesForPullsDiffsAndRestores) {
   EXPECT_EQ(diff.status.code, 0) << diff.err;
   EXPECT_NE(diff.out.find("uploads"), std::string::npos) << diff.out;
 
-  const ProcessResult restore = run(
-      {built_program("litepull"), "restore", app_.config_path(), a, "--to-server", "--yes", "app"});
+  const ProcessResult restore =
+      run({built_program("litepull"), "restore", app_.config_path(), a, "--to-server", "--yes", "app"});
   ASSERT_EQ(restore.status.code, 0) << restore.err;
   EXPECT_EQ(restore.out.find("wrote"), std::string::npos) << "nobody wrote to it meanwhile:\n" << restore.out;
   const std::string now = read_file(path());

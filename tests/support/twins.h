@@ -1,8 +1,9 @@
-// Two contents of 1,024 bytes that XXH3 with its public secret cannot tell apart, at any multiple of 1,024 bytes
-// into what is hashed, whatever lies around them. A stripe's lane adds the product of its halves, each first
-// combined with the secret, and the lane itself to its neighbour
-// (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md, "Accumulate"). Where the low half is the secret's, the
-// product is zero whatever the high half is; so the high halves of two stripes may change places.
+// Two contents of 1,024 bytes that XXH3 with its public secret cannot tell apart, at any multiple of 1,024
+// bytes into what is hashed, whatever lies around them. A stripe's lane adds the product of its halves, each
+// first combined with the secret, and the lane itself to its neighbour
+// (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md, "Accumulate"). Where the low half is the
+// secret's, the product is zero whatever the high half is; so the high halves of two stripes may change
+// places.
 #pragma once
 
 #define XXH_INLINE_ALL  // which makes XXH3_kSecret ours to read

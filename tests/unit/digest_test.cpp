@@ -74,7 +74,8 @@ TEST(Digest, OfEachKeyIsAnother) {
 TEST(Digest, OfHexIsWhatWasWritten) {
   const Digest digest = digest_of(StreamingDigest(), "any");
   EXPECT_EQ(digest_of_hex(to_hex(digest)), digest);
-  for (const std::string bad : {"", "00", "g0112233445566778899aabbccddeeff", "00112233445566778899AABBCCDDEEFF"})
+  for (const std::string bad :
+       {"", "00", "g0112233445566778899aabbccddeeff", "00112233445566778899AABBCCDDEEFF"})
     EXPECT_FALSE(digest_of_hex(bad)) << bad;
 }
 
