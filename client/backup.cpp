@@ -96,7 +96,7 @@ void prune_if_good(BackupResult& result, const Store& store, const AppLock& lock
     result.note = "nothing was pruned, since the clocks here and on the server differ by more than a day";
     log.warn("{}: {}\n  set the clock that is wrong", config.app_name, result.note);
   } else {
-    prune(store, lock, config.policy, unix_ms_now() / 1000, result.removed);
+    prune(store, lock, config, unix_ms_now() / 1000, result.removed);
   }
 }
 
@@ -121,15 +121,22 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
   std::optional<Staging> staging(options.full ? store.create_staging(lock) : store.resume_staging(lock));
   for (const std::string& left : store.sweep(lock, &*staging).left)
     log.warn("{}: {}", config.app_name, printable(left));
-  const Listing earlier = store.list();
+  Listing earlier = list_snapshots(store, config);
 
-  const PullRun run{store, lock, config, options, cancel, progress, log};
+  Arrival arrival;
+  const auto on_login = [&](const std::string& host_key) {
+    arrival = arrive(config, host_key, options.when_foreign, unix_ms_now() / 1000, earlier);
+  };
+  const PullRun run{store, lock, config, options, cancel, progress, log, on_login};
   const Pulled pulled = pull_set(staging, options.full ? nullptr : newest_with_manifest(earlier), run);
+  if (!arrival.note.empty()) log.warn("{}: {}", config.app_name, arrival.note);
   require_one(pulled.pull);
   keeping_what_is_there(*staging, [&] { cancel.throw_if_requested(); });
 
   BackupResult result;
   result.manifest = manifest_of(config, pulled.pull);
+  result.manifest.server = arrival.source;
+  result.manifest.moved_from = arrival.moved_from;
   add_missing(result.manifest, config, newest_complete(earlier));
   result.manifest.label = options.label;
   result.manifest.pinned = options.pinned;

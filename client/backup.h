@@ -10,6 +10,7 @@
 #include "client/cancel.h"
 #include "client/config.h"
 #include "client/manifest.h"
+#include "client/origin.h"
 #include "client/progress.h"
 #include "client/prune.h"
 #include "client/pull.h"
@@ -21,6 +22,7 @@ struct BackupOptions : PullOptions {
   bool full = false;    // every page, whatever is at hand
   bool pinned = false;  // kept whatever its age
   bool prune = true;    // once it is published and good
+  WhenForeign when_foreign = WhenForeign::kStop;
 };
 
 // Printable, at most 64 bytes.
@@ -34,7 +36,8 @@ struct BackupResult {
   bool unfinished = false;           // something after publishing failed; the log says what
 };
 
-// Pulls, publishes, verifies, prunes. Throws Error when nothing was published; what went wrong later is in
+// Pulls, publishes, verifies, prunes. Throws Error when nothing was published, kConfiguration when the newest
+// snapshot is of another source (client/origin.h); what went wrong later is in
 // the manifest. Everything taken by reference must outlive the call.
 BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
                         Progress& progress, spdlog::logger& log);

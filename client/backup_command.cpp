@@ -10,6 +10,7 @@
 #include "client/console.h"
 #include "client/jobs.h"
 #include "client/manifest_json.h"
+#include "client/origin.h"
 #include "client/run_report.h"
 
 namespace litepull {
@@ -17,7 +18,8 @@ namespace {
 
 // What became of one configuration.
 struct Outcome {
-  std::string name;  // the app's, or the file's when that could not be read
+  std::string name;                // the app's, or the file's when that could not be read
+  std::unique_ptr<Error> refusal;  // known before anything is pulled
   std::unique_ptr<BackupResult> result;
   std::unique_ptr<Error> error;
   int exit_code = 1;
@@ -71,7 +73,10 @@ void run_app(const Config& config, const BackupCommand& command, const Cancel& c
   AppLog log(all);
   for (const std::string& warning : config.warnings) log.logger().warn("{}", warning);
   RunReport report(config, log);
-  auto error = error_of([&] { run_locked(config, command, cancel, board, report, log, outcome); });
+  auto error = error_of([&] {
+    if (outcome.refusal) throw Error(*outcome.refusal);
+    run_locked(config, command, cancel, board, report, log, outcome);
+  });
   if (error) {
     outcome.error = std::move(error);
     settle(outcome, log.logger());
@@ -91,6 +96,28 @@ void run_one(const std::string& file, const BackupCommand& command, const Cancel
     run_app(*config, command, cancel, board, log, outcome);
   else
     settle(outcome, log);
+}
+
+// One of them is a copy in which APP_NAME was forgotten; which one, only a person knows.
+void refuse_together(const Config& a, const Config& b, Outcome& of_a, Outcome& of_b, spdlog::logger& log) {
+  const SharedDirectory shared = shared_directory(a, b);
+  if (shared.text.empty()) return;
+  if (!shared.is_error) return log.warn("{}: {}", a.app_name, shared.text);
+  for (Outcome* outcome : {&of_a, &of_b})
+    outcome->refusal =
+        std::make_unique<Error>(ErrorKind::kConfiguration, shared.text + "; nothing was pulled",
+                                "give each app an APP_NAME of its own");
+}
+
+// What cannot be read is told when its turn comes.
+void compare_configs(const CommonOptions& common, std::vector<Outcome>& outcomes, spdlog::logger& log) {
+  if (outcomes.size() < 2) return;
+  std::vector<std::optional<Config>> configs(outcomes.size());
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    error_of([&] { configs[i] = load_config(common.configs[i], common.environment); });
+    for (std::size_t j = 0; j < i; ++j)
+      if (configs[i] && configs[j]) refuse_together(*configs[j], *configs[i], outcomes[j], outcomes[i], log);
+  }
 }
 
 nlohmann::ordered_json to_json(const Outcome& outcome) {
@@ -115,6 +142,8 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   out["databases"] = nlohmann::ordered_json::array();
   for (const Manifest::Database& database : manifest.databases)
     out["databases"].push_back(database_json(database));
+  out["moved_from"] =
+      manifest.moved_from ? server_json(*manifest.moved_from) : nlohmann::ordered_json(nullptr);
   out["removed"] = outcome.result->removed;
   if (!outcome.result->note.empty()) out["note"] = outcome.result->note;
   return out;
@@ -205,6 +234,7 @@ int backup_command(const BackupCommand& command) {
   Cancel cancel;
   if (command.deadline_s > 0) cancel.set_deadline(command.deadline_s);
   std::vector<Outcome> outcomes(common.configs.size());
+  compare_configs(common, outcomes, *log);
   run_jobs(outcomes.size(), command.parallel, cancel,
            [&](std::size_t i) { run_one(common.configs[i], command, cancel, board, *log, outcomes[i]); });
 

@@ -14,12 +14,14 @@
 #include <utility>
 
 #include "client/agent_file.h"
+#include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
 #include "client/key_file.h"
 #include "client/look.h"
 #include "client/manifest_of.h"
+#include "client/origin.h"
 #include "client/progress.h"
 #include "client/remote_command.h"
 #include "client/schedule.h"
@@ -82,6 +84,7 @@ class Checker {
       check_host();
     }
     check_server();
+    check_origin();
     check_local_space();
     check_lock();
     check_schedule();
@@ -172,6 +175,7 @@ class Checker {
       });
     });
     if (!error) {
+      host_key_ = session->host_key().fingerprint;
       add("login", StepState::kOk,
           config_.server_user.empty() ? "as SSH_CONFIG says" : "as " + config_.server_user);
       return find_agents_directory(*session);
@@ -204,7 +208,8 @@ class Checker {
   void check_server() {
     if (!reachable_) return skip({"agent", "storage", "databases", "clock"});
     std::unique_ptr<Link> link;
-    if (!attempt("agent", [&] { link = open_link(config_, agent_path_, cancel_, [] {}); }))
+    if (!attempt("agent",
+                 [&] { link = open_link(config_, agent_path_, cancel_, [](const std::string&) {}); }))
       return skip({"storage", "databases", "clock"});
     add("agent", StepState::kOk, agent_text());
     if (attempt("storage", [&] { look_ = look_around(*link, config_); })) {
@@ -256,11 +261,29 @@ class Checker {
   void check_missing(const std::set<std::string>& names) {
     attempt("databases", [&] {
       const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
-      const Listing listing = store.exists() ? store.list() : Listing{};
+      const Listing listing = list_snapshots(store, config_);
       for (const MissingDatabase& missing : missing_databases(names, config_, newest_complete(listing)))
         fail("database", kPublishedNotGood,
              printable(missing.name) + ": is not on the server, and " + missing.why,
              "see whether the volume is mounted; when it is gone for good, name it in EXCLUDE");
+    });
+  }
+
+  // A run would stop when the newest snapshot is another source's. Nothing is said where all are from here.
+  void check_origin() {
+    if (!reachable_) return;
+    attempt("origin", [&] {
+      const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
+      Listing listing = list_snapshots(store, config_);
+      const Arrival arrival = arrive(config_, host_key_, WhenForeign::kStop, unix_ms_now() / 1000, listing);
+      const auto foreign = std::count_if(listing.snapshots.begin(), listing.snapshots.end(),
+                                         [](const Snapshot& snapshot) { return snapshot.foreign(); });
+      if (!arrival.note.empty()) add("origin", StepState::kWarning, arrival.note);
+      if (foreign > 0)
+        add("origin", StepState::kWarning,
+            fmt::format("{} of the snapshots are foreign, not from {}", foreign,
+                        side_by_side(arrival.source, arrival.source).ours),
+            "litepull list " + printable(config_.file) + " says where each came from");
     });
   }
 
@@ -333,6 +356,7 @@ class Checker {
   CheckReport report_;
   std::vector<int> codes_;  // of the steps that failed
   bool reachable_ = true;
+  std::string host_key_;  // once it is logged in to
   RemoteDirectories directories_;
   std::optional<Look> look_;
   std::uint64_t needed_bytes_ = 0;

@@ -51,12 +51,12 @@ Cleanup clean_up(const Config& config, bool dry_run) {
   if (!store.exists()) return cleanup;
   const std::int64_t now_s = unix_ms_now() / 1000;
   if (dry_run) {
-    cleanup.plan = plan_prune(store, config.policy, now_s);
+    cleanup.plan = plan_prune(store, config, now_s);
     return cleanup;
   }
   const AppLock lock = store.lock();
   store.sweep(lock);
-  cleanup.plan = prune(store, lock, config.policy, now_s, cleanup.removed);
+  cleanup.plan = prune(store, lock, config, now_s, cleanup.removed);
   return cleanup;
 }
 

@@ -123,6 +123,9 @@ void add_backup(Line& line) {
       ->check([](const std::string& label) {
         return is_label(label) ? "" : "must be printable and at most 64 bytes";
       });
+  command.add_flag_callback(
+      "--moved", [backup] { backup->options.when_foreign = WhenForeign::kMoved; },
+      "The app has moved here from where its newest snapshot came from; for one run");
   command.add_option("-j,--jobs", backup->parallel, "How many apps at once (default 2)")
       ->check(CLI::Range(1, 64));
   command.add_option("--deadline", backup->deadline_s, "Stop in order after so many seconds (default none)")
@@ -321,6 +324,10 @@ void add_restore(Line& line) {
   command
       .add_flag("!--no-safety-snapshot", server.safety_snapshot,
                 "Replace what is there without a snapshot of it")
+      ->needs(to_server);
+  command
+      .add_flag("--from-other-server", server.from_other_server,
+                "Also a snapshot that came from another server or directory")
       ->needs(to_server);
   add_quiet(command, here.common, "warnings and errors");
   add_json(command, here.common);

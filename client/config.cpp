@@ -31,13 +31,14 @@ struct Key {
 };
 
 constexpr std::string_view kKeys[] = {
-    "APP_NAME",          "WORKSPACE_DIR",     "LOCAL_BACKUP_ROOT", "SERVER_USER",        "SERVER_HOST",
-    "SERVER_PORT",       "REMOTE_BACKUP_DIR", "SSH_KEY",           "SSH_KNOWN_HOSTS",    "TRANSPORT",
-    "DATABASES",         "EXCLUDE",           "RETENTION_DAYS",    "CONNECT_TIMEOUT",    "IDLE_TIMEOUT",
-    "COMPRESSION_LEVEL", "HOLD_MAX_SECONDS",  "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS", "KEEP_LAST",
-    "KEEP_DAILY",        "KEEP_WEEKLY",       "KEEP_MONTHLY",      "KEEP_YEARLY",        "KEEP_PRE_DEPLOY",
-    "MAX_AGE_HOURS",     "PING_URL",          "NOTIFY_COMMAND",    "SSH_CONFIG",         "SSH_PROXY",
-    "REMOTE_SUDO"};
+    "APP_NAME",         "WORKSPACE_DIR",     "LOCAL_BACKUP_ROOT",  "SERVER_USER",
+    "SERVER_HOST",      "SERVER_PORT",       "REMOTE_BACKUP_DIR",  "SSH_KEY",
+    "SSH_KNOWN_HOSTS",  "TRANSPORT",         "DATABASES",          "EXCLUDE",
+    "RETENTION_DAYS",   "CONNECT_TIMEOUT",   "IDLE_TIMEOUT",       "COMPRESSION_LEVEL",
+    "HOLD_MAX_SECONDS", "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS", "KEEP_LAST",
+    "KEEP_DAILY",       "KEEP_WEEKLY",       "KEEP_MONTHLY",       "KEEP_YEARLY",
+    "KEEP_PRE_DEPLOY",  "MAX_AGE_HOURS",     "PING_URL",           "NOTIFY_COMMAND",
+    "SSH_CONFIG",       "SSH_PROXY",         "REMOTE_SUDO",        "APP_ID"};
 
 constexpr Key kAppName{"APP_NAME", "APP_NAME=billing"};
 constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/backups\""};
@@ -159,6 +160,11 @@ void Reader::read_identity() {
     refuse(entry, "must be letters, digits, '.', '_' and '-', starting with a letter or digit, at most 64",
            "choose a plain name; snapshots go to LOCAL_BACKUP_ROOT/APP_NAME: APP_NAME=billing");
   config_.app_name = name;
+  const EnvAssignment* id = find_filled("APP_ID");
+  if (id != nullptr && !is_app_id(id->value))
+    refuse(*id, "must be letters, digits, '.', '_' and '-', at most 64",
+           "write what `openssl rand -hex 16` prints, or remove the line");
+  if (id != nullptr) config_.app_id = id->value;
 }
 
 void Reader::read_transport() {

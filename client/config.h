@@ -22,6 +22,7 @@ enum class Transport { kSsh, kLocal };
 struct Config {
   std::string file;               // as it was named
   std::string app_name;           // [A-Za-z0-9][A-Za-z0-9._-]{0,63}: safe as a directory's name
+  std::string app_id;             // is_app_id, or empty: the file has none
   std::string workspace_dir;      // absolute, or empty when not set
   std::string local_backup_root;  // absolute, without a '/' at the end
   std::string server_user;        // this and server_host may be empty when transport is kLocal; this also

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/inner_command.h"
+#include "client/origin.h"
 #include "client/select_snapshot.h"
 #include "common/error.h"
 
@@ -182,7 +183,7 @@ DiffResult run_diff(const Config& config, const DiffOptions& options, const Canc
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   std::optional<Live> live;
   if ((a_live || b_live) && store.exists()) live.emplace(Live{store.lock(), std::nullopt});
-  const Listing listing = store.list();
+  const Listing listing = list_snapshots(store, config);
   const Snapshot* a = a_live ? nullptr : &select_snapshot(listing, options.a);
   const Snapshot* b = b_live ? nullptr : &select_snapshot(listing, options.b);
   if (live) {
@@ -190,8 +191,9 @@ DiffResult run_diff(const Config& config, const DiffOptions& options, const Canc
     live->copy.emplace(base_for(a != nullptr ? a : b, listing),
                        PullRun{store, live->lock, config, pull, cancel, progress, log});
   }
-  DiffResult result{
-      a_live ? live->copy->side() : side_of(store, *a), b_live ? live->copy->side() : side_of(store, *b), {}};
+  DiffResult result{a_live ? live->copy->side() : side_of(store, config, *a),
+                    b_live ? live->copy->side() : side_of(store, config, *b),
+                    {}};
   compare_databases(store, options, cancel, progress, result);
   return result;
 }

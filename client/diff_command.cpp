@@ -26,6 +26,7 @@ nlohmann::ordered_json to_json(const DiffSide& side) {
   out["pinned_at"] =
       side.pinned_at.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(side.pinned_at);
   out["old_script"] = side.old_script;
+  out["origin"] = side.origin.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(side.origin);
   return out;
 }
 
@@ -57,6 +58,7 @@ void print_side(const char* letter, const DiffSide& side) {
   if (!side.label.empty()) line += "  " + printable(side.label);
   if (side.live()) line += ", pinned " + printable(side.pinned_at);
   if (side.old_script) line += "  (old script)";
+  if (!side.origin.empty()) line += "  (" + side.origin + ")";
   fmt::print("  {}  {}\n", letter, line);
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/manifest_of.h"
+#include "client/origin.h"
 #include "client/recover.h"
 #include "common/error.h"
 #include "common/posix.h"
@@ -47,9 +48,11 @@ ReadyFile recovered(const Store& store, const DiffSide& side, const std::string&
 
 }  // namespace
 
-DiffSide side_of(const Store& store, const Snapshot& snapshot) {
-  return snapshot.old_script() ? side_of_old_script(store, snapshot)
-                               : side_of(*snapshot.manifest, store.path_of(snapshot.name));
+DiffSide side_of(const Store& store, const Config& config, const Snapshot& snapshot) {
+  DiffSide side = snapshot.old_script() ? side_of_old_script(store, snapshot)
+                                        : side_of(*snapshot.manifest, store.path_of(snapshot.name));
+  side.origin = origin_text(snapshot, source_of(config));
+  return side;
 }
 
 LiveCopy::LiveCopy(const Snapshot* base, const PullRun& run) {

@@ -30,13 +30,14 @@ struct DiffSide {
   std::string label;
   std::string pinned_at;  // empty when it is not known
   bool old_script = false;
+  std::string origin;  // as origin_text of client/origin.h; empty when it is from here
   std::string directory;
   std::map<std::string, File> files;  // by the database's name
 
   bool live() const { return name.empty(); }
 };
 
-DiffSide side_of(const Store& store, const Snapshot& snapshot);
+DiffSide side_of(const Store& store, const Config& config, const Snapshot& snapshot);
 
 // The app's databases as they are on the server now, in a staging directory that is gone with this object;
 // but when it began with what an interrupted run left, that stays for the next run, with what was added to

@@ -345,6 +345,8 @@ Drafts::Drafts(const Store& store, Staging& staging, const Snapshot* newest,
       Draft* draft = add(database.name);
       draft->old_snapshot_ = newest->name;
       draft->old_ = database;
+      // Another server's word for a file says nothing of this one's.
+      if (newest->origin != Origin::kHere) draft->old_.source_state.clear();
       try {
         const std::string shown = old_path_ + "/" + database.name;
         draft->old_bytes_ = size_of(open_file(old_dir_.get(), database.name, old_path_).get(), shown);

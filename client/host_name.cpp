@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t kMaxHostBytes = 253;  // RFC 1035, section 2.3.4, as text
 constexpr std::size_t kMaxUserBytes = 255;
+constexpr std::size_t kFingerprintDigits = 43;  // 32 bytes in base64, without the '=' at its end
+constexpr std::size_t kMaxAppIdBytes = 64;
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -34,6 +36,16 @@ bool is_host(const std::string& host) {
 
 bool is_user(const std::string& user) {
   return !user.empty() && user.size() <= kMaxUserBytes && user[0] != '-' && is_word(user, "._-");
+}
+
+bool is_fingerprint(std::string_view text) {
+  constexpr std::string_view kStart = "SHA256:";
+  return text.starts_with(kStart) && text.size() == kStart.size() + kFingerprintDigits &&
+         is_word(text.substr(kStart.size()), "+/");
+}
+
+bool is_app_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxAppIdBytes && is_word(text, "._-");
 }
 
 std::optional<SshProxy> parse_hop(const std::string& text) {

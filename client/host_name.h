@@ -1,4 +1,5 @@
-// Which words can name a host, a user or a hop on the way to a server. Pure functions.
+// Which words can name a host, a user or a hop on the way to a server, and what tells servers and apps apart.
+// Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,11 @@ struct SshProxy {
 bool is_host(const std::string& host);
 // The same for a user's name.
 bool is_user(const std::string& user);
+
+// A host key's, as OpenSSH prints it: "SHA256:" and 43 digits of base64.
+bool is_fingerprint(std::string_view text);
+// What APP_ID may be: letters, digits, '.', '_' and '-', at most 64.
+bool is_app_id(std::string_view text);
 
 // "[USER@]HOST[:PORT]", an IPv6 address in brackets; nullopt when it is anything else.
 std::optional<SshProxy> parse_hop(const std::string& text);

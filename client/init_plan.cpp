@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/directory.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -94,6 +95,7 @@ class Planner {
 InitPlan Planner::plan() && {
   plan_.env.made_from = sources_.file;
   plan_.env.workspace_dir = sources_.project;
+  plan_.env.app_id = random_hex() + random_hex();
   choose_app();
   if (!plan_.env.app_name.empty() && sources_.app_chosen) sources_.app_chosen(plan_.env.app_name);
   choose_host();

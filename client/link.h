@@ -38,11 +38,14 @@ class Link : public ByteSource, public ByteSink {
   std::atomic<std::uint64_t> sent_{0};
 };
 
-// Starts the agent as `config` says and returns once its greeting was read; calls `on_login` once the server
-// is known to be there. Throws Error{kConnection} when the host cannot be reached, trusted or logged in to.
-// The other arguments must outlive the link.
+// What is called once the server is known to be there and before anything is started on it, with the
+// fingerprint of its host key; empty on this machine. What it throws ends the link.
+using OnLogin = std::function<void(const std::string& host_key)>;
+
+// Starts the agent as `config` says and returns once its greeting was read. Throws Error{kConnection} when
+// the host cannot be reached, trusted or logged in to. The other arguments must outlive the link.
 std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
-                                const std::function<void()>& on_login);
+                                const OnLogin& on_login);
 
 // Reads up to the agent's greeting line and sets `greeting` to what follows "LITEPULL 1 ": "agent", or what
 // the remote command says in place of an agent; empty when the stream ended without one. Returns what came

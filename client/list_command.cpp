@@ -1,11 +1,15 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "client/age_text.h"
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/each_config.h"
+#include "client/manifest_json.h"
+#include "client/origin.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
 #include "common/error.h"
@@ -49,6 +53,18 @@ std::string verified_age(const Snapshot& snapshot) {
   return unix_ms ? age_of(*unix_ms / 1000) : "";
 }
 
+const char* origin_word(const Snapshot& snapshot) {
+  switch (snapshot.origin) {
+    case Origin::kHere:
+      return "here";
+    case Origin::kMoved:
+      return "moved";
+    case Origin::kElsewhere:
+      break;
+  }
+  return "foreign";
+}
+
 nlohmann::ordered_json snapshot_json(const Store& store, const Listing& listing, const Snapshot& snapshot) {
   nlohmann::ordered_json entry;
   entry["index"] = index_of(listing, snapshot);
@@ -66,6 +82,9 @@ nlohmann::ordered_json snapshot_json(const Store& store, const Listing& listing,
     entry["verified_at"] = snapshot.manifest->verified_at;
   entry["pinned"] = is_pinned(snapshot);
   entry["old_script"] = snapshot.old_script();
+  entry["origin"] = origin_word(snapshot);
+  entry["source"] =
+      snapshot.manifest ? server_json(snapshot.manifest->server) : nlohmann::ordered_json(nullptr);
   return entry;
 }
 
@@ -83,24 +102,51 @@ nlohmann::ordered_json to_json(const std::string& app, const Store& store, const
   return out;
 }
 
-constexpr const char* kRow = "  {:>3}  {:24}  {:>8}  {:>9}  {:>9}  {:>9}  {:20}  {:>8}  {:6}  {}\n";
+constexpr const char* kRow = "  {:>3}  {:24}  {:>8}  {:>9}  {:>9}  {:>9}  {:20}  {:>8}  {:6}  {}{}\n";
 
-void print_row(const Listing& listing, const Snapshot& snapshot) {
+// Only where there is one that is not from here.
+bool has_others(const Listing& listing) {
+  return std::any_of(listing.snapshots.begin(), listing.snapshots.end(),
+                     [](const Snapshot& snapshot) { return snapshot.origin != Origin::kHere; });
+}
+
+std::string origin_column(const Snapshot* snapshot, bool with_origins) {
+  if (!with_origins) return "";
+  const char* word = snapshot == nullptr                 ? "origin"
+                     : snapshot->origin == Origin::kHere ? ""
+                                                         : origin_word(*snapshot);
+  return fmt::format("{:7}  ", word);
+}
+
+void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origins) {
   const std::uint64_t shared = shared_bytes(snapshot);
   fmt::print(kRow, index_of(listing, snapshot), snapshot.name, age_of(snapshot.time.unix_s),
              snapshot.database_count, format_bytes(snapshot.size_bytes),
              shared > 0 ? format_bytes(shared) : "", state_of(snapshot), verified_age(snapshot),
-             is_pinned(snapshot) ? "pinned" : "",
+             is_pinned(snapshot) ? "pinned" : "", origin_column(&snapshot, with_origins),
              snapshot.manifest ? printable(snapshot.manifest->label) : "");
 }
 
-void print(const std::string& app, const Store& store, const Listing& listing) {
-  fmt::print("{}  ({})\n", app, printable(store.path()));
+// "moved" and "foreign", each with where those snapshots came from.
+void print_origins(const Config& config, const Listing& listing) {
+  const Manifest::Server here = source_of(config);
+  std::map<std::string, std::size_t> counts;
+  for (const Snapshot& snapshot : listing.snapshots)
+    if (snapshot.origin != Origin::kHere)
+      ++counts[fmt::format("{:7}  {}", origin_word(snapshot), origin_text(snapshot, here))];
+  for (const auto& [text, count] : counts) fmt::print("       {}: {}\n", text, count);
+}
+
+void print(const Config& config, const Store& store, const Listing& listing) {
+  const bool with_origins = has_others(listing);
+  fmt::print("{}  ({})\n", config.app_name, printable(store.path()));
   if (listing.snapshots.empty())
     fmt::print("  no snapshots yet; make one with: litepull backup CONFIG\n");
   else
-    fmt::print(kRow, "#", "snapshot", "age", "databases", "size", "shared", "verified", "ago", "", "label");
-  for (const Snapshot& snapshot : listing.snapshots) print_row(listing, snapshot);
+    fmt::print(kRow, "#", "snapshot", "age", "databases", "size", "shared", "verified", "ago", "",
+               origin_column(nullptr, with_origins), "label");
+  for (const Snapshot& snapshot : listing.snapshots) print_row(listing, snapshot, with_origins);
+  if (with_origins) print_origins(config, listing);
   for (const Stranger& stranger : listing.strangers)
     fmt::print("       {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
 }
@@ -110,8 +156,8 @@ void print(const std::string& app, const Store& store, const Listing& listing) {
 int list_command(const CommonOptions& options) {
   return for_each_config(options, [&](const Config& config) {
     const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-    const Listing listing = store.list();
-    if (!options.json) print(config.app_name, store, listing);
+    const Listing listing = list_snapshots(store, config);
+    if (!options.json) print(config, store, listing);
     return to_json(config.app_name, store, listing);
   });
 }

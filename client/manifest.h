@@ -24,12 +24,17 @@ std::string_view verified_text(Verified verified);  // "ok", "failed", "skipped"
 std::optional<Verified> parse_verified(std::string_view text);
 
 struct Manifest {
+  // Whom it came from, as the configuration named it; client/origin.h compares two of these.
   struct Server {
-    std::string transport;  // "ssh" or "local"
-    std::string host;
+    std::string transport;  // "ssh" or "local"; empty: the manifest does not say
+    std::string host;       // this and the next two are empty and 0 for "local": it was this machine
     std::uint16_t port = 0;
     std::string user;
     std::string directory;
+    // Each of these is empty when it is not known: manifests did not always have them.
+    std::string host_key{};  // the fingerprint of the key that the server showed: "SHA256:..."
+    std::string proxy{};     // SSH_PROXY, as [user@]host[:port]
+    std::string app_id{};    // APP_ID
 
     bool operator==(const Server&) const = default;
   };
@@ -100,6 +105,7 @@ struct Manifest {
   std::string finished_at;
   std::string verified_at;
   Server server;
+  std::optional<Server> moved_from;      // where the app was before, says the user (--moved)
   std::string set_consistency = "none";  // "barrier", "pinned", or "none" when nothing was pinned
   double skew_ms = 0;
   double lock_hold_ms = 0;  // how long writers were held at the barrier

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "client/file_digest.h"
+#include "client/host_name.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -24,6 +25,7 @@ constexpr std::size_t kMaxProblems = 100;
 constexpr std::size_t kMaxProblemBytes = 1000;
 constexpr std::size_t kMaxTables = 10'000;
 constexpr std::size_t kMaxTableNameBytes = 500;
+constexpr std::size_t kMaxSourceBytes = 4096;  // a configuration's host, user and directory have fewer
 
 constexpr int kFormatWithoutChecksum = 1;
 constexpr std::string_view kChecksumField = "\"checksum\": \"";  // no string's content can look like it
@@ -96,14 +98,6 @@ Json failure_json(const std::optional<Manifest::Failure>& failure) {
           {"hint", text_json(failure->hint)}};
 }
 
-Json server_json(const Manifest::Server& server) {
-  return {{"transport", text_json(server.transport)},
-          {"host", text_json(server.host)},
-          {"port", server.port},
-          {"user", text_json(server.user)},
-          {"directory", text_json(server.directory)}};
-}
-
 Json databases_json(const std::vector<Manifest::Database>& databases) {
   Json list = Json::array();
   for (const Manifest::Database& database : databases) list.push_back(database_json(database));
@@ -123,6 +117,7 @@ std::string dump(const Manifest& manifest) {
       {"finished_at", text_or_null(manifest.finished_at)},
       {"duration_s", rounded(manifest.duration_s)},
       {"server", server_json(manifest.server)},
+      {"moved_from", manifest.moved_from ? server_json(*manifest.moved_from) : Json(nullptr)},
       {"set_consistency", text_json(manifest.set_consistency)},
       {"skew_ms", rounded(manifest.skew_ms)},
       {"lock_hold_ms", rounded(manifest.lock_hold_ms)},
@@ -224,6 +219,16 @@ void read_choice(const Fields& fields, const char* key, std::initializer_list<st
   fields.require(std::find(choices.begin(), choices.end(), out) != choices.end(), key);
 }
 
+// What two sources are told apart by has one form only.
+void read_identity(const Fields& fields, Manifest::Server& server) {
+  fields.get("host_key", server.host_key);
+  fields.get("proxy", server.proxy);
+  fields.get("app_id", server.app_id);
+  fields.require(server.host_key.empty() || is_fingerprint(server.host_key), "host_key");
+  fields.require(server.proxy.empty() || parse_hop(server.proxy), "proxy");
+  fields.require(server.app_id.empty() || is_app_id(server.app_id), "app_id");
+}
+
 Manifest::Server read_server(const ReadJson& json, const std::string& shown) {
   const Fields fields(json, shown);
   Manifest::Server server;
@@ -232,6 +237,9 @@ Manifest::Server read_server(const ReadJson& json, const std::string& shown) {
   fields.get("port", server.port);
   fields.get("user", server.user);
   fields.get("directory", server.directory);
+  for (const std::string* text : {&server.transport, &server.host, &server.user, &server.directory})
+    fields.require(text->size() <= kMaxSourceBytes, "server");
+  read_identity(fields, server);
   return server;
 }
 
@@ -327,6 +335,8 @@ void read_run(const Fields& fields, Manifest& manifest) {
   fields.get("skew_ms", manifest.skew_ms);
   fields.get("lock_hold_ms", manifest.lock_hold_ms);
   if (const ReadJson* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
+  if (const ReadJson* before = fields.find("moved_from"))
+    manifest.moved_from = read_server(*before, fields.shown());
   if (const ReadJson* wire = fields.find("wire")) manifest.wire = read_wire(*wire, fields.shown());
   if (const ReadJson* agent = fields.find("agent"))
     manifest.agent = read_agent_figures(*agent, fields.shown());
@@ -401,6 +411,17 @@ ReadJson parse_json(std::string_view text, const std::string& shown) {
 
 void refuse_manifest(const std::string& shown, const std::string& why, std::string hint) {
   throw Error(ErrorKind::kCorrupt, shown + " is not a snapshot's manifest: " + why, std::move(hint));
+}
+
+nlohmann::ordered_json server_json(const Manifest::Server& server) {
+  return {{"transport", text_json(server.transport)},
+          {"host", text_json(server.host)},
+          {"port", server.port},
+          {"user", text_json(server.user)},
+          {"directory", text_json(server.directory)},
+          {"host_key", text_or_null(server.host_key)},
+          {"proxy", text_or_null(server.proxy)},
+          {"app_id", text_or_null(server.app_id)}};
 }
 
 nlohmann::ordered_json database_json(const Manifest::Database& database) {

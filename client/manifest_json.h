@@ -20,6 +20,9 @@ std::string to_json_text(const Manifest& manifest);
 // that a bit that flips in a manifest on disk is not read as a fact. `text` has the checksum's field once.
 std::string seal_manifest(std::string text);
 
+// `server` and `moved_from`; `litepull list --json` prints the same.
+nlohmann::ordered_json server_json(const Manifest::Server& server);
+
 // One entry of `databases`, in valid UTF-8 throughout; `litepull backup --json` prints the same.
 nlohmann::ordered_json database_json(const Manifest::Database& database);
 

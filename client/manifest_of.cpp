@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/clock.h"
+#include "client/origin.h"
 #include "common/error.h"
 #include "common/glob.h"
 
@@ -88,10 +89,7 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
   Manifest manifest;
   manifest.tool = kTool;
   manifest.app = config.app_name;
-  const bool ssh = config.transport == Transport::kSsh;
-  manifest.server = {ssh ? "ssh" : "local", ssh ? config.server_host : "",
-                     ssh ? config.server_port : std::uint16_t{0}, ssh ? config.server_user : "",
-                     config.remote_backup_dir};
+  manifest.server = source_of(config);
   manifest.set_consistency = consistency_text(pull.set.consistency);
   manifest.skew_ms = static_cast<double>(pull.set.skew_us) / 1e3;
   manifest.lock_hold_ms = static_cast<double>(pull.set.lock_hold_us) / 1e3;
@@ -106,7 +104,7 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
 const Manifest* newest_complete(const Listing& listing) {
   const auto found =
       std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(), [](const Snapshot& snapshot) {
-        return snapshot.manifest && !snapshot.manifest->databases.empty() &&
+        return snapshot.manifest && !snapshot.foreign() && !snapshot.manifest->databases.empty() &&
                std::none_of(snapshot.manifest->databases.begin(), snapshot.manifest->databases.end(),
                             [](const auto& database) { return database.error.has_value(); });
       });

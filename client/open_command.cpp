@@ -9,6 +9,7 @@
 #include "client/console.h"
 #include "client/hostile_database.h"
 #include "client/jobs.h"
+#include "client/origin.h"
 #include "client/recover.h"
 #include "client/restore_source.h"
 #include "client/run_program.h"
@@ -60,8 +61,8 @@ struct Opened {
   std::optional<WorkDir> copy;  // of the old script: opening it where it lies would change it
 };
 
-Opened prepare(const OpenCommand& command, const Store& store, const Cancel& cancel) {
-  const Listing listing = store.list();
+Opened prepare(const OpenCommand& command, const Config& config, const Store& store, const Cancel& cancel) {
+  const Listing listing = list_snapshots(store, config);
   const Snapshot& snapshot = select_restorable(listing, command.snapshot);
   const std::string name = choose_database(databases_of(store, snapshot), command.database, snapshot.name);
   const std::string path = store.path_of(snapshot.name);
@@ -95,7 +96,7 @@ int open_command(const OpenCommand& command) {
   std::optional<Opened> opened;
   std::unique_ptr<Error> failure;
   run_jobs(1, 1, cancel, [&](std::size_t) {
-    failure = error_of([&] { opened.emplace(prepare(command, store, cancel)); });
+    failure = error_of([&] { opened.emplace(prepare(command, config, store, cancel)); });
   });
   throw_if(failure);
   if (command.shell_arguments.empty() && isatty(STDIN_FILENO) != 0)

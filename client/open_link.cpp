@@ -6,9 +6,9 @@
 namespace litepull {
 
 std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
-                                const std::function<void()>& on_login) {
+                                const OnLogin& on_login) {
   if (config.transport == Transport::kSsh) return open_ssh_link(config, agent_path, cancel, on_login);
-  on_login();
+  on_login("");
   return open_local_link(config, agent_path, cancel);
 }
 

@@ -4,6 +4,7 @@
 
 #include "client/commands.h"
 #include "client/each_config.h"
+#include "client/origin.h"
 #include "client/restore_source.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
@@ -24,7 +25,7 @@ std::string set_pinned(const Config& config, const std::string& word, bool pinne
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   if (!store.exists()) select_snapshot({}, word);  // says that there are none
   const AppLock lock = store.lock();
-  const Listing listing = store.list();
+  const Listing listing = list_snapshots(store, config);
   const Snapshot& snapshot = select_snapshot(listing, word);
   require_manifest(store, snapshot);
   if (const std::string newer = newer_stranger(listing, snapshot, word); !newer.empty())

@@ -107,6 +107,9 @@ std::string render_env(const ProjectEnv& env, const std::string& home) {
   out.blank();
   out.line("The name of the app: its snapshots go to LOCAL_BACKUP_ROOT/APP_NAME.", "APP_NAME",
            shell_quoted(env.app_name));
+  if (!env.app_id.empty())
+    out.line("Tells this app's snapshots from another's: leave the line out of a copy for another app.",
+             "APP_ID", shell_quoted(env.app_id));
   out.line("The project on this machine: what relative paths start from.", "WORKSPACE_DIR",
            local_path(env.workspace_dir, home));
   out.line("Where snapshots are kept, on this machine.", "LOCAL_BACKUP_ROOT",

@@ -11,6 +11,7 @@ namespace litepull {
 struct ProjectEnv {
   std::string made_from;  // "config/deploy.yml", for the first comment
   std::string app_name;
+  std::string app_id;         // empty: no line
   std::string workspace_dir;  // absolute
   std::string backup_root;    // absolute, or relative to workspace_dir; a leading '~/' is this machine's home
   std::string user, host, port;

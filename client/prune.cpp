@@ -2,15 +2,32 @@
 
 #include <utility>
 
+#include "client/origin.h"
 #include "client/snapshot_files.h"
 #include "common/error.h"
 
 namespace litepull {
+namespace {
 
-PruneResult plan_prune(const Store& store, const Policy& policy, std::int64_t now_unix_s) {
-  Listing listing = store.list();
+// One for each snapshot, in its place; `own` are those of the others.
+std::vector<Decision> with_foreign(const Listing& listing, const std::vector<Decision>& own,
+                                   const Manifest::Server& here) {
+  std::vector<Decision> all;
+  auto next = own.begin();
+  for (const Snapshot& snapshot : listing.snapshots)
+    all.push_back(snapshot.foreign()
+                      ? Decision{snapshot.name, true, origin_text(snapshot, here) + ", left alone"}
+                      : *next++);
+  return all;
+}
+
+}  // namespace
+
+PruneResult plan_prune(const Store& store, const Config& config, std::int64_t now_unix_s) {
+  Listing listing = list_snapshots(store, config);
   std::vector<SnapshotFacts> facts;
   for (const Snapshot& snapshot : listing.snapshots) {
+    if (snapshot.foreign()) continue;
     SnapshotFacts fact;
     fact.name = snapshot.name;
     fact.time = snapshot.time;
@@ -23,14 +40,14 @@ PruneResult plan_prune(const Store& store, const Policy& policy, std::int64_t no
     facts.push_back(std::move(fact));
   }
   PruneResult result;
-  result.decisions = decide(facts, policy, now_unix_s);
+  result.decisions = with_foreign(listing, decide(facts, config.policy, now_unix_s), source_of(config));
   result.strangers = std::move(listing.strangers);
   return result;
 }
 
-PruneResult prune(const Store& store, const AppLock& lock, const Policy& policy, std::int64_t now_unix_s,
+PruneResult prune(const Store& store, const AppLock& lock, const Config& config, std::int64_t now_unix_s,
                   std::vector<std::string>& removed) {
-  PruneResult result = plan_prune(store, policy, now_unix_s);
+  PruneResult result = plan_prune(store, config, now_unix_s);
   for (const Decision& decision : result.decisions) {
     if (decision.keep) continue;
     store.remove_snapshot(lock, decision.name);

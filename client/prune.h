@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "client/config.h"
 #include "client/retention.h"
 #include "client/store.h"
 
@@ -15,10 +16,11 @@ struct PruneResult {
   std::vector<Stranger> strangers;  // what was not looked at, and why
 };
 
-PruneResult plan_prune(const Store& store, const Policy& policy, std::int64_t now_unix_s);
+// By the configuration's policy. A foreign snapshot is kept, and takes no other's place: no rule sees it.
+PruneResult plan_prune(const Store& store, const Config& config, std::int64_t now_unix_s);
 
 // Removes what the plan does not keep; `removed` gets the names as they go, also when a later one throws.
-PruneResult prune(const Store& store, const AppLock& lock, const Policy& policy, std::int64_t now_unix_s,
+PruneResult prune(const Store& store, const AppLock& lock, const Config& config, std::int64_t now_unix_s,
                   std::vector<std::string>& removed);
 
 }  // namespace litepull

@@ -54,9 +54,11 @@ std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatab
 
 Pulled pull_into(const Staging& staging, const Snapshot* newest, Drafts& drafts, const PullRun& run) {
   run.progress.step("connecting");
-  const std::unique_ptr<Link> link = open_link(run.config, run.options.agent_path, run.cancel, [&] {
-    if (drafts.has_room()) drafts.start_cloning();
-  });
+  const std::unique_ptr<Link> link =
+      open_link(run.config, run.options.agent_path, run.cancel, [&](const std::string& host_key) {
+        if (run.on_login) run.on_login(host_key);
+        if (drafts.has_room()) drafts.start_cloning();
+      });
   FrameWriter writer(*link);
   writer.write(MessageType::kRequest, encode(request_of(run.config, drafts)));
   const Pinger pinger(writer);
@@ -160,9 +162,11 @@ void require_one(const Pull& pull) {
 }
 
 const Snapshot* newest_with_manifest(const Listing& listing) {
-  const auto found = std::find_if(listing.snapshots.rbegin(), listing.snapshots.rend(),
-                                  [](const Snapshot& snapshot) { return !snapshot.old_script(); });
-  return found == listing.snapshots.rend() ? nullptr : &*found;
+  const Snapshot* newest = nullptr;
+  for (const Snapshot& snapshot : listing.snapshots)
+    if (!snapshot.old_script() && (!snapshot.foreign() || newest == nullptr || newest->foreign()))
+      newest = &snapshot;
+  return newest;
 }
 
 }  // namespace litepull

@@ -35,6 +35,7 @@ struct PullRun {
   const Cancel& cancel;
   Progress& progress;
   spdlog::logger& log;
+  OnLogin on_login = {};  // once for each attempt; may be empty
 };
 
 struct Pulled {
@@ -55,14 +56,16 @@ Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const P
 // Throws kFailed, with what is wrong with each, when no database came.
 void require_one(const Pull& pull);
 
-// The base for a pull when nothing else is asked for; null when there is none.
+// The base for a pull when nothing else is asked for: a foreign snapshot only where there is no other, since
+// its pages may still be the same. Null when there is none.
 const Snapshot* newest_with_manifest(const Listing& listing);
 
 // Whether the next run is to go on with what an interrupted one has. Not when the disk is full because of it.
 bool worth_keeping(const Staging& staging);
 
 // Calls `step`. When that is stopped or cut, what is staged is kept; not when it fails for a reason that the
-// next run might take along. What an earlier run left is kept also when the server is not reached.
+// next run might take along. What an earlier run left is kept also when the server is not reached, or not the
+// right one.
 template <typename Step>
 auto keeping_what_is_there(Staging& staging, Step step) {
   try {
@@ -71,7 +74,8 @@ auto keeping_what_is_there(Staging& staging, Step step) {
     if (worth_keeping(staging)) staging.keep();
     throw;
   } catch (const Error& error) {
-    const bool unreached = error.kind() == ErrorKind::kConnection && !staging.leftovers().empty();
+    const bool unasked = error.kind() == ErrorKind::kConnection || error.kind() == ErrorKind::kConfiguration;
+    const bool unreached = unasked && !staging.leftovers().empty();
     if ((error.kind() == ErrorKind::kCancelled || unreached) && worth_keeping(staging)) staging.keep();
     throw;
   }

@@ -8,6 +8,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/origin.h"
 #include "client/restore_source.h"
 #include "client/store.h"
 
@@ -22,6 +23,7 @@ struct Outcome {
   std::string snapshot;
   std::string snapshot_path;
   std::vector<std::string> missing;
+  std::string origin;  // when it is not from here
   LocalRestore restored;
 };
 
@@ -83,6 +85,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   for (const RestoredDatabase& database : outcome.restored.databases)
     out["databases"].push_back(to_json(outcome, database));
   out["missing"] = outcome.missing;
+  out["origin"] = outcome.origin.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(outcome.origin);
   return out;
 }
 
@@ -124,6 +127,9 @@ void print(const Outcome& outcome) {
 
 void warn(const RestoreSource& source, const Outcome& outcome, spdlog::logger& log) {
   for (const std::string& missing : source.missing()) log.warn("not in {}: {}", source.snapshot(), missing);
+  if (!outcome.origin.empty())
+    log.warn("{} is {}: it is not of the server that this configuration names", source.snapshot(),
+             outcome.origin);
   if (source.old_script())
     log.warn("{} was copied by the old script while it was written: it may lack or mix transactions",
              source.snapshot());
@@ -136,12 +142,17 @@ void warn(const RestoreSource& source, const Outcome& outcome, spdlog::logger& l
 Outcome restore(const RestoreCommand& command, const Config& config, const Cancel& cancel, Board& board,
                 spdlog::logger& log) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-  const Listing listing = store.list();
+  const Listing listing = list_snapshots(store, config);
   const Snapshot& snapshot = select_restorable(listing, command.snapshot);
   if (const std::string newer = newer_stranger(listing, snapshot, command.snapshot); !newer.empty())
     log.warn("{}", newer);
   const RestoreSource source(store, listing, snapshot, command.choice);
-  Outcome outcome{config.app_name, source.snapshot(), source.path(), source.missing(), {}};
+  Outcome outcome{config.app_name,
+                  source.snapshot(),
+                  source.path(),
+                  source.missing(),
+                  origin_text(snapshot, source_of(config)),
+                  {}};
   {
     Progress progress(board, config.app_name);
     outcome.restored = restore_to_directory(source, command.local, store.path(), cancel, progress, log);

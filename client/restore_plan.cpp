@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "client/manifest_json.h"
 #include "client/progress.h"
 #include "common/error.h"
 #include "common/glob.h"
@@ -127,6 +128,10 @@ std::vector<std::string> plan_lines(const RestorePlan& plan) {
                               plan.label.empty() ? "" : " \"" + printable(plan.label) + "\"",
                               age_text(plan.age_s), plan.verified_at.empty() ? "ok" : plan.verified_at));
   lines.push_back("  onto the live databases in " + plan.where);
+  if (plan.source) {
+    lines.push_back("  NOT FROM THERE: the snapshot came from " + plan.sources.theirs);
+    lines.push_back("                  and this replaces      " + plan.sources.ours);
+  }
   for (const RestorePlan::Database& database : plan.databases) {
     lines.push_back(fmt::format(
         "  {}  {}{}", printable(database.entry.name), format_bytes(database.entry.bytes),
@@ -143,12 +148,19 @@ nlohmann::ordered_json plan_json(const RestorePlan& plan) {
   out["exit_code"] = 0;
   out["snapshot"] = plan.snapshot;
   out["destination"] = plan.where;
+  out["other_source"] = plan.source ? server_json(*plan.source) : nlohmann::ordered_json();
   out["databases"] = nlohmann::ordered_json::array();
   for (const RestorePlan::Database& database : plan.databases) out["databases"].push_back(to_json(database));
   return out;
 }
 
 void require_possible(const RestorePlan& plan) {
+  if (plan.source && !plan.from_other_server)
+    throw Error(ErrorKind::kConfiguration,
+                plan.snapshot + " came from " + plan.sources.theirs + ", and this would replace " +
+                    plan.sources.ours + "; nothing was changed on the server",
+                "if it is that data you want there, add --from-other-server; `litepull list` says where each "
+                "snapshot came from");
   for (const RestorePlan::Database& database : plan.databases) {
     const Target& target = database.target;
     if (target.state == TargetState::kRefused)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/config.h"
+#include "client/origin.h"
 #include "client/store.h"
 #include "common/protocol.h"
 
@@ -25,7 +26,10 @@ struct RestorePlan {
   std::string label;
   std::int64_t age_s = 0;
   std::string verified_at;
-  std::string where;  // user@host:directory
+  std::string where;                       // user@host:directory
+  std::optional<Manifest::Server> source;  // of the snapshot, when that is another one
+  SourceTexts sources;                     // then: it, and where the snapshot is to go
+  bool from_other_server = false;          // the user wants it all the same
   std::vector<Database> databases;
 };
 
@@ -42,7 +46,8 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
 std::vector<std::string> plan_lines(const RestorePlan& plan);
 nlohmann::ordered_json plan_json(const RestorePlan& plan);
 
-// Throws what the first database that is refused has for a problem.
+// Throws Error{kConfiguration} for a snapshot of another source that is not wanted, and what the first
+// database that is refused has for a problem.
 void require_possible(const RestorePlan& plan);
 
 // Throws Error{kRefused} when a database is missing now that was there when the user said yes, or the other

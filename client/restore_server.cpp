@@ -5,6 +5,7 @@
 #include "client/clock.h"
 #include "client/console.h"
 #include "client/file_digest.h"
+#include "client/origin.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
 #include "common/error.h"
@@ -40,6 +41,14 @@ std::vector<RestoreFile> open_files(const Store& store, const RestorePlan& plan,
 
 void add_targets(RestorePlan& plan, const std::vector<Target>& targets) {
   for (std::size_t i = 0; i < plan.databases.size(); ++i) plan.databases[i].target = targets[i];
+}
+
+// `snapshot` was marked with what the server has shown of itself.
+void add_source(RestorePlan& plan, const Snapshot& snapshot, const Manifest::Server& here, bool allowed) {
+  plan.from_other_server = allowed;
+  if (snapshot.origin == Origin::kHere) return;
+  plan.source = snapshot.manifest->server;
+  plan.sources = side_by_side(*plan.source, here);
 }
 
 bool is_there(const RestorePlan::Database& database) {
@@ -87,6 +96,7 @@ std::unique_ptr<BackupResult> save_what_is_there(const Config& config, const Ser
   backup.label = kSafetyLabel;
   backup.pinned = true;
   backup.prune = false;
+  backup.when_foreign = WhenForeign::kGoOn;
   std::unique_ptr<BackupResult> safety;
   const auto error = error_of([&] {
     safety = std::make_unique<BackupResult>(
@@ -133,7 +143,7 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
                                 const std::function<void(const RestorePlan&)>& confirm, const Cancel& cancel,
                                 Progress& progress, spdlog::logger& log) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-  const Listing listing = store.list();
+  Listing listing = list_snapshots(store, config);
   const Snapshot& snapshot = select_snapshot(listing, options.snapshot);
   ServerRestore restore;
   restore.plan = plan_of(config, snapshot, choose_databases(snapshot, options.databases));
@@ -143,6 +153,9 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   const RestoreTalk seen =
       talk_restore(config, options.agent_path, RestoreMode::kLook, files, cancel, progress);
   add_targets(restore.plan, seen.targets);
+  const Manifest::Server here = source_of(config, seen.host_key);
+  mark_origins(listing, here);
+  add_source(restore.plan, snapshot, here, options.from_other_server);
   if (options.dry_run) {
     require_possible(restore.plan);
     const RestoreTalk compared =

@@ -27,6 +27,7 @@ struct ServerRestoreOptions {
   std::vector<std::string> databases;  // by name; empty: all that the snapshot has
   bool dry_run = false;                // the plan, and how much differs
   bool safety_snapshot = true;
+  bool from_other_server = false;  // the snapshot may be from another source
   std::string agent_path;
 };
 

@@ -299,8 +299,11 @@ RestoreTalk talk_restore(const Config& config, const std::string& agent_path, Re
                          const std::function<void(const RestoreTalk&)>& on_targets) {
   progress.step("connecting");
   Cancel until_committed(&cancel);
-  const std::unique_ptr<Link> link = open_link(config, agent_path, until_committed, [] {});
+  std::string host_key;
+  const std::unique_ptr<Link> link =
+      open_link(config, agent_path, until_committed, [&](const std::string& shown) { host_key = shown; });
   RestoreTalk talk = Talker(config, mode, files, *link, until_committed, progress).run(on_targets);
+  talk.host_key = std::move(host_key);
   talk.wire = {link->received_bytes(), link->sent_bytes()};
   return talk;
 }

@@ -28,6 +28,7 @@ struct RestoreTalk {
   // Set when the agent was told to go on, and then not heard to the end: of the databases that are not in
   // `restored` it is not known what became of them.
   std::unique_ptr<Error> lost;
+  std::string host_key;  // of the server, its fingerprint
   Manifest::Wire wire;
   Done done;
 };

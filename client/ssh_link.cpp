@@ -379,10 +379,10 @@ std::string first_line(const std::string& words) {
 }  // namespace
 
 std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
-                                    const std::function<void()>& on_login) {
+                                    const OnLogin& on_login) {
   const std::vector<AgentFile> agents = read_agents(agent_path);
   auto session = connect_to_server(config, cancel);
-  on_login();
+  on_login(session->host_key().fingerprint);
   bool uploaded = false, is_broken = false;
   for (;;) {
     const std::vector<AgentFile> tried = is_broken ? std::vector<AgentFile>{} : agents;

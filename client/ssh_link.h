@@ -10,6 +10,6 @@
 namespace litepull {
 
 std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
-                                    const std::function<void()>& on_login);
+                                    const OnLogin& on_login);
 
 }  // namespace litepull

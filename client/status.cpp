@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "client/console.h"
+#include "client/origin.h"
 #include "client/snapshot_files.h"
 #include "common/error.h"
 
@@ -31,8 +32,25 @@ GoodSnapshot good(const Store& store, const Snapshot& snapshot) {
           snapshot.size_bytes};
 }
 
+// One note for all of them, however old: they should not be there.
+void note_foreign(AppStatus& status, const Listing& listing, const Manifest::Server& here) {
+  const Snapshot* newest = nullptr;
+  for (const Snapshot& snapshot : listing.snapshots) {
+    if (!snapshot.foreign()) continue;
+    newest = &snapshot;
+    ++status.foreign;
+  }
+  if (newest == nullptr) return;
+  const SourceTexts texts = side_by_side(newest->manifest->server, here);
+  status.notes.push_back(std::to_string(status.foreign) +
+                         (status.foreign == 1 ? " snapshot is" : " snapshots are") + " foreign and do" +
+                         (status.foreign == 1 ? "es" : "") + " not count: the newest, " + newest->name +
+                         ", came from " + texts.theirs + ", and this configuration names " + texts.ours);
+}
+
 void find_newest(AppStatus& status, const Store& store, const Listing& listing) {
   for (auto at = listing.snapshots.rbegin(); at != listing.snapshots.rend() && !status.newest; ++at) {
+    if (at->foreign()) continue;
     const std::string why = why_not_good(store, *at, status.now_unix_s);
     if (why.empty())
       status.newest = good(store, *at);
@@ -90,7 +108,9 @@ AppStatus status_of(const Config& config, std::int64_t now_unix_s) {
   status.directory = store.path();
   if (!store.exists()) status.notes.push_back("there is no " + printable(store.path()) + " yet");
   find_last_run(status, store);  // before the listing: a run that ends meanwhile has published by then
-  find_newest(status, store, store.list());
+  const Listing listing = list_snapshots(store, config);
+  find_newest(status, store, listing);
+  note_foreign(status, listing, source_of(config));
   return status;
 }
 

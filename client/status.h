@@ -1,7 +1,7 @@
 // How an app's backups stand: the newest snapshot one could restore from, its age, and what became of the
 // last run. Looks, and changes nothing; needs no lock. Never counted as good: what was not verified ok, what
-// is from the future by this machine's clock, directories of the old script, and a snapshot whose manifest is
-// damaged or whose files are not there in the size that it says.
+// is from the future by this machine's clock, what is foreign (client/origin.h), directories of the old
+// script, and a snapshot whose manifest is damaged or whose files are not there in the size that it says.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,7 @@ struct AppStatus {
   std::optional<RunRecord> last_run;       // unless kNone
   std::optional<RunFailure> last_failure;  // also when later runs were good
   std::vector<std::string> notes;          // what is newer and not good, and why
+  std::size_t foreign = 0;                 // snapshots
 
   std::int64_t age_s() const { return now_unix_s - newest->unix_s; }  // precondition: newest
   bool fresh() const { return newest && age_s() <= std::int64_t{max_age_hours} * 3600; }

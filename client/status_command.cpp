@@ -2,11 +2,13 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/origin.h"
 #include "client/projects.h"
 #include "client/status_text.h"
 #include "client/whole_file.h"
@@ -17,17 +19,27 @@ namespace {
 // For whoever runs node_exporter; there is no secret in it.
 constexpr mode_t kReadableByAll = 0644;
 
-StatusEntry entry_of(const std::string& file, const CommonOptions& options) {
+StatusEntry entry_of(const std::string& file, const CommonOptions& options, std::optional<Config>& config) {
   StatusEntry entry;
   entry.name = printable(file);
   entry.config = std::filesystem::absolute(file).lexically_normal().string();
   entry.error = error_of([&] {
-    const Config config = load_config(file, options.environment);
-    entry.name = config.app_name;
-    entry.status = status_of(config, unix_ms_now() / 1000);
+    config = load_config(file, options.environment);
+    entry.name = config->app_name;
+    entry.status = status_of(*config, unix_ms_now() / 1000);
   });
   entry.exit_code = entry.error ? exit_code_of(entry.error->kind()) : exit_code(*entry.status);
   return entry;
+}
+
+// Two that keep their snapshots in one directory are told of each other.
+void note_shared(std::vector<StatusEntry>& entries, const std::vector<std::optional<Config>>& configs) {
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    for (std::size_t j = 0; j < entries.size(); ++j) {
+      if (i == j || !configs[i] || !configs[j] || !entries[i].status) continue;
+      const SharedDirectory shared = shared_directory(*configs[i], *configs[j]);
+      if (!shared.text.empty()) entries[i].status->notes.push_back(shared.text);
+    }
 }
 
 void print_errors(const std::vector<StatusEntry>& entries) {
@@ -59,8 +71,10 @@ int show(const std::vector<StatusEntry>& entries, const StatusCommand& command) 
 int run(const StatusCommand& command) {
   const CommonOptions& common = command.common;
   std::vector<StatusEntry> entries;
+  std::vector<std::optional<Config>> configs;
   for (const std::string& file : command.all ? configs_in(command.projects) : common.configs)
-    entries.push_back(entry_of(file, common));
+    entries.push_back(entry_of(file, common, configs.emplace_back()));
+  note_shared(entries, configs);
   if (!command.prometheus_file.empty())
     replace_file(command.prometheus_file, prometheus_text(entries), kReadableByAll);
   return show(entries, command);

@@ -270,6 +270,7 @@ Json status_json(const StatusEntry& entry) {
   out["last_run"] = run_json(status);
   out["last_failure"] = status.last_failure ? json_of(*status.last_failure) : Json();
   out["notes"] = status.notes;
+  out["foreign_snapshots"] = status.foreign;
   return out;
 }
 

@@ -26,6 +26,13 @@
 
 namespace litepull {
 
+// Where a snapshot came from, as one configuration sees it; client/origin.h decides.
+enum class Origin {
+  kHere,       // from the server and directory that it names, or nothing says otherwise
+  kMoved,      // from where the app was before it moved, as the user said with --moved
+  kElsewhere,  // foreign: from another server, another directory, or of another app
+};
+
 // A directory that is ours: it holds a manifest of this app, or just what the old script left.
 struct Snapshot {
   std::string name;
@@ -35,7 +42,9 @@ struct Snapshot {
   std::uint64_t disk_bytes = 0;  // what they occupy, clones counted in full
   std::size_t database_count = 0;
   Verified verified = Verified::kSkipped;
+  Origin origin = Origin::kHere;  // until mark_origins() has looked
 
+  bool foreign() const { return origin == Origin::kElsewhere; }
   bool old_script() const { return !manifest; }
 };
 

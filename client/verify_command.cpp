@@ -13,6 +13,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/origin.h"
 #include "client/run_on_restored.h"
 #include "client/select_snapshot.h"
 #include "client/verify_snapshot.h"
@@ -227,7 +228,7 @@ Outcome outcome_of(const Store& store, const Stranger& stranger) {
 std::vector<Outcome> verify_all(const Config& config, const VerifyCommand& command, const Cancel& cancel,
                                 Board& board) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-  const Listing listing = store.list();
+  const Listing listing = list_snapshots(store, config);
   const Chosen chosen = choose(listing, command.snapshot);
   Progress progress(board, config.app_name);
   std::vector<Outcome> outcomes;

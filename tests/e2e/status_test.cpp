@@ -52,12 +52,12 @@ TEST_F(Status, FollowsAnAppThroughFailureAndRecovery) {
   EXPECT_EQ(json["last_run"]["snapshot"], json["newest_good"]["name"]);
   EXPECT_TRUE(json["last_failure"].is_null());
 
-  app_.set("REMOTE_BACKUP_DIR", app_.scratch("nowhere"));
+  fs::rename(app_.storage(), app_.scratch("away"));
   EXPECT_EQ(app_.backup().exit_code(), 2);
   json = status(0);  // what there is is still fresh
   EXPECT_EQ(json["failing"], true);
   EXPECT_EQ(json["last_failure"]["exit_code"], 2);
-  EXPECT_NE(json["last_failure"]["message"].get<std::string>().find("nowhere"), std::string::npos);
+  EXPECT_NE(json["last_failure"]["message"].get<std::string>().find(app_.storage()), std::string::npos);
   EXPECT_EQ(app_.litepull({"status", "--nagios"}).status.code, 1);
 
   make_older();
@@ -68,7 +68,7 @@ TEST_F(Status, FollowsAnAppThroughFailureAndRecovery) {
   EXPECT_EQ(status(0)["state"], "ok");
   app_.set("MAX_AGE_HOURS", "");
 
-  app_.move_storage(app_.storage());
+  fs::rename(app_.scratch("away"), app_.storage());
   EXPECT_EQ(app_.backup().exit_code(), 0);
   json = status(0);
   EXPECT_EQ(json["failing"], false);

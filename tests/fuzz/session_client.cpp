@@ -161,9 +161,8 @@ void take(std::uint8_t conversation, ByteView input) {
 }  // namespace fuzz
 
 // In place of the product's own.
-std::unique_ptr<Link> open_link(const Config&, const std::string&, const Cancel&,
-                                const std::function<void()>& on_login) {
-  on_login();
+std::unique_ptr<Link> open_link(const Config&, const std::string&, const Cancel&, const OnLogin& on_login) {
+  on_login("");
   return std::make_unique<fuzz::InputLink>(fuzz::agents_side);
 }
 

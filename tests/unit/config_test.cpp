@@ -227,6 +227,10 @@ TEST_F(ConfigTest, AnAppNameThatIsNoPlainNameIsRefused) {
                            "caf\xC3\xA9", "'a\tb'", "a:b", "a@b", "'$(touch x)'"})
     expect_refused("APP_NAME", name, "must be letters, digits");
   expect_refused("APP_NAME", std::string(65, 'a'), "at most 64");
+  for (const std::string& id : {std::string("'a b'"), std::string("a/b"), std::string(65, 'a')})
+    expect_refused("APP_ID", id, "must be letters, digits");
+  EXPECT_EQ(load_with({{"APP_ID", "0123-abc"}}).app_id, "0123-abc");
+  EXPECT_EQ(load_with({}).app_id, "");
   for (const std::string& name :
        {std::string("a"), std::string("0"), std::string("My-App_2.0"), std::string(64, 'a')})
     EXPECT_EQ(load_with({{"APP_NAME", name}}).app_name, name);

@@ -121,6 +121,13 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+TEST_F(KamalConfig, EveryConfigurationThatIsMadeHasAnIdOfItsOwn) {
+  const std::string id = config(kRails).app_id, other = config(kRails).app_id;
+  EXPECT_EQ(id.size(), 32U);
+  EXPECT_TRUE(is_app_id(id));
+  EXPECT_NE(id, other);
+}
+
 // --- what Kamal's documentation shows --------------------------------------------------------------------
 
 TEST_F(KamalConfig, RailsOwnFileGivesAWholeConfiguration) {

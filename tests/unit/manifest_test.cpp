@@ -30,6 +30,10 @@ Manifest example() {
   manifest.started_at = rfc3339_utc(1'795'309'200'041);
   manifest.pinned_at = rfc3339_utc(1'795'309'200'312);
   manifest.server = {"ssh", "app.example.com", 22, "deploy", "/storage"};
+  manifest.server.host_key = "SHA256:" + std::string(42, 'a') + "+";
+  manifest.server.proxy = "root@bastion.example.com:2222";
+  manifest.server.app_id = "f00d";
+  manifest.moved_from = Manifest::Server{"ssh", "old.example.com", 22, "root", "/data"};
   manifest.set_consistency = "pinned";
   manifest.skew_ms = 3.125;
   manifest.lock_hold_ms = 1.5;
@@ -247,7 +251,8 @@ TEST(Manifest, FieldsOfALaterVersionArePassedOver) {
 
 TEST(Manifest, FieldsOfAnEarlierVersionMayBeMissing) {
   Json json = example_json();
-  for (const char* key : {"label", "wire", "server", "skew_ms", "verify", "duration_s"}) json.erase(key);
+  for (const char* key : {"label", "wire", "server", "moved_from", "skew_ms", "verify", "duration_s"})
+    json.erase(key);
   json.erase("pinned");
   for (const int format : {1, 2}) {
     EXPECT_EQ(parse_manifest(written(json, format)).verify, "full");
@@ -269,6 +274,22 @@ TEST(Manifest, ValuesThatDoNotFitAreRefused) {
       {"/pinned", "yes"},
       {"/server/port", 65536},
       {"/server/port", -1},
+      {"/server/host", std::string(4097, 'x')},
+      {"/server/host", Json::array()},
+      {"/server/directory", std::string(1 << 20, 'x')},
+      {"/server/host_key", 1},
+      {"/server/host_key", "SHA256:"},
+      {"/server/host_key", "SHA256:" + std::string(44, 'a')},
+      {"/server/host_key", "MD5:" + std::string(43, 'a')},
+      {"/server/host_key", "SHA256:" + std::string(42, 'a') + "\x1B"},
+      {"/server/proxy", "a b"},
+      {"/server/app_id", std::string(65, 'x')},
+      {"/server/app_id", "x\ny"},
+      {"/server/app_id", 7},
+      {"/moved_from", "x"},
+      {"/moved_from", Json::array()},
+      {"/moved_from/app_id", "../x"},
+      {"/moved_from/port", "22"},
       {"/wire/sent_bytes", -1},
       {"/wire/sent_bytes", 1.5},
       {"/databases", Json::object()},

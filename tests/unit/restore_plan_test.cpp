@@ -73,6 +73,23 @@ TEST(RestorePlanTest, OnlyTheChosenDatabasesMustHavePassedTheirCheck) {
     EXPECT_EQ(error_of_call([&] { choose_databases(snapshot, names); }).kind(), ErrorKind::kRefused);
 }
 
+TEST(RestorePlanTest, AnotherSourcesSnapshotNeedsAWordMoreAndThePlanHasBoth) {
+  RestorePlan plan = sample_plan();
+  EXPECT_TRUE(plan_json(plan)["other_source"].is_null());
+  plan.source = Manifest::Server{"ssh", "staging.example", 22, "deploy", "/storage"};
+  plan.sources = {"deploy@staging.example:/storage", "deploy@shop.example:/storage"};
+  const Error error = error_of_call([&] { require_possible(plan); });
+  EXPECT_EQ(error.kind(), ErrorKind::kConfiguration);
+  for (const std::string& text : {error.message(), text_of(plan)}) {
+    EXPECT_NE(text.find(plan.sources.theirs), std::string::npos) << text;
+    EXPECT_NE(text.find(plan.sources.ours), std::string::npos) << text;
+  }
+  EXPECT_NE(error.hint().find("--from-other-server"), std::string::npos);
+  EXPECT_EQ(plan_json(plan)["other_source"]["host"], "staging.example");
+  plan.from_other_server = true;
+  require_possible(plan);
+}
+
 TEST(RestorePlanTest, ANameThatTheSnapshotDoesNotHaveIsAMistakeOfTheUser) {
   const Error error = error_of_call([] {
     choose_databases(sample_snapshot(), {"production.sqlite3", "*.sqlite3"});

@@ -29,7 +29,8 @@ class Status : public testing::Test {
   }
 
   // One of "rows", of which its manifest says that it has `bytes`.
-  std::string publish(std::int64_t unix_s, Verified verified = Verified::kOk, std::uint64_t bytes = 4) {
+  std::string publish(std::int64_t unix_s, Verified verified = Verified::kOk, std::uint64_t bytes = 4,
+                      const std::string& host = "") {
     const Store store(config_.local_backup_root, "billing", Store::Missing::kCreate);
     const AppLock lock = store.lock();
     Staging staging = store.create_staging(lock);
@@ -39,6 +40,7 @@ class Status : public testing::Test {
     manifest.app = "billing";
     manifest.snapshot = format_snapshot_name({unix_s, 60});
     manifest.verified = verified;
+    if (!host.empty()) manifest.server = {"ssh", host, 22, "deploy", "/data"};
     manifest.databases.resize(1);
     manifest.databases[0].name = "production.sqlite3";
     manifest.databases[0].bytes = bytes;
@@ -108,8 +110,46 @@ TEST_F(Status, WhatLacksItsFilesCostsNoWholeSnapshotItsPlaceInACleanupEither) {
   const std::string gutted = publish(kNow - 29 * 24 * kHour);
   std::filesystem::remove(path(gutted) + "/production.sqlite3");
   const Store store(config_.local_backup_root, "billing", Store::Missing::kEmpty);
-  for (const Decision& decision : plan_prune(store, {7}, kNow).decisions)
+  config_.policy = {7};
+  for (const Decision& decision : plan_prune(store, config_, kNow).decisions)
     EXPECT_TRUE(decision.keep || decision.name != whole) << decision.reason;
+}
+
+TEST_F(Status, AnotherServersSnapshotCountsForNothingAndIsNamed) {
+  config_.server_host = "billing.example";
+  config_.server_user = "deploy";
+  config_.remote_backup_dir = "/data";
+  const std::string own = publish(kNow - 40 * kHour, Verified::kOk, 4, "billing.example");
+  const std::string foreign = publish(kNow - kHour, Verified::kOk, 4, "staging.example");
+  const AppStatus seen = status();
+  ASSERT_TRUE(seen.newest);
+  EXPECT_EQ(seen.newest->name, own);
+  EXPECT_EQ(exit_code(seen), 6);
+  ASSERT_EQ(seen.notes.size(), 1U);
+  for (const std::string& part :
+       {foreign, std::string("deploy@staging.example:/data"), std::string("deploy@billing.example:/data")})
+    EXPECT_NE(seen.notes[0].find(part), std::string::npos) << seen.notes[0];
+  EXPECT_EQ(status_json(entries()[0])["foreign_snapshots"], 1);
+}
+
+TEST_F(Status, RetentionLeavesAnotherServersSnapshotsAloneAndTheyTakeNoPlace) {
+  config_.server_host = "billing.example";
+  config_.remote_backup_dir = "/data";
+  config_.policy = {1};
+  const std::string own = publish(kNow - 90 * 24 * kHour, Verified::kOk, 4, "billing.example");
+  const std::string foreign = publish(kNow - 80 * 24 * kHour, Verified::kOk, 4, "staging.example");
+  const std::string failed = publish(kNow - 70 * 24 * kHour, Verified::kFailed, 4, "billing.example");
+  const std::string newest = publish(kNow - kHour, Verified::kOk, 4, "staging.example");
+  const Store store(config_.local_backup_root, "billing", Store::Missing::kEmpty);
+  const auto decisions = plan_prune(store, config_, kNow).decisions;
+  ASSERT_EQ(decisions.size(), 4U);
+  const std::string names[] = {own, foreign, failed, newest};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(decisions[i].name, names[i]);
+    EXPECT_TRUE(decisions[i].keep) << decisions[i].reason;
+  }
+  EXPECT_NE(decisions[1].reason.find("deploy@staging.example:/data, left alone"), std::string::npos);
+  EXPECT_EQ(decisions[0].reason, "newest verified snapshot");
 }
 
 TEST_F(Status, OnlyWhatIsProvenCounts) {
