@@ -25,6 +25,7 @@ class Copier {
   }
 
   DatabaseEnd run() {
+    execute(database_.reader(), "PRAGMA cache_size=16");  // each page is read once
     const ReadAhead ahead(database_.reader());
     Statement pages(database_.reader(), "SELECT data FROM sqlite_dbpage('main')");
     while (pages.step()) add(pages.blob());
@@ -66,9 +67,10 @@ class Copier {
                        [&](const auto& database) { return within_bounds(*database); });
   }
 
+  // Of those in rollback-journal mode only the one that is being read is this thread's (agent/hold_watch.h).
   bool within_bounds(const SourceDatabase& database) const {
+    if (database.journal_mode() == JournalMode::kRollback) return &database != &database_;
     if (!database.pinned()) return true;
-    if (database.journal_mode() == JournalMode::kRollback) return false;
     const std::uint64_t wal_bytes = database.wal_bytes();
     const std::uint64_t wal_growth = wal_bytes - std::min(wal_bytes, database.wal_bytes_at_pin());
     // Nobody waits for a reader of a WAL. Without a spool it may last, as long as the log does not grow by
@@ -90,12 +92,9 @@ class Copier {
   }
 
   [[noreturn]] void refuse_to_wait(std::uint64_t left) const {
-    const bool blocks_writers = std::any_of(pinned_.begin(), pinned_.end(), [](const auto& database) {
-      return database->pinned() && database->journal_mode() == JournalMode::kRollback;
-    });
     const std::string no_room = "the server has no disk with room to spool the " +
                                 std::to_string(left >> 20) + " MiB that are left of it";
-    if (blocks_writers)
+    if (database_.blocks_writers())
       throw Error(ErrorKind::kRefused, "writers would have to wait for the network: " + no_room,
                   "free some space below /var/tmp on the server, or set PRAGMA journal_mode=WAL in the app");
     throw Error(ErrorKind::kRefused,

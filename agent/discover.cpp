@@ -23,9 +23,8 @@
 namespace litepull {
 namespace {
 
-constexpr int kMaxDepth = 16;
 constexpr std::size_t kMaxPathForSqlite = 480;  // its POSIX layer has room for 512 bytes, sidecars included
-constexpr std::size_t kMaxEntries = 200'000;
+constexpr std::size_t kMaxNamed = 20;           // hidden directories that are named; the rest are counted
 
 struct DirectoryCloser {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -97,17 +96,52 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
   return std::nullopt;
 }
 
+// What a backup root holds, as client/SNAPSHOT_FORMAT.md has it. Names alone tell of directories that only we
+// make; a timestamp may be an app's own name, so such a directory must hold a manifest, too.
+constexpr const char* kWorkNames[] = {".partial-*", ".trash-*", ".work-*"};
+constexpr const char* kSnapshotName =
+    "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][-+][0-9][0-9][0-9][0-9]";
+
+bool is_work_directory(const std::string& base) {
+  return std::any_of(std::begin(kWorkNames), std::end(kWorkNames),
+                     [&](const char* pattern) { return glob_matches(pattern, base); });
+}
+
+bool holds(int directory_fd, const char* base) {
+  struct stat status {};
+  return fstatat(directory_fd, base, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
+}
+
+// A snapshot, or an app's directory of them.
+bool holds_snapshots(int directory_fd, const std::string& base) {
+  return (glob_matches(kSnapshotName, base) && holds(directory_fd, "manifest.json")) ||
+         (holds(directory_fd, ".lock") && holds(directory_fd, ".last-run.json"));
+}
+
+void sort_by_name(std::vector<Candidate>& candidates) {
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.name < b.name; });
+}
+
+// A directory that may hide databases.
+struct Hidden {
+  std::string name;
+  Reach reach = Reach::kNone;
+  Problem problem;
+};
+
+struct Scanned {
+  std::vector<Candidate> candidates;  // sorted by name
+  std::vector<Hidden> hidden;
+};
+
 class Scan {
  public:
-  explicit Scan(const Request& request) : request_(request) {
-    descends_ = std::any_of(request.databases.begin(), request.databases.end(),
-                            [](const std::string& glob) { return glob.find('/') != std::string::npos; });
-  }
+  explicit Scan(const Request& request) : request_(request) {}
 
-  std::vector<Candidate> run() {
-    walk(open_path(".", O_RDONLY | O_DIRECTORY), "", 0);
-    std::sort(found_.begin(), found_.end(),
-              [](const Candidate& a, const Candidate& b) { return a.name < b.name; });
+  Scanned run() {
+    walk(open_path(".", O_RDONLY | O_DIRECTORY), "");
+    sort_by_name(found_.candidates);
     refuse_twins();
     return std::move(found_);
   }
@@ -116,7 +150,7 @@ class Scan {
   // A snapshot must be what it is on every file system.
   void refuse_twins() {
     std::map<std::string, std::string> names;
-    for (Candidate& candidate : found_) {
+    for (Candidate& candidate : found_.candidates) {
       if (candidate.problem) continue;
       const auto [first, is_new] = names.try_emplace(folded_name(candidate.name), candidate.name);
       if (is_new) continue;
@@ -126,7 +160,7 @@ class Scan {
     }
   }
 
-  void walk(Fd fd, const std::string& prefix, int depth) {
+  void walk(Fd fd, const std::string& prefix) {
     const Directory directory(fdopendir(fd.get()));
     if (!directory) throw_errno("read the storage directory's " + printable(prefix));
     fd.release();  // closedir closes it
@@ -137,11 +171,7 @@ class Scan {
     while (const dirent* entry = next_entry(directory.get(), prefix)) {
       const std::string base = entry->d_name;
       if (base == "." || base == "..") continue;
-      if (++entries_ > kMaxEntries)
-        throw Error(ErrorKind::kRefused,
-                    "the storage directory holds more than " + std::to_string(kMaxEntries) + " entries",
-                    "point REMOTE_BACKUP_DIR at the directory that holds the databases");
-      visit(dirfd(directory.get()), base, prefix + base, depth, network);
+      visit(dirfd(directory.get()), base, prefix + base, entry->d_type, network);
     }
   }
 
@@ -152,55 +182,115 @@ class Scan {
     return entry;
   }
 
-  void visit(int dir_fd, const std::string& base, const std::string& name, int depth, const char* network) {
+  // Nothing is asked of an entry whose name says enough: a storage directory may hold millions of files.
+  void visit(int dir_fd, const std::string& base, const std::string& name, unsigned char type,
+             const char* network) {
+    const bool excluded = any_matches(request_.exclude, name);
+    const bool selected = !excluded && !is_sidecar(name) && any_matches(request_.databases, name);
+    const Reach reach = type == DT_REG ? Reach::kNone : reach_below(name);
+    if (!selected && reach == Reach::kNone) return;
     struct stat status {};
     if (fstatat(dir_fd, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) return;  // gone since readdir
       throw_errno("look at the storage directory's " + printable(name));
     }
     if (S_ISDIR(status.st_mode)) {
-      if (descends_) enter(dir_fd, base, name, depth);
-      return;
+      if (reach != Reach::kNone) enter(dir_fd, base, name, reach);
+    } else if (selected || (!excluded && reach != Reach::kNone && leads_to_directory(dir_fd, base, status))) {
+      add(name, status, network);
     }
-    if (is_sidecar(name) || any_matches(request_.exclude, name)) return;
-    if (!any_matches(request_.databases, name) && !hides_a_directory(dir_fd, base, status)) return;
-    if (found_.size() >= kMaxDatabases)
+  }
+
+  Reach reach_below(const std::string& name) const {
+    const Reach reach = glob_reach(request_.databases, name);
+    return reach != Reach::kNone && glob_covers(request_.exclude, name) ? Reach::kNone : reach;
+  }
+
+  void add(const std::string& name, const struct stat& status, const char* network) {
+    if (found_.candidates.size() >= kMaxDatabases)
       throw Error(ErrorKind::kRefused, "more than " + std::to_string(kMaxDatabases) + " databases match",
                   "split them over several configurations with DATABASES");
     Candidate candidate{name, "./" + name, status.st_uid, status.st_gid, status.st_dev, status.st_ino, {}};
     candidate.problem = problem_of(status, name, network);
-    found_.push_back(std::move(candidate));
+    found_.candidates.push_back(std::move(candidate));
   }
 
   // A link to a directory is not followed; what a pattern would find behind it must not be missed in silence.
-  bool hides_a_directory(int dir_fd, const std::string& base, const struct stat& status) const {
+  static bool leads_to_directory(int dir_fd, const std::string& base, const struct stat& status) {
     struct stat target {};
-    return descends_ && S_ISLNK(status.st_mode) && fstatat(dir_fd, base.c_str(), &target, 0) == 0 &&
+    return S_ISLNK(status.st_mode) && fstatat(dir_fd, base.c_str(), &target, 0) == 0 &&
            S_ISDIR(target.st_mode);
   }
 
-  // A directory that cannot be read hides databases only if some would match below it: that must not pass
-  // in silence, so it is a failure of the run.
-  void enter(int dir_fd, const std::string& base, const std::string& name, int depth) {
-    if (depth >= kMaxDepth)
-      throw Error(ErrorKind::kRefused, "the storage directory's " + printable(name) + " is too deep",
-                  "narrow DATABASES to the directories that hold databases");
-    const int fd = openat(dir_fd, base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return;  // replaced meanwhile
-    if (fd < 0) throw_errno("read the storage directory's " + printable(name));
-    walk(Fd(fd), name + "/", depth + 1);
+  void enter(int dir_fd, const std::string& base, const std::string& name, Reach reach) {
+    if (is_work_directory(base)) return;
+    if (name.size() >= kMaxPathForSqlite)
+      return hide(name, reach, "its path is too long for SQLite", "shorten it");
+    Fd fd(openat(dir_fd, base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return;  // replaced meanwhile
+    if (!fd && errno != EACCES && errno != EPERM)
+      throw_errno("read the storage directory's " + printable(name));
+    if (!fd || faccessat(fd.get(), ".", X_OK, AT_EACCESS) != 0)
+      return hide(name, reach, "user " + std::to_string(geteuid()) + " may not read it",
+                  "allow that user to read it");
+    if (holds_snapshots(fd.get(), base))
+      return hide(name, reach, "it holds litepull's own snapshots", "keep LOCAL_BACKUP_ROOT elsewhere");
+    walk(std::move(fd), name + "/");
+  }
+
+  void hide(const std::string& name, Reach reach, const std::string& why, const std::string& remedy) {
+    const std::string hint = remedy + ", or name it in EXCLUDE: '" + glob_for(name) + "/**'";
+    found_.hidden.push_back({name, reach, {ErrorKind::kRefused, why, hint}});
   }
 
   const Request& request_;
-  bool descends_ = false;
-  std::size_t entries_ = 0;
-  std::vector<Candidate> found_;
+  Scanned found_;
 };
+
+Candidate refused(const Hidden& hidden) {
+  Candidate candidate;
+  candidate.name = hidden.name;
+  candidate.path = "./" + hidden.name;
+  candidate.problem = hidden.problem;
+  return candidate;
+}
+
+Notice notice_of(const Hidden& hidden) {
+  return {"databases in " + printable(hidden.name) +
+              ", if there are any, are not backed up: " + hidden.problem.message,
+          hidden.problem.hint};
+}
+
+// Those that a pattern spells out become candidates with a problem, others notices.
+void tell_of_hidden(Scanned& found, Notices& notices) {
+  std::size_t more = 0;
+  for (const Hidden& hidden : found.hidden) {
+    if (hidden.reach == Reach::kByName)
+      found.candidates.push_back(refused(hidden));
+    else if (notices.size() < kMaxNamed)
+      notices.push_back(notice_of(hidden));
+    else
+      ++more;
+  }
+  sort_by_name(found.candidates);
+  if (more > 0) notices.push_back({"the same is true of " + std::to_string(more) + " more directories", ""});
+}
 
 std::uint32_t file_system_magic(const std::string& path) {
   struct statfs status {};
   if (statfs(path.c_str(), &status) != 0) throw_errno("look at the file system of " + path);
   return static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL);
+}
+
+// Snapshots of snapshots would double with each run.
+void require_storage() {
+  char path[PATH_MAX] = {};
+  const std::string here = getcwd(path, sizeof path) != nullptr ? path : "";
+  if (holds_snapshots(AT_FDCWD, here.substr(here.find_last_of('/') + 1)))
+    throw Error(ErrorKind::kConfiguration,
+                "the storage directory " + printable(here) +
+                    " holds litepull's own snapshots, not an app's databases",
+                "set REMOTE_BACKUP_DIR to the app's storage directory");
 }
 
 std::string login_directory() {
@@ -239,27 +329,42 @@ std::string file_system_name(const std::string& path) {
   return text;
 }
 
-std::vector<Candidate> discover_any(const Request& request) {
-  return Scan(request).run();
+std::vector<Candidate> discover(const Request& request, Notices& notices) {
+  require_storage();
+  Scanned found = Scan(request).run();
+  tell_of_hidden(found, notices);
+  if (found.candidates.empty())
+    throw Error(ErrorKind::kConfiguration,
+                "no file in " + printable(request.directory) + " matches DATABASES",
+                (notices.empty() ? "" : notices.front().message + "; ") +
+                    "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
+  return std::move(found.candidates);
 }
 
 std::vector<Candidate> discover(const Request& request) {
-  std::vector<Candidate> found = discover_any(request);
-  if (found.empty())
-    throw Error(ErrorKind::kConfiguration,
-                "no file in " + printable(request.directory) + " matches DATABASES",
-                "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
-  return found;
+  Notices notices;
+  return discover(request, notices);
+}
+
+std::vector<Candidate> databases_at_the_top() {
+  Request request;
+  request.databases = {"*.sqlite3"};
+  return Scan(request).run().candidates;
 }
 
 std::vector<Candidate> find_databases(const std::vector<std::string>& names) {
   Request request;
   for (const std::string& name : names) request.databases.push_back(glob_for(name));
-  std::vector<Candidate> found = discover_any(request);
-  std::erase_if(found, [&](const Candidate& candidate) {
+  Scanned found = Scan(request).run();
+  if (!found.hidden.empty()) {
+    const Hidden& first = found.hidden.front();
+    throw Error(first.problem.kind, printable(first.name) + " on the server: " + first.problem.message,
+                "look at that directory on the server, then run this again");
+  }
+  std::erase_if(found.candidates, [&](const Candidate& candidate) {
     return std::find(names.begin(), names.end(), candidate.name) == names.end();
   });
-  return found;
+  return std::move(found.candidates);
 }
 
 }  // namespace litepull

@@ -32,15 +32,26 @@ void enter_directory(const std::string& directory);
 // What kind of file system `path` is on: "ext4", say, or its magic number in hex.
 std::string file_system_name(const std::string& path);
 
+// Something that hides no database that a pattern spells out, and yet might hide one: told, never a failure.
+using Notices = std::vector<Notice>;
+
 // All entries below the working directory that `request` names, sorted by name. What matches and cannot be a
 // database to copy (a FIFO, a symbolic link, a file with two names, ...) is there with its problem. Throws
 // Error{kConfiguration} when nothing matches.
+//
+// Only directories below which a pattern can match are entered, and none that EXCLUDE covers as a whole.
+// Of those, three kinds hide what is in them: one without rights, one whose path is too long for SQLite, and
+// one that holds litepull's own snapshots. Where a pattern spells the directory out, it is in the result with
+// its problem; where a wildcard leads there, it is in `notices`. Memory does not grow with entries that match
+// nothing.
+std::vector<Candidate> discover(const Request& request, Notices& notices);
 std::vector<Candidate> discover(const Request& request);
 
-// The same, but content to find nothing.
-std::vector<Candidate> discover_any(const Request& request);
+// Databases at the top of the storage directory; maybe none.
+std::vector<Candidate> databases_at_the_top();
 
-// Those of `names` that are there, sorted by name, with their problems as above; maybe none.
+// Those of `names` that are there, sorted by name, with their problems as above; maybe none. Throws Error
+// when a directory on the way to one of them cannot be looked into.
 std::vector<Candidate> find_databases(const std::vector<std::string>& names);
 
 }  // namespace litepull

@@ -1,5 +1,6 @@
 #include "agent/guard_vfs.h"
 
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -27,6 +28,10 @@ bool has_room_for_sidecars() {
   constexpr std::uint64_t kSidecarBytes = 128 * 1024;
   struct statvfs disk {};
   return ::statvfs(".", &disk) != 0 || std::uint64_t{disk.f_bavail} * disk.f_frsize >= kSidecarBytes;
+}
+
+bool has_index(const sqlite3_io_methods* methods) {
+  return methods->iVersion >= 2 && methods->xShmMap != nullptr && methods->xShmUnmap != nullptr;
 }
 
 // Where the extension of an open file begins.
@@ -66,6 +71,13 @@ bool ReadAhead::read(sqlite3_file* file, void* out, int size, sqlite3_int64 offs
   return true;
 }
 
+bool read_file_header(sqlite3* connection, FileHeader& header) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  return file != nullptr && file->pMethods != nullptr &&
+         file->pMethods->xRead(file, header.data(), static_cast<int>(header.size()), 0) == SQLITE_OK;
+}
+
 GuardVfs::Extension& GuardVfs::extension(sqlite3_file* file) {
   return *std::launder(
       reinterpret_cast<Extension*>(reinterpret_cast<std::uint8_t*>(file) + extension_offset()));
@@ -75,6 +87,29 @@ int GuardVfs::read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset
   const Extension& own = extension(file);
   if (own.ahead != nullptr && own.ahead->read(file, out, size, offset)) return SQLITE_OK;
   return own.read(file, out, size, offset);
+}
+
+int GuardVfs::map_index(sqlite3_file* file, int region, int bytes, int extend, void volatile** out) {
+  Extension& own = extension(file);
+  const int result = own.map_index(file, region, bytes, extend, out);
+  const auto at = static_cast<std::size_t>(region);
+  if (result == SQLITE_OK && *out != nullptr && at < own.index.size())
+    own.index[at] = {const_cast<void*>(*out), static_cast<std::size_t>(bytes)};
+  return result;
+}
+
+int GuardVfs::unmap_index(sqlite3_file* file, int remove) {
+  Extension& own = extension(file);
+  own.index = {};
+  return own.unmap_index(file, remove);
+}
+
+void GuardVfs::let_go_of_index(sqlite3* connection) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (file == nullptr || file->pMethods == nullptr) return;
+  for (const Region& region : extension(file).index)
+    if (region.begin != nullptr) madvise(region.begin, region.bytes, MADV_DONTNEED);
 }
 
 GuardVfs::GuardVfs() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
@@ -95,6 +130,10 @@ const sqlite3_io_methods* GuardVfs::guarded(const sqlite3_io_methods* real) {
     found->second.xRead = read;
     found->second.xWrite = refuse_write;
     found->second.xTruncate = refuse_truncate;
+    if (has_index(real)) {
+      found->second.xShmMap = map_index;
+      found->second.xShmUnmap = unmap_index;
+    }
   }
   return &found->second;
 }
@@ -110,8 +149,12 @@ int GuardVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int f
     return SQLITE_FULL;
   const int result = self->real_->xOpen(self->real_, name, file, flags, out_flags);
   if (result == SQLITE_OK) {
-    new (reinterpret_cast<std::uint8_t*>(file) + extension_offset())
-        Extension{file->pMethods->xRead, nullptr};
+    auto* own = new (reinterpret_cast<std::uint8_t*>(file) + extension_offset()) Extension;
+    own->read = file->pMethods->xRead;
+    if (has_index(file->pMethods)) {
+      own->map_index = file->pMethods->xShmMap;
+      own->unmap_index = file->pMethods->xShmUnmap;
+    }
     file->pMethods = self->guarded(file->pMethods);
   }
   return result;

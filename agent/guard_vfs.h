@@ -7,6 +7,8 @@
 
 #include <sqlite3.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -43,6 +45,12 @@ class ReadAhead {
   bool failed_ = false;
 };
 
+using FileHeader = std::array<std::uint8_t, 100>;  // https://sqlite.org/fileformat2.html#the_database_header
+
+// The first bytes of a connection's database file, without its WAL; false when they cannot be had. To be
+// called inside a read transaction.
+bool read_file_header(sqlite3* connection, FileHeader& header);
+
 // Registered while it lives; outlives every connection opened through it. One thread.
 class GuardVfs {
  public:
@@ -57,16 +65,31 @@ class GuardVfs {
   // opening created.
   void allow_wal_removal(const std::string& database_path) { removable_.insert(database_path + "-wal"); }
 
+  // The kernel maps all 32 KiB of a WAL's index where one word of it is read. Of a thousand databases that
+  // is more than all else that is kept of them. What is let go of here comes back when it is read again, and
+  // nothing is changed in the file.
+  static void let_go_of_index(sqlite3* connection);
+
  private:
   friend class ReadAhead;
+
+  struct Region {
+    void* begin = nullptr;
+    std::size_t bytes = 0;
+  };
 
   // What we keep behind SQLite's own part of an open file.
   struct Extension {
     int (*read)(sqlite3_file*, void*, int, sqlite3_int64) = nullptr;  // SQLite's own
     ReadAhead* ahead = nullptr;
+    int (*map_index)(sqlite3_file*, int, int, int, void volatile**) = nullptr;  // SQLite's own
+    int (*unmap_index)(sqlite3_file*, int) = nullptr;                           // SQLite's own
+    std::array<Region, 4> index{};  // of a WAL's, as far as they are mapped; a longer one's end is left alone
   };
   static Extension& extension(sqlite3_file* file);
   static int read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
+  static int map_index(sqlite3_file* file, int region, int bytes, int extend, void volatile** out);
+  static int unmap_index(sqlite3_file* file, int remove);
 
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags);
   // The name as it is: SQLite's own would resolve it through directories that we may no longer cross.

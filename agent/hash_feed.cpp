@@ -12,6 +12,16 @@ void HashFeed::expect(std::vector<std::uint32_t> pages) {
   expected_ = std::move(pages);
 }
 
+std::uint32_t HashFeed::pages_of(std::uint32_t database) {
+  const std::lock_guard lock(mutex_);
+  return forgone_.contains(database) ? 0 : expected_.at(database);
+}
+
+void HashFeed::forgo(std::uint32_t database) {
+  const std::lock_guard lock(mutex_);
+  forgone_.insert(database);
+}
+
 void HashFeed::add(Hashes hashes) {
   {
     const std::lock_guard lock(mutex_);

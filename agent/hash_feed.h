@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "common/protocol.h"
@@ -17,7 +18,10 @@ class HashFeed {
  public:
   // How many pages' hashes come, by index of the databases; 0: no base. Before the client is told of them.
   void expect(std::vector<std::uint32_t> pages);
-  std::uint32_t pages_of(std::uint32_t database) const { return expected_.at(database); }
+  // How many are to be compared; any thread.
+  std::uint32_t pages_of(std::uint32_t database);
+  // Nothing of `database` is to be compared after all. The client may be sending its hashes all the same.
+  void forgo(std::uint32_t database);
 
   // What the client sent. Throws Error{kPeer} when it is not what was expected, or too far ahead.
   void add(Hashes hashes);
@@ -38,9 +42,9 @@ class HashFeed {
     std::size_t used = 0;
   };
 
-  std::vector<std::uint32_t> expected_;  // written before the client can send anything
-
   std::mutex mutex_;  // guards all below
+  std::vector<std::uint32_t> expected_;
+  std::set<std::uint32_t> forgone_;
   std::condition_variable changed_;
   std::deque<Chunk> chunks_;
   std::uint64_t held_ = 0;      // hashes in chunks_ that are not used

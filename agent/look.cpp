@@ -54,9 +54,11 @@ int look(const LookRequest& request, FrameWriter& writer) {
   names.directory = request.directory;
   names.databases = request.databases;
   names.exclude = request.exclude;
-  std::vector<Place> places = places_of(discover(names));
+  Notices notices;
+  std::vector<Place> places = places_of(discover(names, notices));
   become_owner(places);
   writer.write(MessageType::kHello, encode(make_hello()));
+  for (const Notice& notice : notices) writer.write(MessageType::kNotice, encode(notice));
   writer.write(MessageType::kStorage, encode(look_at_storage()));
   GuardVfs guard;
   for (Place& place : places) {

@@ -1,7 +1,6 @@
 // litepull-agent: runs on the server, beside the databases, for as long as one pull, restore or look around
 // takes. It takes no arguments: the client's request comes on standard input, the pages and answers
 // go out on standard output.
-#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -10,6 +9,7 @@
 #include <exception>
 
 #include "agent/session.h"
+#include "agent/sqlite.h"
 #include "common/error.h"
 #include "common/heap.h"
 
@@ -26,7 +26,7 @@ int main() {
   std::signal(SIGPIPE, SIG_IGN);
   umask(077);
   try {
-    litepull::check(sqlite3_initialize() == SQLITE_OK, "SQLite could not be initialized");
+    litepull::initialize_sqlite();
     litepull::run_session(0, 1);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "litepull-agent: %s\n", error.what());

@@ -61,9 +61,7 @@ void require_free(int directory_fd, const std::string& base) {
 }
 
 mode_t mode_of_siblings() {
-  Request request;
-  request.databases = {"*.sqlite3"};
-  for (const Candidate& candidate : discover_any(request)) {
+  for (const Candidate& candidate : databases_at_the_top()) {
     struct stat status {};
     if (!candidate.problem && lstat(candidate.path.c_str(), &status) == 0) return status.st_mode & 0666;
   }

@@ -72,7 +72,7 @@ bool Outbox::push(PageBlock& block, int wait_ms) {
 
 void Outbox::push_spooled(PageBlock block) {
   const std::uint64_t offset = spool_.append(block.raw);
-  block.raw = {};
+  block.raw = Bytes();  // with its memory, which `= {}` would keep
   push_item(Spooled{std::move(block), offset});
 }
 

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
 #include <utility>
 
 #include "common/posix.h"
@@ -13,6 +15,7 @@ namespace {
 using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
 constexpr useconds_t kLockPollUs = 300;
+constexpr std::uint64_t kMaxCommitUs = 5'000;  // a writer that is only committing is waited for
 constexpr useconds_t kFirstBackOffUs = 5'000;
 
 // The write locks that are held right now; given back when this goes out of scope, and the longest time that
@@ -31,13 +34,12 @@ class WriteLocks {
   WriteLocks(const WriteLocks&) = delete;
   WriteLocks& operator=(const WriteLocks&) = delete;
 
-  // False when the lock was not had before the first one had been held for kMaxLockHoldUs or, for the first,
-  // at `deadline_us`: waiting for that one keeps nobody waiting.
+  // False when the lock was not free before the first one had been held for kMaxLockHoldUs or, for the first,
+  // at `deadline_us`: waiting for that one keeps nobody waiting. Many locks that are free may take longer, up
+  // to kMaxTotalHoldUs.
   bool acquire(SourceDatabase& database, std::uint64_t deadline_us) {
-    for (;;) {
-      const std::uint64_t now_us = monotonic_us();
-      if (now_us >= (held_.empty() ? deadline_us : since_us_ + kMaxLockHoldUs)) return false;
-      if (database.try_lock()) break;
+    while (!database.try_lock()) {
+      if (monotonic_us() >= (held_.empty() ? deadline_us : since_us_ + kMaxLockHoldUs)) return false;
       usleep(kLockPollUs);
     }
     if (held_.empty()) since_us_ = monotonic_us();
@@ -55,18 +57,35 @@ class WriteLocks {
   std::uint64_t since_us_ = 0;
 };
 
-// A database whose pin fails leaves the set; the others are not held up by it.
-void pin_each(Databases& databases, std::vector<Unpinned>& unpinned) {
-  Databases pinned;
-  for (auto& database : databases) {
+// Calls `pin` for each in this mode. A database that cannot be pinned leaves the set; the others are not held
+// up by it.
+template <typename Pin>
+void pin_each(Databases& databases, JournalMode mode, std::vector<Unpinned>& unpinned, Pin pin) {
+  std::erase_if(databases, [&](const auto& database) {
+    if (database->journal_mode() != mode || database->pinned()) return false;
     try {
-      database->pin();
-      pinned.push_back(std::move(database));
+      pin(*database);
+      return false;
     } catch (const Error& error) {
       unpinned.push_back({database->name(), {error.kind(), error.message(), error.hint()}});
+      return true;
     }
-  }
-  databases = std::move(pinned);
+  });
+}
+
+// WAL databases first: who waits for one of them keeps nobody waiting.
+void pin_one_by_one(Databases& databases, std::vector<Unpinned>& unpinned) {
+  pin_each(databases, JournalMode::kWal, unpinned, [](SourceDatabase& database) { database.pin(); });
+  const std::uint64_t until_us = monotonic_us() + kMaxPinningUs;
+  pin_each(databases, JournalMode::kRollback, unpinned, [&](SourceDatabase& database) {
+    const std::uint64_t give_up_us = std::min(until_us, monotonic_us() + kMaxCommitUs);
+    while (monotonic_us() < give_up_us && !database.try_pin()) usleep(kLockPollUs);
+  });
+}
+
+void pin_alone(Databases& databases, std::vector<Unpinned>& unpinned) {
+  for (const JournalMode mode : {JournalMode::kWal, JournalMode::kRollback})
+    pin_each(databases, mode, unpinned, [](SourceDatabase& database) { database.pin(); });
 }
 
 std::vector<SourceDatabase*> pointers(const Databases& databases) {
@@ -80,20 +99,19 @@ std::vector<SourceDatabase*> pointers(const Databases& databases) {
 // waiting.
 bool lock_and_pin(std::vector<SourceDatabase*>& order, WriteLocks& locks, std::uint64_t deadline_us) {
   for (std::size_t i = 0; i < order.size(); ++i) {
-    if (locks.acquire(*order[i], deadline_us)) continue;
+    if (locks.acquire(*order[i], deadline_us) && !locks.were_held_for_long()) continue;
     std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(i),
                 order.begin() + static_cast<std::ptrdiff_t>(i) + 1);
     return false;
   }
-  for (SourceDatabase* database : order) {
-    if (locks.were_held_for_long()) return false;
-    database->pin();
-  }
+  for (SourceDatabase* database : order)
+    if (locks.were_held_for_long() || !database->start_pin()) return false;
   return true;
 }
 
-// False when the locks were not had together in time, or writers have been held for long enough.
-bool pin_at_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
+// Empty when all are pinned; else why the locks were not had together in time. What was pinned then is still:
+// the next try pins it anew.
+std::string pin_at_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
   for (auto& database : databases) database->open_locker();
   const std::uint64_t deadline_us = monotonic_us() + std::uint64_t{1000} * barrier_ms;
   std::vector<SourceDatabase*> order = pointers(databases);
@@ -102,29 +120,55 @@ bool pin_at_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& r
   while (monotonic_us() < deadline_us && total_us < kMaxTotalHoldUs) {
     {
       WriteLocks locks(result.set.lock_hold_us, total_us);
-      if (lock_and_pin(order, locks, deadline_us)) return true;
+      if (lock_and_pin(order, locks, deadline_us)) return "";
     }
+    for (auto& database : databases) database->release();
     usleep(back_off_us);
     back_off_us *= 2;
   }
-  return false;
+  if (barrier_ms == 0) return "BARRIER_TIMEOUT_MS is 0";
+  if (total_us >= kMaxTotalHoldUs)
+    return "writers would have had to wait for more than " + std::to_string(kMaxTotalHoldUs / 1000) + " ms";
+  return "the write lock of " + printable(order.front()->name()) +
+         " was not free together with all others within " + std::to_string(barrier_ms) + " ms";
 }
 
-// A database that cannot be locked or read costs the set its barrier, not the run: pin_each finds it again.
-bool try_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
+// A database that cannot be locked or read costs the set its barrier, not the run: it is found again when it
+// is pinned by itself.
+std::string try_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
+  std::string why;
   try {
-    return pin_at_barrier(databases, barrier_ms, result);
-  } catch (const Error&) {
-    return false;
+    why = pin_at_barrier(databases, barrier_ms, result);
+  } catch (const Error& error) {
+    why = error.message();
   }
+  for (auto& database : databases) {
+    database->close_locker();
+    if (!why.empty()) database->release();
+  }
+  return why;
+}
+
+void settle(Databases& databases, std::vector<Unpinned>& unpinned) {
+  std::erase_if(databases, [&](const auto& database) {
+    try {
+      if (database->pinned()) database->settle_pin();
+      return false;
+    } catch (const Error& error) {
+      unpinned.push_back({database->name(), {error.kind(), error.message(), error.hint()}});
+      return true;
+    }
+  });
 }
 
 std::uint64_t skew_us(const Databases& databases) {
-  auto since = [](const auto& database) { return database->pinned_since_us(); };
-  if (databases.empty()) return 0;
-  const auto [first, last] = std::minmax_element(
-      databases.begin(), databases.end(), [&](const auto& a, const auto& b) { return since(a) < since(b); });
-  return since(*last) - since(*first);
+  std::uint64_t first = UINT64_MAX, last = 0;
+  for (const auto& database : databases) {
+    if (!database->pinned()) continue;
+    first = std::min(first, database->pinned_since_us());
+    last = std::max(last, database->pinned_since_us());
+  }
+  return last > first ? last - first : 0;
 }
 
 }  // namespace
@@ -132,12 +176,15 @@ std::uint64_t skew_us(const Databases& databases) {
 PinResult pin_set(Databases& databases, std::uint32_t barrier_ms) {
   PinResult result;
   result.set.consistency = Consistency::kBarrier;  // one database is one point in time by itself
-  const bool at_barrier = databases.size() < 2 || try_barrier(databases, barrier_ms, result);
-  for (auto& database : databases) database->close_locker();
-  if (databases.size() < 2 || !at_barrier) pin_each(databases, result.unpinned);
-  if (!at_barrier) {
+  if (databases.size() < 2) {
+    pin_alone(databases, result.unpinned);
+  } else if (std::string why = try_barrier(databases, barrier_ms, result); why.empty()) {
+    settle(databases, result.unpinned);
+  } else {
+    pin_one_by_one(databases, result.unpinned);
     result.set.consistency = Consistency::kPinned;
     result.set.skew_us = skew_us(databases);
+    result.set.note = std::move(why);
   }
   if (databases.empty()) result.set.consistency = Consistency::kNone;
   return result;

@@ -22,11 +22,17 @@ struct PinResult {
 
 // With two or more databases: holds the write locks of all of them for the milliseconds in which their read
 // transactions start, so that no commit lies between two of them. Writers are kept waiting for about
-// kMaxLockHoldUs until the last lock is had, and kMaxTotalHoldUs in all, pinning included; past that, or
-// after `barrier_ms`, the databases are pinned one after the other instead, and the skew says how far apart.
+// kMaxLockHoldUs while a lock is waited for, and kMaxTotalHoldUs in all tries together; past that, or after
+// `barrier_ms`, there is no barrier, and the set's note says why.
+//
+// Then WAL databases are pinned one after the other, and of the rollback-journal databases those whose lock
+// is free: while one of them is held, no lock is waited for but for the moment of a commit. The others are
+// left in `databases` unpinned, each to be pinned alone when its turn to be copied has come.
 PinResult pin_set(std::vector<std::unique_ptr<SourceDatabase>>& databases, std::uint32_t barrier_ms);
 
 inline constexpr std::uint64_t kMaxLockHoldUs = 25'000;
 inline constexpr std::uint64_t kMaxTotalHoldUs = 100'000;
+// For as long rollback-journal databases are pinned one after the other without a barrier.
+inline constexpr std::uint64_t kMaxPinningUs = 150'000;
 
 }  // namespace litepull

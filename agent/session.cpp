@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
 #include "agent/hash_feed.h"
+#include "agent/hold_watch.h"
 #include "agent/look.h"
 #include "agent/outbox.h"
 #include "agent/owner.h"
@@ -27,6 +29,7 @@
 #include "agent/source_database.h"
 #include "common/error.h"
 #include "common/frame.h"
+#include "common/heap.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -89,16 +92,17 @@ const Base* base_of(const SourceDatabase& database, const std::vector<Base>& bas
 }
 
 bool is_unchanged(const SourceDatabase& database, const Base& base, const DigestKey& key) {
-  return base.state != kNoState && base.state == database.state(key) && base.pages == database.page_count();
+  return database.pinned() && base.state != kNoState && base.state == database.state(key) &&
+         base.pages == database.page_count();
 }
 
-// Rollback-journal databases first, since their writers wait; then the small ones, so that a large one does
-// not hold them up; then those that need not be read, and hold nothing.
+// Rollback-journal databases first, since their writers wait, and of those the ones that are pinned; then the
+// small ones, so that a large one does not hold them up; then those that need not be read, and hold nothing.
 void sort_for_copying(Databases& databases, const std::vector<Base>& bases, const DigestKey& key) {
   std::sort(databases.begin(), databases.end(), [&](const auto& a, const auto& b) {
     auto rank = [&](const SourceDatabase& d) {
       const Base* base = base_of(d, bases);
-      return std::tuple(base != nullptr && is_unchanged(d, *base, key), d.journal_mode(),
+      return std::tuple(base != nullptr && is_unchanged(d, *base, key), d.journal_mode(), !d.pinned(),
                         std::uint64_t{d.page_size()} * d.page_count(), d.name());
     };
     return rank(*a) < rank(*b);
@@ -107,7 +111,8 @@ void sort_for_copying(Databases& databases, const std::vector<Base>& bases, cons
 
 // What the client has of each database, in their order.
 struct Known {
-  std::uint32_t pages = 0;          // to compare
+  std::uint32_t pages = 0;  // to compare
+  std::uint32_t page_size = 0;
   const Base* unchanged = nullptr;  // nothing needs to be compared
 };
 
@@ -120,6 +125,7 @@ std::vector<Known> known_of(const Databases& databases, const std::vector<Base>&
     const Base* base = base_of(*database, bases);
     if (base == nullptr) continue;
     known.pages = std::min(base->pages, database->page_count());
+    known.page_size = base->page_size;
     if (!is_unchanged(*database, *base, key)) continue;
     known.unchanged = base;
     database->release();
@@ -141,7 +147,7 @@ DatabaseInfo info_of(std::uint32_t index, const SourceDatabase& database, const 
 }
 
 void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, const std::vector<Known>& known,
-              const std::vector<Unpinned>& left_out, SetInfo set) {
+              const std::vector<Unpinned>& left_out, SetInfo& set) {
   std::vector<std::uint32_t> expected;
   for (const Known& each : known) expected.push_back(each.unchanged ? 0 : each.pages);
   hashes.expect(expected);
@@ -178,14 +184,82 @@ DatabaseEnd send_unchanged(std::uint32_t index, const SourceDatabase& database, 
   return end;
 }
 
-void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& known, const HoldPolicy& policy,
-              const DigestKey& key) {
+void refuse_empty(const SourceDatabase& database) {
+  if (database.page_count() == 0)
+    throw Error(ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended");
+}
+
+// What became of the set once its databases are copied: a rollback-journal database that was not pinned with
+// the others, or could not be held until its turn, is pinned in its turn.
+class Turns {
+ public:
+  Turns(Databases& databases, std::vector<Known>& known, HashFeed& hashes, Outbox& outbox)
+      : databases_(databases), known_(known), hashes_(hashes), outbox_(outbox) {
+    for (const auto& database : databases_)
+      if (database->blocks_writers()) watch_.watch(*database);
+  }
+
+  // From here on the database is pinned, and this thread's. Throws Error when it cannot be pinned.
+  void begin(std::uint32_t index) {
+    SourceDatabase& database = *databases_[index];
+    watch_.take(database);
+    if (!database.pinned() && known_[index].unchanged == nullptr) pin_again(index, database);
+    first_us_ = std::min(first_us_, database.pinned_since_us());
+    last_us_ = std::max(last_us_, database.pinned_since_us());
+  }
+
+  // `set` as it turned out; false when it was as it was announced.
+  bool correct(SetInfo& set) const {
+    if (later_.empty()) return false;
+    set.consistency = Consistency::kPinned;
+    set.skew_us = last_us_ - first_us_;
+    if (!set.note.empty()) set.note += "; ";
+    set.note += names_of_later() + (later_.size() == 1 ? " was" : " were") +
+                " pinned in turn, alone, so that no writer had to wait for another database";
+    return true;
+  }
+
+ private:
+  void pin_again(std::uint32_t index, SourceDatabase& database) {
+    watch_.let_go_of_all();  // this may wait for a lock
+    database.pin();
+    refuse_empty(database);
+    Known& known = known_[index];
+    if (known.pages > database.page_count() || known.page_size != database.page_size()) {
+      known.pages = 0;
+      hashes_.forgo(index);
+    }
+    outbox_.send(MessageType::kDatabase, encode(info_of(index, database, known)));
+    later_.push_back(database.name());
+  }
+
+  std::string names_of_later() const {
+    constexpr std::size_t kNamed = 5;
+    std::string names;
+    for (std::size_t i = 0; i < std::min(later_.size(), kNamed); ++i)
+      names += (i == 0 ? "" : ", ") + printable(later_[i]);
+    if (later_.size() > kNamed) names += " and " + std::to_string(later_.size() - kNamed) + " more";
+    return names;
+  }
+
+  Databases& databases_;
+  std::vector<Known>& known_;
+  HashFeed& hashes_;
+  Outbox& outbox_;
+  HoldWatch watch_;
+  std::uint64_t first_us_ = UINT64_MAX, last_us_ = 0;
+  std::vector<std::string> later_;
+};
+
+void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& known, Turns& turns,
+              const HoldPolicy& policy, const DigestKey& key) {
   for (std::uint32_t index = 0; index < databases.size(); ++index) {
     // Rollback-journal databases come first; from the first that is none, nobody waits for this thread.
     if (databases[index]->journal_mode() != JournalMode::kRollback) yield_to_the_app();
     const auto pinned = std::span<const std::unique_ptr<SourceDatabase>>(databases).subspan(index);
     const Base* unchanged = known[index].unchanged;
     try {
+      turns.begin(index);
       outbox.send_end(unchanged ? send_unchanged(index, *databases[index], *unchanged, outbox)
                                 : copy_database(*databases[index], index, pinned, policy, key, outbox));
     } catch (const Error& error) {
@@ -197,32 +271,40 @@ void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& kn
 }
 
 // A database of no pages would have nothing to send; one is given by a deleted schema, say.
-void refuse_empty(Databases& databases, std::vector<Unpinned>& left_out) {
+void leave_out_empty(Databases& databases, std::vector<Unpinned>& left_out) {
   std::erase_if(databases, [&](const auto& database) {
-    if (database->page_count() > 0) return false;
-    left_out.push_back({database->name(),
-                        {ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended"}});
-    return true;
+    try {
+      refuse_empty(*database);
+      return false;
+    } catch (const Error& error) {
+      left_out.push_back({database->name(), problem_of(error)});
+      return true;
+    }
   });
 }
 
 void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
   enter_directory(request.directory);
-  std::vector<Candidate> candidates = discover(request);
+  Notices notices;
+  std::vector<Candidate> candidates = discover(request, notices);
   become_owner(candidates);
   outbox.send(MessageType::kHello, encode(make_hello()));
+  for (const Notice& notice : notices) outbox.send(MessageType::kNotice, encode(notice));
 
   GuardVfs guard;
   std::vector<Unpinned> left_out;
   Databases databases = open_all(guard, candidates, left_out);
   PinResult pinned = pin_set(databases, request.barrier_ms);
   left_out.insert(left_out.end(), pinned.unpinned.begin(), pinned.unpinned.end());
-  refuse_empty(databases, left_out);
+  leave_out_empty(databases, left_out);
   sort_for_copying(databases, request.bases, request.key);
-  const std::vector<Known> known = known_of(databases, request.bases, request.key);
+  std::vector<Known> known = known_of(databases, request.bases, request.key);
+  return_free_memory();  // of the connections that held the write locks: pages are to have room now
+  Turns turns(databases, known, hashes, outbox);
   announce(outbox, hashes, databases, known, left_out, pinned.set);
-  copy_all(outbox, databases, known,
+  copy_all(outbox, databases, known, turns,
            {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes}, request.key);
+  if (turns.correct(pinned.set)) outbox.send(MessageType::kSet, encode(pinned.set));
   outbox.send(MessageType::kDone, encode(make_done()));
   outbox.flush();
 }

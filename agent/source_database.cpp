@@ -10,19 +10,23 @@
 namespace litepull {
 namespace {
 
-// A rollback-mode writer keeps readers out while it commits; this is about how long one is waited for, in
-// short steps of varying length: sqlite3_busy_timeout's grow to 100 ms, with which a writer that commits
-// without pause is met in the act each time.
-constexpr int kBusyTries = 6'000;
+// A rollback-mode writer keeps readers out while it commits, or for as long as its transaction lasts when
+// that is exclusive; this is how long one is waited for, in short steps of varying length:
+// sqlite3_busy_timeout's grow to 100 ms, with which a writer that commits without pause is met in the act
+// each time.
+constexpr std::uint64_t kBusyWaitUs = 10'000'000;
 constexpr useconds_t kBusyStepUs = 300;
 
-int wait_a_moment(void*, int tries) {
-  if (tries >= kBusyTries) return 0;
+int wait_a_moment(void* since_us, int tries) {
+  auto& since = *static_cast<std::uint64_t*>(since_us);
+  if (tries == 0) since = monotonic_us();
+  if (monotonic_us() - since >= kBusyWaitUs) return 0;
   usleep(kBusyStepUs + kBusyStepUs / 2 * static_cast<useconds_t>(tries % 7));
   return 1;
 }
 
-enum class Busy { kWait, kFailAtOnce };
+constexpr std::size_t kReadVersionAt = 19;  // https://sqlite.org/fileformat2.html#the_database_header
+constexpr std::uint8_t kWalVersion = 2;
 
 bool exists(const std::string& path) {
   struct stat status {};
@@ -34,9 +38,8 @@ std::uint64_t size_of(const std::string& path) {
   return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-Connection open_guarded(const Candidate& candidate, Busy busy) {
+Connection open_guarded(const Candidate& candidate) {
   Connection connection = open_candidate(candidate, SQLITE_OPEN_READWRITE, GuardVfs::kName);
-  if (busy == Busy::kWait) sqlite3_busy_handler(connection.get(), wait_a_moment, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer or
@@ -114,12 +117,29 @@ SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
 }
 
 // Opening succeeds on files that cannot be read; the first statement tells
-// (https://sqlite.org/c3ref/open.html).
+// (https://sqlite.org/c3ref/open.html). The journal mode is told after the schema was read, and so one that
+// is damaged is found.
 void SourceDatabase::probe() {
-  reader_ = open_guarded(candidate_, Busy::kWait);
-  pragma("PRAGMA schema_version");
-  Statement mode(reader_.get(), "PRAGMA journal_mode");
-  journal_mode_ = mode.step() && mode.text() == "wal" ? JournalMode::kWal : JournalMode::kRollback;
+  reader_ = open_guarded(candidate_);
+  begin(Busy::kWait);
+  {
+    Statement mode(reader_.get(), "PRAGMA journal_mode");
+    journal_mode_ = mode.step() && mode.text() == "wal" ? JournalMode::kWal : JournalMode::kRollback;
+  }
+  settle_pin();
+  release();
+  forget_schema();
+}
+
+// A thousand schemas would be too much to keep, and a schema that has changed would be read again while
+// writers wait (https://sqlite.org/pragma.html#pragma_writable_schema has RESET).
+void SourceDatabase::forget_schema() {
+  sqlite3_db_config(reader_.get(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
+  execute(reader_.get(), "PRAGMA writable_schema=RESET");
+  execute(reader_.get(), "PRAGMA writable_schema=ON");
+  sqlite3_db_config(reader_.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_release_memory(reader_.get());
+  GuardVfs::let_go_of_index(reader_.get());
 }
 
 std::uint32_t SourceDatabase::pragma(const char* statement) {
@@ -143,7 +163,11 @@ void SourceDatabase::close() noexcept {
 }
 
 void SourceDatabase::open_locker() {
-  explaining(candidate_.path, [&] { locker_ = open_guarded(candidate_, Busy::kFailAtOnce); });
+  explaining(candidate_.path, [&] { locker_ = open_guarded(candidate_); });
+  // What the first use of a connection costs, writers are not to wait for; a lock that is not had is no
+  // matter.
+  sqlite3_exec(locker_.get(), "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  GuardVfs::let_go_of_index(locker_.get());
 }
 
 bool SourceDatabase::try_lock() {
@@ -152,29 +176,77 @@ bool SourceDatabase::try_lock() {
   if ((result & 0xFF) == SQLITE_BUSY) return false;
   if (result != SQLITE_OK)
     throw Error(ErrorKind::kFailed, std::string("its write lock: ") + sqlite3_errmsg(locker_.get()));
+  GuardVfs::let_go_of_index(locker_.get());
   return true;
 }
 
 void SourceDatabase::unlock() noexcept {
   if (!locker_) return;
   sqlite3_exec(locker_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  GuardVfs::let_go_of_index(locker_.get());
 }
 
 void SourceDatabase::pin() {
+  begin(Busy::kWait);
+  settle_pin();
+}
+
+bool SourceDatabase::try_pin() {
+  if (!start_pin()) return false;
+  settle_pin();
+  return true;
+}
+
+bool SourceDatabase::start_pin() {
+  try {
+    begin(Busy::kFailAtOnce);
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kBusy) return false;
+    throw;
+  }
+}
+
+void SourceDatabase::begin(Busy busy) {
   pinned_ = false;
+  sqlite3_busy_handler(reader_.get(), busy == Busy::kWait ? wait_a_moment : nullptr, &busy_since_us_);
   explaining(candidate_.path, [&] {
     if (sqlite3_get_autocommit(reader_.get()) == 0) execute(reader_.get(), "ROLLBACK");
-    const StateProbe probe(candidate_);
+    state_probe_.emplace(candidate_);
     execute(reader_.get(), "BEGIN");
     pragma("PRAGMA schema_version");  // the first read is what starts the transaction
     pinned_since_us_ = monotonic_us();
-    page_size_ = pragma("PRAGMA page_size");
-    page_count_ = pragma("PRAGMA page_count");
-    marks_ = probe.settle(reader_.get(), journal_mode_);
   });
   check(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ, "a pinned database is not being read");
+  GuardVfs::let_go_of_index(reader_.get());
   pinned_ = true;
+}
+
+// The journal mode may be another one than when the database was opened. A WAL it stays: its mode changes
+// only where no other connection is.
+void SourceDatabase::settle_pin() {
+  explaining(candidate_.path, [&] {
+    FileHeader header{};
+    const bool wal = read_file_header(reader_.get(), header) && header[kReadVersionAt] == kWalVersion;
+    if (wal) journal_mode_ = JournalMode::kWal;
+    page_size_ = pragma("PRAGMA page_size");
+    page_count_ = count_pages();
+    marks_ = state_probe_->settle(reader_.get(), journal_mode_);
+  });
+  GuardVfs::let_go_of_index(reader_.get());
   wal_bytes_at_pin_ = wal_bytes();
+}
+
+// PRAGMA page_count would read the schema first; a backup knows without.
+std::uint32_t SourceDatabase::count_pages() {
+  const Connection nowhere = open_connection(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  sqlite3_backup* backup = sqlite3_backup_init(nowhere.get(), "main", reader_.get(), "main");
+  check(backup != nullptr, "no memory to count pages");
+  sqlite3_backup_step(backup, 0);
+  const int pages = sqlite3_backup_pagecount(backup);
+  const int result = sqlite3_backup_finish(backup);
+  if (result != SQLITE_OK) throw SqliteError(result, sqlite3_errstr(result));
+  return static_cast<std::uint32_t>(pages);
 }
 
 void SourceDatabase::release() {

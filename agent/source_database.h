@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "agent/discover.h"
@@ -21,7 +22,8 @@ class SourceDatabase {
   // copied safely. `guard` must outlive this.
   SourceDatabase(GuardVfs& guard, const Candidate& candidate);
   ~SourceDatabase();
-  SourceDatabase(SourceDatabase&&) noexcept = default;
+  SourceDatabase(const SourceDatabase&) = delete;
+  SourceDatabase& operator=(const SourceDatabase&) = delete;
 
   const std::string& name() const { return candidate_.name; }
   JournalMode journal_mode() const { return journal_mode_; }
@@ -34,12 +36,18 @@ class SourceDatabase {
   [[nodiscard]] bool try_lock();
   void unlock() noexcept;
 
-  // Starts the read transaction (waiting for a committing rollback-mode writer), or restarts it.
+  // Starts the read transaction, or restarts it. pin() waits for a writer that keeps readers out; try_pin()
+  // waits for nobody, and is false when one does.
   void pin();
-  // Ends it. pinned_us() then says how long it lasted.
+  [[nodiscard]] bool try_pin();
+  // The same in two steps, for the moment in which other databases' writers wait: what settle() finds out
+  // can be found out later.
+  [[nodiscard]] bool start_pin();
+  void settle_pin();
+  // Ends it. hold_us() then says how long it lasted.
   void release();
 
-  // While pinned:
+  // Of the last pin; before the first, as it was when it was opened:
   std::uint64_t pinned_since_us() const { return pinned_since_us_; }  // monotonic clock
   std::uint32_t page_size() const { return page_size_; }
   std::uint32_t page_count() const { return page_count_; }
@@ -49,13 +57,20 @@ class SourceDatabase {
   sqlite3* reader() { return reader_.get(); }
 
   bool pinned() const { return pinned_; }
+  // Its readers keep writers waiting.
+  bool blocks_writers() const { return pinned_ && journal_mode_ == JournalMode::kRollback; }
 
   std::uint64_t wal_bytes() const;  // size of the -wal file now; 0 without one
 
  private:
+  enum class Busy { kWait, kFailAtOnce };
+
   void probe();
   void close() noexcept;
+  void forget_schema();
+  void begin(Busy busy);
   std::uint32_t pragma(const char* statement);
+  std::uint32_t count_pages();
 
   GuardVfs* guard_;
   Candidate candidate_;
@@ -63,6 +78,8 @@ class SourceDatabase {
   JournalMode journal_mode_ = JournalMode::kRollback;
   Connection reader_;
   Connection locker_;
+  std::uint64_t busy_since_us_ = 0;
+  std::optional<StateProbe> state_probe_;
   bool pinned_ = false;
   std::uint64_t pinned_since_us_ = 0;
   std::uint64_t hold_us_ = 0;

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "agent/sqlite.h"
+#include "agent/guard_vfs.h"
 #include "common/bytes.h"
 #include "common/error.h"
 #include "common/posix.h"
@@ -53,17 +53,12 @@ const std::string& boot_id() {
   return id;
 }
 
-// https://sqlite.org/fileformat2.html#the_database_header; false when it cannot be read, which is for whoever
-// copies the pages to report.
+// False when it cannot be read, which is for whoever copies the pages to report.
 bool put_header(sqlite3* reader, ByteWriter& out) {
-  try {
-    Statement header(reader, "SELECT substr(data, 1, 100) FROM sqlite_dbpage('main') WHERE pgno = 1");
-    if (!header.step()) return false;
-    put(header.blob(), out);
-    return true;
-  } catch (const SqliteError&) {
-    return false;
-  }
+  FileHeader header{};
+  if (!read_file_header(reader, header)) return false;
+  put(header, out);
+  return true;
 }
 
 // The header of the WAL's index; zeros when the index is of an empty log. False when SQLite cannot say.

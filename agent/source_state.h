@@ -33,8 +33,9 @@ class StateProbe {
  public:
   explicit StateProbe(const Candidate& candidate);  // which must outlive this
 
-  // `reader` is inside the transaction. Empty when the file is not the candidate's any more, was written
-  // to meanwhile, or so lately that a further write might leave its times as they are.
+  // `reader` is inside the transaction, which may have begun some time ago. Empty when the file is not the
+  // candidate's any more, was written to meanwhile, or so lately that a further write might leave its times
+  // as they are.
   SourceMarks settle(sqlite3* reader, JournalMode mode) const;
 
  private:

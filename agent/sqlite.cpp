@@ -13,6 +13,12 @@ void require_ok(int code, sqlite3* connection) {
 
 }  // namespace
 
+void initialize_sqlite() {
+  sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+  sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
+  check(sqlite3_initialize() == SQLITE_OK, "SQLite could not be initialized");
+}
+
 Connection open_connection(const std::string& path, int flags, const char* vfs) {
   sqlite3* raw = nullptr;
   // Each connection is one thread's: no mutex for every step and column.

@@ -30,6 +30,10 @@ struct ConnectionCloser {
 };
 using Connection = std::unique_ptr<sqlite3, ConnectionCloser>;
 
+// Before anything else of SQLite's. A thousand databases may be open at a time, of each of which a page or
+// two are looked at: no connection takes memory in advance.
+void initialize_sqlite();
+
 // Throws SqliteError; `flags` as of sqlite3_open_v2.
 Connection open_connection(const std::string& path, int flags, const char* vfs);
 void execute(sqlite3* connection, const char* sql);

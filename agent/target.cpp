@@ -104,9 +104,7 @@ void add_status(Place& place) {
 
 // Those by whose owner a missing database's is told, and if there is none, the directory.
 std::vector<Candidate> siblings() {
-  Request request;
-  request.databases = {"*.sqlite3"};
-  std::vector<Candidate> found = discover_any(request);
+  std::vector<Candidate> found = databases_at_the_top();
   std::erase_if(found, [](const Candidate& candidate) { return candidate.problem.has_value(); });
   if (!found.empty()) return found;
   struct stat status {};

@@ -108,6 +108,7 @@ bool is_label(const std::string& label) {
 
 BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
                         Progress& progress, spdlog::logger& log) {
+  require_apart(config);
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
   const AppLock lock = store.lock();
   return run_backup(store, lock, config, options, cancel, progress, log);

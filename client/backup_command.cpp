@@ -135,6 +135,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
   out["duration_s"] = manifest.duration_s;
   out["set_consistency"] = manifest.set_consistency;
   out["skew_ms"] = manifest.skew_ms;
+  out["set_note"] = manifest.set_note;
   out["lock_hold_ms"] = manifest.lock_hold_ms;
   out["verified"] = verified_text(manifest.verified);
   out["wire"] = {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}};

@@ -117,7 +117,8 @@ class Checker {
   }
 
   void check_configuration() {
-    add("configuration", StepState::kOk, printable(config_.file));
+    if (attempt("configuration", [&] { require_apart(config_); }))
+      add("configuration", StepState::kOk, printable(config_.file));
     for (const std::string& warning : config_.warnings) add("configuration", StepState::kWarning, warning);
   }
 
@@ -227,6 +228,8 @@ class Checker {
         fmt::format("{}: {}, {} free, {}; the agent works as user {}", printable(config_.remote_backup_dir),
                     printable(storage.file_system), format_bytes(storage.available_bytes),
                     owner_text(storage.uid, storage.mode), look_->hello.uid));
+    for (const Notice& notice : look_->notices)
+      add("storage", StepState::kWarning, printable(notice.message), printable(notice.hint));
   }
 
   void check_databases() {

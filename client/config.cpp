@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "client/near_word.h"
@@ -72,6 +74,22 @@ std::vector<std::string> split(std::string_view text, std::string_view separator
     const std::size_t end = std::min(text.find_first_of(separators), text.size());
     parts.emplace_back(text.substr(0, end));
     text.remove_prefix(end);
+  }
+}
+
+// Whether `inner` is `outer` or lies below it, by what the file system says of each directory on the way up.
+// What does not exist yet is where it would be made.
+bool is_within(const std::string& inner, const std::string& outer) {
+  struct stat wanted {};
+  struct stat status {};
+  if (::stat(outer.c_str(), &wanted) != 0) return false;
+  std::error_code failed;
+  std::filesystem::path path = std::filesystem::weakly_canonical(inner, failed);
+  for (;; path = path.parent_path()) {
+    if (::stat(path.c_str(), &status) == 0 && status.st_dev == wanted.st_dev &&
+        status.st_ino == wanted.st_ino)
+      return true;
+    if (!path.has_relative_path()) return false;
   }
 }
 
@@ -466,6 +484,22 @@ Config load_config(const std::string& path, const Environment& environment) {
 Config parse_config(std::string_view text, const std::string& path, const Environment& environment) {
   EnvFile env = parse_env(text, printable(path), environment);
   return Reader(path, std::move(env), environment).read();
+}
+
+void require_apart(const Config& config) {
+  if (config.transport != Transport::kLocal) return;
+  const std::string& root = config.local_backup_root;
+  const std::string& storage = config.remote_backup_dir;
+  const bool root_inside = is_within(root, storage);
+  if (!root_inside && !is_within(storage, root)) return;
+  const std::string outer = root_inside ? "REMOTE_BACKUP_DIR " : "LOCAL_BACKUP_ROOT ";
+  const std::string inner = root_inside ? "LOCAL_BACKUP_ROOT " : "REMOTE_BACKUP_DIR ";
+  throw Error(ErrorKind::kConfiguration,
+              printable(config.file) + ": " + inner + printable(root_inside ? root : storage) +
+                  " is inside " + outer + printable(root_inside ? storage : root) +
+                  ": snapshots would be taken of snapshots",
+              "set LOCAL_BACKUP_ROOT to a directory that has nothing to do with the storage directory, and "
+              "move the snapshots there");
 }
 
 std::span<const std::string_view> config_keys() {

@@ -56,6 +56,11 @@ Config load_config(const std::string& path, const Environment& environment);
 // The same of a text that is not in a file yet; `path` is its name in what it says.
 Config parse_config(std::string_view text, const std::string& path, const Environment& environment);
 
+// Throws Error{kConfiguration} when databases on this machine are to be pulled, and of LOCAL_BACKUP_ROOT and
+// REMOTE_BACKUP_DIR one is inside the other, whatever links lead there: snapshots would be taken of
+// snapshots. Whoever pulls asks this first; what is pulled already stays within reach.
+void require_apart(const Config& config);
+
 // Every key that has a meaning.
 std::span<const std::string_view> config_keys();
 

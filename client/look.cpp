@@ -32,7 +32,12 @@ Look look_around(Link& link, const Config& config) {
   Look look;
   look.hello = decode_hello(messages.expect(MessageType::kHello));
   look.clock_ahead_ms = ahead_ms(look.hello.clock_unix_ms);
-  look.storage = decode_storage(messages.expect(MessageType::kStorage));
+  while (messages.next().type == MessageType::kNotice) {
+    require_peer(look.notices.size() < kMaxNotices, "too many notices");
+    look.notices.push_back(decode_notice(messages.last().body));
+  }
+  require_peer(messages.last().type == MessageType::kStorage, "a message out of turn");
+  look.storage = decode_storage(messages.last().body);
   while (messages.next().type == MessageType::kFound) {
     require_peer(look.found.size() < kMaxDatabases, "too many databases");
     look.found.push_back(decode_found(messages.last().body));

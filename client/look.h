@@ -14,7 +14,8 @@ struct Look {
   Hello hello;
   std::int64_t clock_ahead_ms = 0;  // how far the server's clock is ahead of ours; behind: negative
   Storage storage;
-  std::vector<Found> found;  // in the order of their names; what is in them is not safe to print as it is
+  std::vector<Notice> notices;  // not safe to print as they are
+  std::vector<Found> found;     // in the order of their names; what is in them is not safe to print as it is
 };
 
 // Over a link that was just opened. Throws the agent's own error when all databases are out of reach.

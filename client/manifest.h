@@ -108,6 +108,7 @@ struct Manifest {
   std::optional<Server> moved_from;      // where the app was before, says the user (--moved)
   std::string set_consistency = "none";  // "barrier", "pinned", or "none" when nothing was pinned
   double skew_ms = 0;
+  std::string set_note;     // why it is no barrier; may be empty
   double lock_hold_ms = 0;  // how long writers were held at the barrier
   Wire wire;
   Agent agent;

@@ -105,7 +105,7 @@ Json databases_json(const std::vector<Manifest::Database>& databases) {
 }
 
 std::string dump(const Manifest& manifest) {
-  const Json json{
+  Json json{
       {"format", kManifestFormat},
       {"checksum", std::string(kChecksumDigits, '0')},
       {"tool", text_json(manifest.tool)},
@@ -129,6 +129,7 @@ std::string dump(const Manifest& manifest) {
       {"verified_at", text_or_null(manifest.verified_at)},
       {"pinned", manifest.pinned},
       {"databases", databases_json(manifest.databases)}};
+  if (!manifest.set_note.empty()) json["set_note"] = text_json(manifest.set_note);
   return seal_manifest(json.dump(2) + "\n");
 }
 
@@ -333,6 +334,7 @@ void read_run(const Fields& fields, Manifest& manifest) {
   fields.get("pinned", manifest.pinned);
   fields.get("duration_s", manifest.duration_s);
   fields.get("skew_ms", manifest.skew_ms);
+  fields.get("set_note", manifest.set_note);
   fields.get("lock_hold_ms", manifest.lock_hold_ms);
   if (const ReadJson* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
   if (const ReadJson* before = fields.find("moved_from"))

@@ -92,6 +92,7 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
   manifest.server = source_of(config);
   manifest.set_consistency = consistency_text(pull.set.consistency);
   manifest.skew_ms = static_cast<double>(pull.set.skew_us) / 1e3;
+  manifest.set_note = printable(pull.set.note);
   manifest.lock_hold_ms = static_cast<double>(pull.set.lock_hold_us) / 1e3;
   manifest.pinned_at = rfc3339_utc(pull.pinned_unix_ms);
   manifest.agent = {static_cast<double>(pull.done.cpu_us) / 1e6, pull.done.max_rss_bytes};

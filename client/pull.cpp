@@ -125,6 +125,15 @@ Attempt pull_once(Staging& staging, const Snapshot* newest, const std::set<std::
   });
 }
 
+void tell(const Pull& pull, const PullRun& run) {
+  const auto hint_line = [](const std::string& hint) { return hint.empty() ? "" : "\n  " + printable(hint); };
+  for (const Notice& notice : pull.notices)
+    run.log.warn("{}: {}{}", run.config.app_name, printable(notice.message), hint_line(notice.hint));
+  if (pull.set.consistency == Consistency::kPinned)
+    run.log.warn("{}: the databases are not of one moment, but within {:.3f} s of each other: {}",
+                 run.config.app_name, static_cast<double>(pull.set.skew_us) / 1e6, printable(pull.set.note));
+}
+
 }  // namespace
 
 bool worth_keeping(const Staging& staging) {
@@ -135,12 +144,16 @@ bool worth_keeping(const Staging& staging) {
 }
 
 Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const PullRun& run) {
+  require_apart(run.config);
   std::set<std::string> distrusted;
   Pulled earlier;
   for (int count = 1;; ++count) {
     Attempt attempt = pull_once(*staging, count < 3 ? newest : nullptr, distrusted, run);
     add_costs(earlier, attempt.pulled);
-    if (attempt.wrong.empty()) return std::move(attempt.pulled);
+    if (attempt.wrong.empty()) {
+      tell(attempt.pulled.pull, run);
+      return std::move(attempt.pulled);
+    }
     distrusted.insert(attempt.wrong.begin(), attempt.wrong.end());
     earlier = std::move(attempt.pulled);
     earlier.verifier.reset();

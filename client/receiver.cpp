@@ -153,6 +153,7 @@ class Receiver {
     hashes_ = &hashes;
     for (std::size_t i = 0; i < pull_.databases.size(); ++i)
       if (!pull_.databases[i].problem) take_database(i);
+    if (is_corrected_) correct_set();
     pull_.done = decode_done(expect(MessageType::kDone));
     return std::move(pull_);
   }
@@ -163,7 +164,11 @@ class Receiver {
 
   void take_set() {
     std::set<std::string> names;
-    while (next().type == MessageType::kDatabase) {
+    while (next().type == MessageType::kNotice) {
+      require_peer(pull_.notices.size() < kMaxNotices, "too many notices");
+      pull_.notices.push_back(decode_notice(frame_.body));
+    }
+    for (; frame_.type == MessageType::kDatabase; next()) {
       PulledDatabase database;
       database.info = decode_database(frame_.body);
       require_peer(pull_.databases.size() < kMaxDatabases, "too many databases");
@@ -182,6 +187,14 @@ class Receiver {
     pull_.set = decode_set(frame_.body);
     pull_.pinned_unix_ms = unix_ms_now();
     require_peer(pull_.set.databases == pull_.databases.size(), "another number of databases than announced");
+  }
+
+  // A database was pinned since the set was announced, so they are not of one moment.
+  void correct_set() {
+    SetInfo set = decode_set(expect(MessageType::kSet));
+    require_peer(set.databases == pull_.databases.size(), "another number of databases than announced");
+    require_peer(set.consistency == Consistency::kPinned, "a barrier that a database was not at");
+    pull_.set = std::move(set);
   }
 
   // What the server does not have (any more) is not to be published either.
@@ -207,13 +220,18 @@ class Receiver {
     return infos;
   }
 
-  void require_space() {
+  std::uint64_t missing_bytes(const DatabaseInfo& info) const {
+    return size_of(info) - std::min(drafts_.of(info.name).staged_bytes(), size_of(info));
+  }
+
+  void require_space() const {
     std::uint64_t needed = 0;
-    for (const PulledDatabase& database : pull_.databases) {
-      if (database.problem) continue;
-      const std::uint64_t staged = drafts_.of(database.info.name).staged_bytes();
-      needed += size_of(database.info) - std::min(staged, size_of(database.info));
-    }
+    for (const PulledDatabase& database : pull_.databases)
+      if (!database.problem) needed += missing_bytes(database.info);
+    require_space(needed);
+  }
+
+  void require_space(std::uint64_t needed) const {
     struct statvfs disk {};
     if (fstatvfs(staging_.fd(), &disk) != 0) throw_errno("look at the disk of " + staging_.path());
     const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
@@ -240,9 +258,27 @@ class Receiver {
     progress_.finish();
   }
 
+  // The database at hand was pinned again: what was announced of it may have changed. Hashes are wanted as
+  // they were, or not at all.
+  void announce_again(DatabaseInfo& info) {
+    DatabaseInfo again = decode_database(frame_.body);
+    require_peer(again.index == info.index && again.name == info.name, "another database than the next");
+    require_peer(!again.failed && !again.unchanged && !info.unchanged,
+                 "a database announced again that cannot be");
+    require_peer(
+        again.base_pages == 0 || (again.base_pages == info.base_pages && again.page_size == info.page_size),
+        "other page hashes wanted than announced");
+    info = std::move(again);
+    is_corrected_ = true;
+    require_space(missing_bytes(info));
+    progress_.begin(info.name, size_of(info));
+    next();
+  }
+
   void take_pages(std::size_t index, Draft& draft) {
     PulledDatabase& database = pull_.databases[index];
     next();  // first, so that whatever is thrown the frame at hand is this database's
+    if (frame_.type == MessageType::kDatabase) announce_again(database.info);
     Intake intake(database.info, staging_, draft);
     for (;; next()) {
       if (frame_.type == MessageType::kPages) {
@@ -250,7 +286,8 @@ class Receiver {
         const PagesHead head = decode_pages(frame_.body, payload);
         require_peer(head.database == index, "pages of another database");
         require_peer(!database.info.unchanged, "pages of a database called unchanged");
-        hashes_->compared(head.database, head.runs.back().first + head.runs.back().count - 1);
+        if (database.info.base_pages > 0)
+          hashes_->compared(head.database, head.runs.back().first + head.runs.back().count - 1);
         progress_.advance(intake.take(head, payload));
       } else if (frame_.type == MessageType::kCompared) {
         const Compared compared = decode_compared(frame_.body);
@@ -311,6 +348,7 @@ class Receiver {
   const Frame& frame_;  // the message at hand
   Pull pull_;
   HashSender* hashes_ = nullptr;  // while databases are received
+  bool is_corrected_ = false;     // a database was announced again, and so the set will be
 };
 
 }  // namespace

@@ -33,7 +33,8 @@ struct Pull {
   SetInfo set;
   std::int64_t clock_difference_ms =
       0;                            // between the server's clock and ours, when it said Hello; never negative
-  std::int64_t pinned_unix_ms = 0;  // by this machine's clock, when the set was announced as pinned
+  std::int64_t pinned_unix_ms = 0;  // by this machine's clock, when the set was announced
+  std::vector<Notice> notices;      // not safe to print as they are
   std::vector<PulledDatabase> databases;
   Done done;
 };

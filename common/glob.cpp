@@ -75,6 +75,59 @@ bool component_matches(std::string_view pattern, std::string_view name) {
   return p == kNone && !name.empty();
 }
 
+using Components = std::vector<std::string_view>;
+
+// `**` may stand for no directory at all.
+void pass_over_stars(const Components& patterns, std::vector<bool>& places) {
+  for (std::size_t i = 0; i < patterns.size(); ++i)
+    if (places[i] && patterns[i] == kAnyDirectories) places[i + 1] = true;
+}
+
+// Of each place between components, and before and after them: can `names` have been matched up to there?
+std::vector<bool> places_after(const Components& patterns, const Components& names) {
+  std::vector<bool> places(patterns.size() + 1);
+  places[0] = true;
+  pass_over_stars(patterns, places);
+  for (const std::string_view name : names) {
+    std::vector<bool> next(places.size());
+    for (std::size_t i = 0; i < patterns.size(); ++i) {
+      if (!places[i]) continue;
+      if (patterns[i] == kAnyDirectories)
+        next[i] = true;
+      else if (component_matches(patterns[i], name))
+        next[i + 1] = true;
+    }
+    pass_over_stars(patterns, next);
+    places = std::move(next);
+  }
+  return places;
+}
+
+// A set of one byte, as glob_for() writes it, is a name as well.
+bool spells(std::string_view pattern, std::string_view name) {
+  for (const char byte : name) {
+    if (pattern.empty() || pattern[0] == '*' || pattern[0] == '?') return false;
+    const bool one = pattern.size() >= 3 && pattern[0] == '[' && pattern[2] == ']';
+    if (!one && pattern[0] == '[' && set_length(pattern) > 0) return false;
+    if (pattern[one ? 1 : 0] != byte) return false;
+    pattern.remove_prefix(one ? 3 : 1);
+  }
+  return pattern.empty();
+}
+
+bool begins_with_name(const Components& patterns, const Components& names) {
+  return names.size() < patterns.size() &&
+         std::equal(names.begin(), names.end(), patterns.begin(),
+                    [](std::string_view name, std::string_view pattern) { return spells(pattern, name); });
+}
+
+// `**` and then `*`: whatever is there.
+bool matches_all(const Components& patterns, std::size_t from) {
+  if (patterns[from] != kAnyDirectories) return false;
+  while (from < patterns.size() && patterns[from] == kAnyDirectories) ++from;
+  return from + 1 == patterns.size() && patterns[from].find_first_not_of('*') == kNone;
+}
+
 }  // namespace
 
 // The same walk as component_matches, a component at a time, with `**` for the star.
@@ -110,9 +163,29 @@ std::string glob_for(std::string_view path) {
   return glob;
 }
 
-bool glob_descends(const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [](const std::string& pattern) { return pattern.find('/') != kNone; });
+// Where in the pattern one can be once all of the directory's components are used up.
+Reach glob_reach(std::string_view pattern, std::string_view directory) {
+  const auto patterns = pattern_components(pattern);
+  const std::vector<bool> places = places_after(patterns, components(directory));
+  if (std::find(places.begin(), places.end() - 1, true) == places.end() - 1) return Reach::kNone;
+  return begins_with_name(patterns, components(directory)) ? Reach::kByName : Reach::kByWildcard;
+}
+
+Reach glob_reach(const std::vector<std::string>& patterns, std::string_view directory) {
+  Reach strongest = Reach::kNone;
+  for (const std::string& pattern : patterns) strongest = std::max(strongest, glob_reach(pattern, directory));
+  return strongest;
+}
+
+bool glob_covers(const std::vector<std::string>& patterns, std::string_view directory) {
+  const auto names = components(directory);
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    const auto parts = pattern_components(pattern);
+    const std::vector<bool> places = places_after(parts, names);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      if (places[i] && matches_all(parts, i)) return true;
+    return false;
+  });
 }
 
 }  // namespace litepull

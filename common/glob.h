@@ -22,7 +22,13 @@ bool glob_matches_any(const std::vector<std::string>& patterns, std::string_view
 // The pattern that matches this path and no other.
 std::string glob_for(std::string_view path);
 
-// False when no pattern can match below the top level, so that a scan need not descend.
-bool glob_descends(const std::vector<std::string>& patterns);
+// Which names below `directory` (a path as above) a pattern can match. kByName: the pattern spells the
+// directory out, component by component. kByWildcard: a wildcard leads there.
+enum class Reach { kNone, kByWildcard, kByName };
+Reach glob_reach(std::string_view pattern, std::string_view directory);
+Reach glob_reach(const std::vector<std::string>& patterns, std::string_view directory);  // the strongest
+
+// True when one of the patterns matches everything below `directory`, as `directory/**` does.
+bool glob_covers(const std::vector<std::string>& patterns, std::string_view directory);
 
 }  // namespace litepull

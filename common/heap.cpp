@@ -15,4 +15,10 @@ void keep_large_buffers() {
 #endif
 }
 
+void return_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 }  // namespace litepull

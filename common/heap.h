@@ -12,4 +12,7 @@ namespace litepull {
 // nothing is done.
 void keep_large_buffers();
 
+// Gives the kernel back what is free on the heap, wherever that lies.
+void return_free_memory();
+
 }  // namespace litepull

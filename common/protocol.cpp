@@ -59,14 +59,16 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kDatabase:
     case MessageType::kFailed:
     case MessageType::kError:
+    case MessageType::kNotice:
       return kMaxNameBytes + 2 * kMaxTextBytes + 256;
+    case MessageType::kSet:
+      return kMaxTextBytes + 256;
     case MessageType::kPing:
     case MessageType::kAlive:
     case MessageType::kCommit:
     case MessageType::kPrepared:
       return 0;
     case MessageType::kHello:
-    case MessageType::kSet:
     case MessageType::kCompared:
     case MessageType::kEnd:
     case MessageType::kDone:
@@ -184,6 +186,7 @@ Bytes encode(const SetInfo& set) {
   out.u64(set.skew_us);
   out.u64(set.lock_hold_us);
   out.u32(set.databases);
+  out.text(set.note.substr(0, kMaxTextBytes));
   return out.bytes();
 }
 
@@ -194,8 +197,25 @@ SetInfo decode_set(ByteView body) {
   set.skew_us = in.u64();
   set.lock_hold_us = in.u64();
   set.databases = in.u32();
+  set.note = in.text(kMaxTextBytes);
   in.end();
   return set;
+}
+
+Bytes encode(const Notice& notice) {
+  ByteWriter out;
+  out.text(notice.message.substr(0, kMaxTextBytes));
+  out.text(notice.hint.substr(0, kMaxTextBytes));
+  return out.bytes();
+}
+
+Notice decode_notice(ByteView body) {
+  ByteReader in(body);
+  Notice notice;
+  notice.message = in.text(kMaxTextBytes);
+  notice.hint = in.text(kMaxTextBytes);
+  in.end();
+  return notice;
 }
 
 Bytes encode(const PagesHead& head) {

@@ -26,6 +26,7 @@ inline constexpr std::size_t kMaxDatabases = 1024;
 inline constexpr std::size_t kMaxNameBytes = 1024;
 inline constexpr std::size_t kMaxPathBytes = 4096;
 inline constexpr std::size_t kMaxTextBytes = 4096;
+inline constexpr std::size_t kMaxNotices = 64;  // of one conversation
 inline constexpr std::size_t kMaxGlobs = 64;
 inline constexpr std::size_t kMaxGlobBytes = 255;
 inline constexpr std::uint32_t kMinPageSize = 512;  // https://sqlite.org/fileformat2.html#page_size
@@ -77,6 +78,7 @@ enum class MessageType : std::uint8_t {
   kRestored = 79,
   kStorage = 80,
   kFound = 81,
+  kNotice = 82,
 };
 
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
@@ -127,9 +129,16 @@ struct Problem {
   std::string hint;
 };
 
+// Something that a person should know, and that is no problem of the run.
+struct Notice {
+  std::string message;
+  std::string hint;
+};
+
 enum class JournalMode : std::uint8_t { kRollback = 0, kWal = 1 };
 
-// A database that was found. Without `problem` it is pinned, and its pages follow. `index` counts from 0.
+// A database that was found. Without `problem` its pages follow. `index` counts from 0. Announced once for
+// all that were found; and once more, at the beginning of its turn, for one that was pinned since.
 struct DatabaseInfo {
   std::uint32_t index = 0;
   std::string name;  // path below the directory, '/' between components
@@ -145,12 +154,13 @@ struct DatabaseInfo {
 
 enum class Consistency : std::uint8_t { kNone = 0, kBarrier = 1, kPinned = 2 };
 
-// Sent once all databases are pinned and announced.
+// Sent once all databases are announced; and once more, at the end, when a database was pinned since.
 struct SetInfo {
   Consistency consistency = Consistency::kNone;  // kNone: there was nothing to pin
   std::uint64_t skew_us = 0;                     // first pin to last pin; 0 at a barrier
   std::uint64_t lock_hold_us = 0;                // longest that writers were held at the barrier
-  std::uint32_t databases = 0;                   // how many DatabaseInfo were sent
+  std::uint32_t databases = 0;                   // how many DatabaseInfo were sent before it
+  std::string note;                              // why it is no barrier; may be empty
 };
 
 struct PageRun {
@@ -308,6 +318,7 @@ Bytes encode(const Request&);
 Bytes encode(const Hello&);
 Bytes encode(const DatabaseInfo&);
 Bytes encode(const SetInfo&);
+Bytes encode(const Notice&);
 Bytes encode(const PagesHead&);
 Bytes encode(const Hashes&);
 Bytes encode(const Compared&);
@@ -328,6 +339,7 @@ Request decode_request(ByteView body);
 Hello decode_hello(ByteView body);
 DatabaseInfo decode_database(ByteView body);
 SetInfo decode_set(ByteView body);
+Notice decode_notice(ByteView body);
 PagesHead decode_pages(ByteView body, ByteView& payload);
 Hashes decode_hashes(ByteView body);
 Compared decode_compared(ByteView body);

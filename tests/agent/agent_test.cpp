@@ -219,6 +219,31 @@ TEST_F(AgentTest, ARollbackDatabaseIsReleasedBeforeASlowReaderHasItsPages) {
   EXPECT_LT(copied.end.hold_us, 50'000 * (copied.file.size() / (256 * 1024)) / 2);
 }
 
+std::uint64_t resident_bytes() {
+  std::uint64_t total = 0, resident = 0;
+  std::sscanf(test::read_file("/proc/self/statm").c_str(), "%lu %lu", &total, &resident);
+  return resident * 4096;
+}
+
+TEST_F(AgentTest, WhatIsSpooledIsOnDiskAndNotInMemory) {
+  constexpr std::uint32_t kBlocks = 64, kPages = kMaxBatchBytes / 4096;
+  Collector collector;
+  collector.delay_us = 10'000;
+  FrameWriter writer(collector);
+  HashFeed hashes;
+  hashes.expect({{}});
+  Outbox outbox(writer, hashes, 1 << 20, 0);
+  ASSERT_TRUE(outbox.reserve_spool(std::uint64_t{kBlocks} * kMaxBatchBytes));
+  const std::uint64_t before = resident_bytes();
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    PageBlock block{0, 1 + i * kPages, 4096, kMaxBatchBytes, Bytes(kMaxBatchBytes, 7)};
+    outbox.push_spooled(std::move(block));
+  }
+  EXPECT_LT(resident_bytes(), before + (16 << 20));
+  outbox.flush();
+  EXPECT_EQ(collector.file.size(), std::size_t{kBlocks} * kMaxBatchBytes);
+}
+
 TEST_F(AgentTest, AWalDatabaseWaitsForTheNetworkOnlyUpToItsBounds) {
   const Connection writer = app("a.sqlite3", std::string("PRAGMA journal_mode=WAL;") + kSomeRows +
                                                  "INSERT INTO t (b) SELECT randomblob(3000) FROM t");

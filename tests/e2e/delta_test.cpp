@@ -200,7 +200,8 @@ TEST(Delta, OfMorePagesThanHashesMayBeAheadComesToItsEnd) {
         .exec("UPDATE t SET body = randomblob(100000) WHERE id = 2");
   const BackupRun run = pull(app);
   ASSERT_EQ(run.exit_code(), 0) << run.words();
-  EXPECT_EQ(run.process.err, "");
+  // The second may be pinned in its turn, with a word about it: the hashes that were wanted still count.
+  EXPECT_EQ(run.process.err.find("pulled whole"), std::string::npos) << run.words();
   EXPECT_EQ(why_not_whole(run.snapshot()), "");
   for (const std::string& name : names) {
     EXPECT_LT(changed_pages(run, name), 300U);

@@ -84,6 +84,18 @@ const std::vector<Expectation> kRefused{
     {"half-a-page", "larger than its pages"},
     {"unknown-codec", "unknown codec"},
     {"hashes-not-offered", "were not offered"},
+    {"again-by-another-name", "another database than the next"},
+    {"again-as-another", "another database than the next"},
+    {"again-failed", "announced again that cannot be"},
+    {"again-unchanged", "announced again that cannot be"},
+    {"again-with-hashes", "other page hashes wanted than announced"},
+    {"again-larger-than-the-disk", "the snapshot needs"},
+    {"again-at-a-barrier", "a barrier that a database was not at"},
+    {"again-and-again", "a message out of turn"},
+    {"again-amid-its-pages", "a message out of turn"},
+    {"again-without-a-set", "a message out of turn"},
+    {"a-set-for-nothing", "a message out of turn"},
+    {"notices-without-end", "too many notices"},
     {"unchanged-not-offered", "called unchanged that was not offered as such"},
     {"compared-without-a-base", "a comparison out of order"},
     {"payload-too-short", "not as long as its pages"},
@@ -136,6 +148,8 @@ const std::vector<LookExpectation> kLooks{{"look-honest", 0, "a.sqlite3: 4.1 kB"
                                           {"nothing", 1, "does not answer as an agent"}};
 
 const std::set<std::string> kOthers{"honest",
+                                    "again",
+                                    "a-notice",
                                     "unchanged",
                                     "unchanged-and-pages",
                                     "unchanged-of-another-checksum",
@@ -385,6 +399,21 @@ TEST_F(HostileAgent, EscapesInItsWordsReachNoTerminal) {
   const ProcessResult list = app_.litepull({"list"});
   EXPECT_TRUE(is_printable(list.out)) << list.out;
   EXPECT_TRUE(is_printable(read_file(run.file("manifest.json"))));
+}
+
+TEST_F(HostileAgent, WhatItSaysOfTheSetAndOfDirectoriesIsToldSafely) {
+  const BackupRun again = play("again");
+  EXPECT_EQ(again.exit_code(), 0) << again.words();
+  EXPECT_EQ(file_bytes(again.file("a.sqlite3")), file_bytes(database_));
+  EXPECT_EQ(again.json["set_consistency"], "pinned");
+  EXPECT_NE(again.process.err.find("not of one moment"), std::string::npos) << again.words();
+  const BackupRun notice = play("a-notice");
+  EXPECT_EQ(notice.exit_code(), 0) << notice.words();
+  for (const BackupRun* run : {&again, &notice}) {
+    EXPECT_TRUE(is_printable(run->process.err)) << run->words();
+    EXPECT_TRUE(is_printable(run->process.out)) << run->words();
+    EXPECT_NE(run->process.err.find("\\x1B]0;owned\\x07"), std::string::npos) << run->words();
+  }
 }
 
 // Only its own file may be judged by what is in it: a database is data, whatever its schema says.

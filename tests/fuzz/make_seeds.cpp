@@ -159,7 +159,7 @@ void write_agents_messages(const Seeds& seeds, const char* to) {
   };
   put(MessageType::kHello, encode(Hello{}));
   put(MessageType::kDatabase, encode(info(0, kName, kPages, 3)));
-  put(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 1}));
+  put(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 1, ""}));
   put(MessageType::kPages, encode(pages(0, Codec::kZstd, {{1, 1}, {3, 1}})), compress(file));
   put(MessageType::kEnd, encode(end_of(0, file)));
   put(MessageType::kFailed, encode(DatabaseFailed{0, {ErrorKind::kCorrupt, "no", "do this"}}));
@@ -208,7 +208,7 @@ void write_agents_streams(const Seeds& seeds, const char* to) {
   whole.add(MessageType::kHello, hello)
       .add(MessageType::kDatabase, encode(info(0, kOtherName, 3, 0)))
       .add(MessageType::kDatabase, encode(failed_info(1)))
-      .add(MessageType::kSet, encode(SetInfo{Consistency::kPinned, 9, 0, 2}))
+      .add(MessageType::kSet, encode(SetInfo{Consistency::kPinned, 9, 0, 2, ""}))
       .add(MessageType::kAlive);
   add_pages(whole, 0, Codec::kZstd, other, {1, 2});
   add_pages(whole, 0, Codec::kRaw, other, {3, 1});
@@ -219,7 +219,7 @@ void write_agents_streams(const Seeds& seeds, const char* to) {
   delta.add(MessageType::kHello, hello)
       .add(MessageType::kDatabase, encode(info(0, kName, kPages, kPages)))
       .add(MessageType::kDatabase, encode(info(1, kOtherName, 3, 0)))
-      .add(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 2}));
+      .add(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 2, ""}));
   add_pages(delta, 0, Codec::kZstd, changed, {3, 1});
   delta.add(MessageType::kCompared, encode(Compared{0, kPages}))
       .add(MessageType::kEnd, encode(end_of(0, changed)))
@@ -232,7 +232,7 @@ void write_agents_streams(const Seeds& seeds, const char* to) {
   Stream same({0});
   same.add(MessageType::kHello, hello)
       .add(MessageType::kDatabase, encode(unchanged))
-      .add(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 1}))
+      .add(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 12, 1, ""}))
       .add(MessageType::kEnd, encode(end_of(0, base)))
       .add(MessageType::kDone, done);
   seeds.write(to, "pull-unchanged", same.bytes());
@@ -240,7 +240,7 @@ void write_agents_streams(const Seeds& seeds, const char* to) {
   Stream misfit({0});
   misfit.add(MessageType::kHello, hello)
       .add(MessageType::kDatabase, encode(info(0, kName, kPages, kPages)))
-      .add(MessageType::kSet, encode(SetInfo{Consistency::kPinned, 0, 0, 1}))
+      .add(MessageType::kSet, encode(SetInfo{Consistency::kPinned, 0, 0, 1, ""}))
       .add(MessageType::kCompared, encode(Compared{0, kPages}))
       .add(MessageType::kEnd, encode(end_of(0, changed)))
       .add(MessageType::kDone, done);

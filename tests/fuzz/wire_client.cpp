@@ -34,6 +34,8 @@ void decode(MessageType type, ByteView body) {
       return require_same(decode_restored, body);
     case MessageType::kStorage:
       return require_same(decode_storage, body);
+    case MessageType::kNotice:
+      return require_same(decode_notice, body);
     case MessageType::kFound:
       return require_same(decode_found, body);
     default:

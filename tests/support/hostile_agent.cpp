@@ -469,6 +469,68 @@ void add_set_scripts(std::map<std::string, Script>& all) {
   };
 }
 
+// The first database announced once more, with `change` made to that; then its pages, and the set as `last`.
+Script again(std::function<void(DatabaseInfo&)> change, Consistency last = Consistency::kPinned) {
+  return opened([change, last](Peer& peer) {
+    DatabaseInfo info = peer.info();
+    change(info);
+    peer.announce(info);
+    peer.all_pages();
+    peer.end(peer.end_of());
+    SetInfo set;
+    set.consistency = last;
+    set.databases = static_cast<std::uint32_t>(peer.databases());
+    set.note = kEscapes;
+    peer.send(MessageType::kSet, encode(set));
+    peer.done();
+  });
+}
+
+void add_scripts_of_later_pins(std::map<std::string, Script>& all) {
+  all["again"] = again([](DatabaseInfo&) {});
+  all["again-by-another-name"] = again([](DatabaseInfo& info) { info.name = "b.sqlite3"; });
+  all["again-as-another"] = again([](DatabaseInfo& info) { info.index = 1; });
+  all["again-failed"] = again([](DatabaseInfo& info) { info.failed = true; });
+  all["again-unchanged"] = again([](DatabaseInfo& info) {
+    info.base_pages = info.page_count;
+    info.unchanged = true;
+  });
+  all["again-with-hashes"] = again([](DatabaseInfo& info) { info.base_pages = 1; });
+  all["again-larger-than-the-disk"] = again([](DatabaseInfo& info) { info.page_count = kMaxPageCount; });
+  all["again-at-a-barrier"] = again([](DatabaseInfo&) {}, Consistency::kBarrier);
+  all["again-and-again"] = opened([](Peer& peer) {
+    for (;;) peer.announce(peer.info());
+  });
+  all["again-amid-its-pages"] = opened([](Peer& peer) {
+    peer.pages(1, 1);
+    peer.announce(peer.info());
+    peer.finish();
+  });
+  all["again-without-a-set"] = opened([](Peer& peer) {
+    peer.announce(peer.info());
+    peer.all_pages();
+    peer.finish();
+  });
+  all["a-set-for-nothing"] = opened([](Peer& peer) {
+    peer.all_pages();
+    peer.end(peer.end_of());
+    peer.set(peer.databases());
+    peer.done();
+  });
+  all["notices-without-end"] = greeted([](Peer& peer) {
+    peer.hello();
+    for (;;) peer.send(MessageType::kNotice, encode(Notice{kEscapes, kEscapes}));
+  });
+  all["a-notice"] = greeted([](Peer& peer) {
+    peer.hello();
+    peer.send(MessageType::kNotice, encode(Notice{kEscapes, kEscapes}));
+    peer.announce(peer.info());
+    peer.set(1);
+    peer.all_pages();
+    peer.finish();
+  });
+}
+
 void add_page_scripts(std::map<std::string, Script>& all) {
   all["pages-out-of-order"] = opened([](Peer& peer) {
     peer.pages(2, peer.page_count() - 1);
@@ -660,6 +722,7 @@ std::map<std::string, Script> all_scripts() {
   add_stream_scripts(all);
   add_frame_scripts(all);
   add_set_scripts(all);
+  add_scripts_of_later_pins(all);
   add_page_scripts(all);
   add_payload_scripts(all);
   add_end_scripts(all);

@@ -122,6 +122,8 @@ TEST(Glob, HostilePatternsAndNamesTakeNoTime) {
   const auto start = std::chrono::steady_clock::now();
   EXPECT_FALSE(glob_matches(stars + "b", std::string(4000, 'a')));
   EXPECT_FALSE(glob_matches(directory_stars + "b", deep + "a"));
+  EXPECT_NE(glob_reach(directory_stars + "b", deep + "a"), Reach::kNone);
+  EXPECT_TRUE(glob_covers({directory_stars + "**"}, deep + "b"));
   EXPECT_FALSE(glob_matches("**/" + stars + "b", deep + std::string(200, 'a')));
   EXPECT_FALSE(glob_matches("*" + std::string(254, '['), std::string(254, '[') + "x"));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
@@ -133,11 +135,64 @@ TEST(Glob, AnyPatternOfAListMaySelect) {
   EXPECT_FALSE(glob_matches_any({}, "a.txt"));
 }
 
-TEST(Glob, OnlyAPatternWithASlashMakesTheScanDescend) {
-  EXPECT_FALSE(glob_descends({}));
-  EXPECT_FALSE(glob_descends({"*.sqlite3", "**"}));
-  EXPECT_TRUE(glob_descends({"*.sqlite3", "**/*.sqlite3"}));
-  EXPECT_TRUE(glob_descends({"tenant/*.sqlite3"}));
+TEST(Glob, APatternReachesOnlyDirectoriesThatItsBeginningFits) {
+  struct Reached {
+    const char* pattern;
+    const char* directory;
+    Reach reach;
+  };
+  const Reached cases[] = {{"*.sqlite3", "a", Reach::kNone},
+                           {"**", "a", Reach::kNone},
+                           {"tenants/*.sqlite3", "tenants", Reach::kByName},
+                           {"tenants/*.sqlite3", "tenants/a", Reach::kNone},
+                           {"tenants/*.sqlite3", "tenant", Reach::kNone},
+                           {"[t]enants/a.sqlite3", "tenants", Reach::kByName},
+                           {"[tu]enants/a.sqlite3", "tenants", Reach::kByWildcard},
+                           {"tenants/*/a.sqlite3", "tenants/x", Reach::kByWildcard},
+                           {"tenants/*/a.sqlite3", "tenants/x/y", Reach::kNone},
+                           {"tenants/**/a.sqlite3", "tenants", Reach::kByName},
+                           {"tenants/**/a.sqlite3", "tenants/x/y/z", Reach::kByWildcard},
+                           {"tenants/**/a.sqlite3", "uploads", Reach::kNone},
+                           {"tenants/**", "tenants/x", Reach::kByWildcard},
+                           {"**/a/b.sqlite3", "x/y", Reach::kByWildcard},
+                           {"**/a/b.sqlite3", "x/a", Reach::kByWildcard},
+                           {"a/**/b/**/c.db", "a/x/b/y", Reach::kByWildcard},
+                           {"a/**/b/c.db", "b", Reach::kNone}};
+  for (const Reached& each : cases)
+    EXPECT_EQ(glob_reach(each.pattern, each.directory), each.reach) << each.pattern << " " << each.directory;
+  EXPECT_EQ(glob_reach(std::vector<std::string>{"*.sqlite3", "*/b", "a/b"}, "a"), Reach::kByName);
+  EXPECT_EQ(glob_reach(std::vector<std::string>{}, "a"), Reach::kNone);
+}
+
+TEST(Glob, ADirectoryIsCoveredOnlyWhenAllBelowItIs) {
+  for (const char* pattern : {"blobs/**", "blobs/**/*", "**/*", "*/**", "b*/**/**/*"})
+    EXPECT_TRUE(glob_covers({pattern}, "blobs")) << pattern;
+  for (const char* pattern :
+       {"blobs", "blobs/*", "blobs/**/*.db", "blobs/**/a", "**", "other/**", "blobs/a/**"})
+    EXPECT_FALSE(glob_covers({pattern}, "blobs")) << pattern;
+  EXPECT_TRUE(glob_covers({"x", "blobs/**"}, "blobs/ab/cd"));
+  EXPECT_TRUE(glob_covers({"**/tmp/**"}, "a/b/tmp"));
+}
+
+// A directory is entered whenever something below it matches: held against the matcher itself.
+TEST(Glob, NoMatchLiesBelowADirectoryThatIsNotReached) {
+  const char* parts[] = {"a", "b", "ab", "*", "**", "a*", "?", "[ab]"};
+  const char* names[] = {"a", "b", "ab", "c"};
+  for (const char* one : parts)
+    for (const char* two : parts)
+      for (const char* three : parts)
+        for (const char* x : names)
+          for (const char* y : names)
+            for (const char* z : names) {
+              const std::string pattern = std::string(one) + "/" + two + "/" + three;
+              const std::string directory = std::string(x) + "/" + y;
+              const std::string path = directory + "/" + z;
+              const bool matches = glob_matches(pattern, path);
+              for (const std::string& above : {directory, std::string(x)}) {
+                ASSERT_TRUE(!matches || glob_reach(pattern, above) != Reach::kNone) << pattern << " " << path;
+                ASSERT_TRUE(matches || !glob_covers({pattern}, above)) << pattern << " " << path;
+              }
+            }
 }
 
 TEST(Glob, APatternForANameMatchesItAndNothingElse) {

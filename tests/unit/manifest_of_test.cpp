@@ -67,6 +67,7 @@ TEST(ManifestOfTest, ThePullsFactsAreInTheManifest) {
   Pull pull;
   pull.set.consistency = Consistency::kPinned;
   pull.set.skew_us = 1500;
+  pull.set.note = "a\x1B was locked";
   PulledDatabase good, bad;
   good.info.name = "z.sqlite3";
   good.info.page_size = 4096;
@@ -79,6 +80,7 @@ TEST(ManifestOfTest, ThePullsFactsAreInTheManifest) {
   const Manifest manifest = manifest_of(Config{}, pull);
   EXPECT_EQ(manifest.set_consistency, "pinned");
   EXPECT_DOUBLE_EQ(manifest.skew_ms, 1.5);
+  EXPECT_EQ(manifest.set_note, "a\\x1B was locked");
   ASSERT_EQ(manifest.databases.size(), 2U);
   EXPECT_EQ(manifest.databases[0].name, "a\\x1B.sqlite3");
   EXPECT_EQ(manifest.databases[0].error->message, "it is\\x0Adamaged");

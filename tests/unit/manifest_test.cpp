@@ -36,6 +36,7 @@ Manifest example() {
   manifest.moved_from = Manifest::Server{"ssh", "old.example.com", 22, "root", "/data"};
   manifest.set_consistency = "pinned";
   manifest.skew_ms = 3.125;
+  manifest.set_note = "a.sqlite3 was pinned in turn";
   manifest.lock_hold_ms = 1.5;
   manifest.wire = {std::numeric_limits<std::uint64_t>::max(), 17};
   manifest.agent = {0.5, 12'000'000};
@@ -251,7 +252,7 @@ TEST(Manifest, FieldsOfALaterVersionArePassedOver) {
 
 TEST(Manifest, FieldsOfAnEarlierVersionMayBeMissing) {
   Json json = example_json();
-  for (const char* key : {"label", "wire", "server", "moved_from", "skew_ms", "verify", "duration_s"})
+  for (const char* key : {"label", "wire", "server", "moved_from", "skew_ms", "set_note", "verify", "duration_s"})
     json.erase(key);
   json.erase("pinned");
   for (const int format : {1, 2}) {

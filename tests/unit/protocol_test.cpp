@@ -266,6 +266,7 @@ TEST(ProtocolTest, MessagesOfAnotherLengthAreRefused) {
       {encode(Request{}), [](ByteView b) { (void)decode_request(b); }},
       {encode(Hello{}), [](ByteView b) { (void)decode_hello(b); }},
       {encode(sample_database()), [](ByteView b) { (void)decode_database(b); }},
+      {encode(Notice{"a", "b"}), [](ByteView b) { (void)decode_notice(b); }},
       {encode(SetInfo{}), [](ByteView b) { (void)decode_set(b); }},
       {encode(DatabaseEnd{}), [](ByteView b) { (void)decode_end(b); }},
       {encode(DatabaseFailed{}), [](ByteView b) { (void)decode_failed(b); }},

@@ -79,7 +79,7 @@ class Stream {
       info.page_count = static_cast<std::uint32_t>(contents[index].size() / kPageSize);
       writer_.write(MessageType::kDatabase, encode(info));
     }
-    writer_.write(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 0, 2}));
+    writer_.write(MessageType::kSet, encode(SetInfo{Consistency::kBarrier, 0, 0, 2, ""}));
     for (std::uint32_t index = 0; index < 2; ++index) send(index);
     writer_.write(MessageType::kDone, encode(Done{}));
   }
