@@ -14,6 +14,7 @@
 #include "agent/target.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -63,7 +64,8 @@ int look(const LookRequest& request, FrameWriter& writer) {
   GuardVfs guard;
   for (Place& place : places) {
     look_at_database(guard, place);
-    writer.write(MessageType::kFound, encode(Found{place.item.name.substr(0, kMaxNameBytes), place.target}));
+    writer.write(MessageType::kFound,
+                 encode(Found{short_name(place.item.name, kMaxNameBytes), place.target}));
   }
   writer.write(MessageType::kDone, encode(make_done()));
   return 0;

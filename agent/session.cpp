@@ -31,6 +31,7 @@
 #include "common/frame.h"
 #include "common/heap.h"
 #include "common/posix.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -159,7 +160,7 @@ void announce(Outbox& outbox, HashFeed& hashes, const Databases& databases, cons
   for (const auto& [name, problem] : left_out) {
     DatabaseInfo info;
     info.index = index++;
-    info.name = name.substr(0, kMaxNameBytes);
+    info.name = short_name(name, kMaxNameBytes);
     info.failed = true;
     info.problem = problem;
     outbox.send(MessageType::kDatabase, encode(info));

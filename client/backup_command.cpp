@@ -31,6 +31,8 @@ std::string problem_of(const BackupResult& result) {
   for (const Manifest::Database& database : result.manifest.databases)
     if (database.error)
       bad.push_back(printable(database.name) + ": not backed up: " + database.error->message);
+    else if (only_not_checked(database.problems))
+      bad.push_back(printable(database.name) + ": " + safe_text(database.problems.front()));
     else if (database.verified == Verified::kFailed)
       bad.push_back(printable(database.name) + ": damaged");
     else if (database.verified == Verified::kPending)
@@ -158,13 +160,14 @@ std::uint64_t total_bytes(const Manifest& manifest) {
 
 std::string state_of(const Manifest::Database& database) {
   return database.error                           ? "MISSING"
+         : only_not_checked(database.problems)    ? "NOT CHECKED"
          : database.verified == Verified::kFailed ? "DAMAGED"
                                                   : std::string(verified_text(database.verified));
 }
 
 // One line, for cron's mail and for the foot of the table.
 std::string summary(const Outcome& outcome) {
-  if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, outcome.error->message());
+  if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, safe_lines(outcome.error->message()));
   const Manifest& manifest = outcome.result->manifest;
   const auto bad = std::count_if(
       manifest.databases.begin(), manifest.databases.end(),

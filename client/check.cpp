@@ -31,6 +31,7 @@
 #include "common/error.h"
 #include "common/glob.h"
 #include "common/posix.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -153,7 +154,7 @@ class Checker {
     const bool open = ::stat(path.c_str(), &status) == 0 && (status.st_mode & 077) != 0;
     if (open)
       add("key", StepState::kWarning, printable(path) + " can be read by other users of this machine",
-          "chmod 600 " + printable(path));
+          "chmod 600 " + shell_path(path));
     else
       add("key", StepState::kOk, printable(path) + ", usable without a terminal and without an agent");
   }
@@ -339,7 +340,7 @@ class Checker {
   void check_schedule() {
     attempt("schedule", [&] {
       const std::optional<ScheduleState> schedule = installed_schedule(config_.app_name, environment_);
-      const std::string hint = "litepull schedule " + printable(config_.file) + " --at 04:00";
+      const std::string hint = "litepull schedule " + shell_path(config_.file) + " --at 04:00";
       if (!schedule)
         return add("schedule", StepState::kWarning,
                    "none that litepull has installed; a crontab is not looked at", hint);

@@ -8,6 +8,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -46,7 +47,7 @@ void print(const Config& config, const CheckReport& report) {
     fmt::print("  {:8} {:14} {}\n", state_text(step.state), step.name, step.text);
     if (!step.hint.empty()) fmt::print("  {:8} {:14} > {}\n", "", "", step.hint);
   }
-  if (report.exit_code == 0) fmt::print("Next:\n  litepull backup {}\n", printable(config.file));
+  if (report.exit_code == 0) fmt::print("Next:\n  litepull backup {}\n", shell_path(config.file));
 }
 
 nlohmann::ordered_json to_json(const Config& config, const CheckReport& report) {

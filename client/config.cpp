@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -15,12 +16,15 @@
 #include "client/ping.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxAppNameBytes = 64;
 constexpr std::size_t kMaxPathBytes = 4096;
+// Below it: the app's name, a snapshot's with what is put before it for a while, and a database's.
+constexpr std::size_t kMaxRootBytes = PATH_MAX - 600;
 constexpr std::size_t kMaxGlobs = 64;
 constexpr std::size_t kMaxGlobBytes = 255;
 constexpr std::size_t kMaxShownBytes = 120;
@@ -53,8 +57,7 @@ bool is_in_home(std::string_view path) {
 }
 
 std::string shown(std::string_view value) {
-  const bool cut = value.size() > kMaxShownBytes;
-  return "'" + printable(value.substr(0, kMaxShownBytes)) + (cut ? "...'" : "'");
+  return "'" + printable(short_text(value, kMaxShownBytes)) + "'";
 }
 
 std::string joined(const std::string& directory, const std::string& path) {
@@ -224,6 +227,11 @@ void Reader::read_local_directories() {
            "start it with '/' or \"$HOME/\", or set WORKSPACE_DIR");
   config_.local_backup_root =
       without_end_slashes(absolute ? root.value : joined(config_.workspace_dir, root.value));
+  if (config_.local_backup_root.size() > kMaxRootBytes)
+    refuse(root,
+           "has " + std::to_string(config_.local_backup_root.size()) + " bytes, and no more than " +
+               std::to_string(kMaxRootBytes) + " leave room for the snapshots' own paths",
+           "take a directory with a shorter path");
 }
 
 void Reader::read_remote_directory() {

@@ -1,4 +1,5 @@
 #include "client/console.h"
+#include "client/json_text.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,7 +20,7 @@ class BoardSink : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     const std::string prefix = message.level >= spdlog::level::err ? "error: " : "warning: ";
-    board_.say("litepull: " + prefix + std::string(message.payload.begin(), message.payload.end()));
+    board_.say("litepull: " + prefix + safe_lines({message.payload.data(), message.payload.size()}));
   }
   void flush_() override {}
 
@@ -82,7 +83,7 @@ std::string AppLog::tail(std::size_t max_bytes) const {
 }
 
 std::string describe(const Error& error) {
-  return error.hint().empty() ? error.message() : error.message() + "\n  " + error.hint();
+  return safe_lines(error.hint().empty() ? error.message() : error.message() + "\n  " + error.hint());
 }
 
 nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error) {
@@ -95,7 +96,7 @@ nlohmann::ordered_json error_json(const std::string& app, int exit_code, const E
 
 void print_json(const nlohmann::ordered_json& entries) {
   const nlohmann::ordered_json& shown = entries.size() == 1 ? entries[0] : entries;
-  fmt::print("{}\n", shown.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(shown));
 }
 
 }  // namespace litepull

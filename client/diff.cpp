@@ -14,13 +14,13 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxOutputBytes = 32 << 20;
+// The budget of client/diff_files.cpp and the names beside it, each byte of which may take six.
+constexpr std::size_t kMaxOutputBytes = 128 << 20;
 
 FileDiff diff_in_child(const ReadyFile& a, const ReadyFile& b, std::size_t rows, const Cancel& cancel) {
   const std::uint64_t bytes = a.bytes + b.bytes;
-  return parse_file_diff(
-      run_inner_command({"diff-files", a.path, b.path, std::to_string(rows), std::to_string(bytes)},
-                        120 + 300 * (bytes >> 30), kMaxOutputBytes, cancel));
+  return parse_file_diff(run_inner_command(
+      {"diff-files", a.path, b.path, std::to_string(rows), std::to_string(bytes)}, kMaxOutputBytes, cancel));
 }
 
 FileDiff with_error(std::string error, const char* side) {

@@ -9,6 +9,7 @@
 #include "client/console.h"
 #include "client/each_config.h"
 #include "client/jobs.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -76,7 +77,7 @@ std::string sql_text(const std::string& sql) {
     else if (!line.empty() && line.back() != ' ')
       line += ' ';
   }
-  if (line.size() > kMaxSqlShown) line = line.substr(0, kMaxSqlShown) + "...";
+  line = short_text(line, kMaxSqlShown);
   return printable(line);
 }
 

@@ -7,15 +7,18 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "client/diff_rows.h"
 #include "client/diff_schema.h"
 #include "client/inner_command.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::size_t kTextBudget = 8 << 20;
+constexpr std::size_t kMaxErrorBytes = 1000;
 
 // The virtual table whose content an ordinary one may hold: "posts_fts" for "posts_fts_data"
 // (https://sqlite.org/vtab.html#shadow_tables). By its name alone, since the module may not be known here.
@@ -42,7 +45,7 @@ class FilePair {
       for (const std::string& name : virtual_tables(*schema)) virtual_.insert(name);
     for (const std::string& name : virtual_)
       if (diff.virtual_tables.size() < kMaxListed)
-        diff.virtual_tables.push_back(shortened(name, kMaxNameBytes));
+        diff.virtual_tables.push_back(short_name(name, kMaxNameBytes));
     compare_tables(diff);
   }
 
@@ -82,10 +85,10 @@ class FilePair {
     } catch (const SQLite::Exception& error) {
       if (error.getErrorCode() != SQLITE_ERROR && error.getErrorCode() != SQLITE_TOOBIG) throw;
       table.failed = true;
-      table.note = std::string("could not be compared: ") + error.what();
+      table.note = std::string("could not be compared: ") + short_text(error.what(), kMaxErrorBytes);
     }
-    table.name = shortened(name, kMaxNameBytes);
-    table.part_of = shortened(part_of(name, virtual_), kMaxNameBytes);
+    table.name = short_name(name, kMaxNameBytes);
+    table.part_of = short_name(part_of(name, virtual_), kMaxNameBytes);
     return table;
   }
 
@@ -117,17 +120,19 @@ bool has_failed(const std::optional<DiffFile>& file) {
 std::string text_of(const SQLite::Exception& error) {
   const int code = error.getErrorCode() & 0xFF;
   return (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? "damaged: " : "could not be read: ") +
-         std::string(error.what());
+         short_text(error.what(), kMaxErrorBytes);
 }
 
 }  // namespace
 
-FileDiff diff_files(const std::string& a_path, const std::string& b_path, std::size_t rows_per_table) {
+FileDiff diff_files(const std::string& a_path, const std::string& b_path, std::size_t rows_per_table,
+                    std::function<void()> progress) {
   FileDiff diff;
+  WatchedVfs vfs(std::move(progress));
   std::optional<DiffFile> a, b;
   try {
-    a.emplace(a_path);
-    b.emplace(b_path);
+    a.emplace(vfs, a_path);
+    b.emplace(vfs, b_path);
     FilePair(*a, *b, rows_per_table).compare(diff);
   } catch (const SQLite::Exception& error) {
     diff = FileDiff();
@@ -140,7 +145,7 @@ FileDiff diff_files(const std::string& a_path, const std::string& b_path, std::s
 int diff_files_command(const std::string& a, const std::string& b, std::size_t rows_per_table,
                        std::uint64_t size_bytes) {
   limit_this_process(size_bytes);
-  const FileDiff diff = diff_files(a, b, rows_per_table);
+  const FileDiff diff = diff_files(a, b, rows_per_table, sign_of_life());
   fmt::print("{}\n", to_json(diff).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "client/hostile_database.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -104,8 +105,8 @@ class ObjectList {
     FileDiff::Object object;
     object.change = change;
     object.type = kTypes.at(static_cast<std::size_t>(id.first));
-    object.name = shortened(id.second, kMaxNameBytes);
-    object.table = shortened((b != nullptr ? b : a)->table, kMaxNameBytes);
+    object.name = short_name(id.second, kMaxNameBytes);
+    object.table = short_name((b != nullptr ? b : a)->table, kMaxNameBytes);
     if (a != nullptr) object.sql_a = fitting(a->sql);
     if (b != nullptr) object.sql_b = fitting(b->sql);
     for (FileDiff::Column& column : columns) add_column(std::move(column), object);
@@ -122,7 +123,7 @@ class ObjectList {
   }
 
   void add_column(FileDiff::Column column, FileDiff::Object& object) {
-    for (std::string* text : {&column.name, &column.a, &column.b}) *text = shortened(*text, kMaxNameBytes);
+    for (std::string* text : {&column.name, &column.a, &column.b}) *text = short_name(*text, kMaxNameBytes);
     if (object.columns.size() < kMaxColumns &&
         budget_.take(column.name.size() + column.a.size() + column.b.size())) {
       object.columns.push_back(std::move(column));
@@ -137,7 +138,7 @@ class ObjectList {
 
 }  // namespace
 
-DiffFile::DiffFile(const std::string& path) : database(open_hostile(path)) {
+DiffFile::DiffFile(WatchedVfs& vfs, const std::string& path) : database(open_hostile(vfs, path)) {
   sqlite3_collation_needed(database.getHandle(), nullptr, add_stand_in);
   encoding = database.execAndGet("PRAGMA encoding").getString();
 }

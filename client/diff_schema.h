@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "client/file_diff.h"
+#include "client/watched_vfs.h"
 
 namespace litepull {
 
 // An open database of the two.
 struct DiffFile {
-  explicit DiffFile(const std::string& path);
+  DiffFile(WatchedVfs& vfs, const std::string& path);
 
   SQLite::Database database;
   std::string encoding;  // "UTF-8", "UTF-16le" or "UTF-16be"

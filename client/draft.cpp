@@ -25,10 +25,14 @@ constexpr std::uint64_t kLeadBytes = 1ULL << 30;
 constexpr std::int64_t kReadAgainAfterMs = 20LL * 3600 * 1000;
 constexpr std::size_t kPageSizeOffset = 16;  // https://sqlite.org/fileformat2.html#page_size
 
-std::uint64_t size_of(int fd, const std::string& shown) {
+struct stat stat_of(int fd, const std::string& shown) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) throw_errno("look at " + shown);
-  return static_cast<std::uint64_t>(info.st_size);
+  return info;
+}
+
+std::uint64_t size_of(int fd, const std::string& shown) {
+  return static_cast<std::uint64_t>(stat_of(fd, shown).st_size);
 }
 
 template <typename Reading>
@@ -340,6 +344,7 @@ Drafts::Drafts(const Store& store, Staging& staging, const Snapshot* newest,
   if (newest != nullptr && newest->manifest) {
     old_dir_ = store.open_snapshot(newest->name);
     old_path_ = store.path_of(newest->name);
+    std::set<std::pair<dev_t, ino_t>> files;  // one that answers to two names is no base for the second
     for (const Manifest::Database& database : newest->manifest->databases) {
       if (database.error || distrusted.contains(database.name)) continue;
       Draft* draft = add(database.name);
@@ -348,8 +353,10 @@ Drafts::Drafts(const Store& store, Staging& staging, const Snapshot* newest,
       // Another server's word for a file says nothing of this one's.
       if (newest->origin != Origin::kHere) draft->old_.source_state.clear();
       try {
-        const std::string shown = old_path_ + "/" + database.name;
-        draft->old_bytes_ = size_of(open_file(old_dir_.get(), database.name, old_path_).get(), shown);
+        const struct stat info = stat_of(open_file(old_dir_.get(), database.name, old_path_).get(),
+                                         old_path_ + "/" + database.name);
+        if (files.emplace(info.st_dev, info.st_ino).second)
+          draft->old_bytes_ = static_cast<std::uint64_t>(info.st_size);
       } catch (const Error&) {
         draft->old_bytes_ = 0;  // gone or unreadable: no base
       }

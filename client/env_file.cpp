@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -64,7 +65,7 @@ void require_trusted(int fd, const std::string& path) {
                 "chown it to the user who runs this, or run this as its owner");
   // It may name commands to run.
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    refuse_file(path, "can be written by other users", "chmod go-w " + printable(path));
+    refuse_file(path, "can be written by other users", "chmod go-w " + shell_path(path));
 }
 
 class Parser {

@@ -25,12 +25,11 @@ void harden(SQLite::Database& database) {
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20);
   database.exec("PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536");
 }
 
-SQLite::Database open_hostile(const std::string& path) {
-  SQLite::Database database(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
+SQLite::Database open_hostile(WatchedVfs& vfs, const std::string& path) {
+  SQLite::Database database = vfs.open(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
   harden(database);
   return database;
 }

@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "client/watched_vfs.h"
+
 namespace litepull {
 
 // `path`, which is absolute, as a URI that says: nobody writes this file. So SQLite needs no lock, no WAL and
@@ -13,7 +15,7 @@ namespace litepull {
 std::string immutable_uri(const std::string& path);
 
 // Opened as immutable, hardened. Throws SQLite::Exception.
-SQLite::Database open_hostile(const std::string& path);
+SQLite::Database open_hostile(WatchedVfs& vfs, const std::string& path);
 
 // No trust in the schema, no triggers, cells checked (https://sqlite.org/security.html).
 void harden(SQLite::Database& database);

@@ -12,6 +12,7 @@
 #include "client/whole_file.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -138,7 +139,7 @@ std::string ask_at_terminal(const Question& question) {
 void require_free(const std::string& path) {
   if (!is_taken(path)) return;
   refuse(printable(path) + " is there already, and is not overwritten",
-         "go on with it: litepull check " + printable(path) +
+         "go on with it: litepull check " + shell_path(path) +
              "; or give another name with --app NAME, or remove it first");
 }
 
@@ -149,7 +150,7 @@ void print(const ProjectEnv& env, const std::string& path, const Hook& hook,
   if (!env.storage_is.empty()) fmt::print("    {}\n", printable(env.storage_is));
   if (!hook.content.empty()) fmt::print("  installed {}\n", printable(hook.path));
   for (const std::string& note : notes) fmt::print("  note: {}\n", note);
-  fmt::print("Next:\n  litepull check {}\n", printable(path));
+  fmt::print("Next:\n  litepull check {}\n", shell_path(path));
 }
 
 void print_document(const ProjectEnv& env, const std::string& path, const Hook& hook,
@@ -157,7 +158,7 @@ void print_document(const ProjectEnv& env, const std::string& path, const Hook& 
   nlohmann::ordered_json out{{"app", env.app_name}, {"exit_code", 0}, {"config", path}, {"hook", nullptr}};
   if (!hook.content.empty()) out["hook"] = hook.path;
   out["notes"] = notes;
-  out["next"] = "litepull check " + path;
+  out["next"] = "litepull check " + shell_path(path);
   print_json(nlohmann::ordered_json::array({out}));
 }
 

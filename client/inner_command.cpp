@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #endif
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -21,6 +22,8 @@ extern char** environ;
 
 namespace litepull {
 namespace {
+
+constexpr std::uint64_t kSignOfLifeUs = 250'000;
 
 class InnerChild {
  public:
@@ -50,17 +53,19 @@ class InnerChild {
     wait();
   }
 
-  std::string read_all(std::uint64_t deadline_us, std::size_t max_bytes, const Cancel& cancel) {
+  std::string read_all(std::uint64_t max_stall_ms, std::size_t max_bytes, const Cancel& cancel) {
     std::string text;
     char buffer[65536];
-    for (;;) {
+    for (std::uint64_t alive_us = monotonic_us();;) {
       cancel.throw_if_requested();
-      if (monotonic_us() > deadline_us) throw Error(ErrorKind::kFailed, "it took too long");
+      if (monotonic_us() - alive_us > max_stall_ms * 1000) throw_stalled(max_stall_ms);
       pollfd waiting{output_.get(), POLLIN, 0};
       if (::poll(&waiting, 1, kCancelPollMs) <= 0) continue;
       const std::size_t got = read_some(output_.get(), buffer, sizeof buffer, "the child's result");
       if (got == 0) return text;
+      alive_us = monotonic_us();
       text.append(buffer, got);
+      text.erase(0, text.find_first_not_of(' '));
       if (text.size() > max_bytes) throw Error(ErrorKind::kFailed, "it said too much");
     }
   }
@@ -73,43 +78,77 @@ class InnerChild {
   }
 
  private:
+  [[noreturn]] static void throw_stalled(std::uint64_t max_stall_ms) {
+    throw Error(ErrorKind::kFailed,
+                "it got nowhere for " + std::to_string((max_stall_ms + 999) / 1000) + " s and was ended");
+  }
+
   pid_t pid_ = -1;
   Fd output_;
 };
 
-void limit(int resource, rlim_t value) {
-  const rlimit both{value, value};
+void limit(int resource, rlim_t soft, rlim_t hard) {
+  const rlimit both{soft, hard};
   setrlimit(static_cast<decltype(RLIMIT_CPU)>(resource), &both);
 }
 
 }  // namespace
 
-std::string run_inner_command(const std::vector<std::string>& arguments, std::uint64_t timeout_s,
-                              std::size_t max_output_bytes, const Cancel& cancel) {
+std::string run_inner_command(const std::vector<std::string>& arguments, std::size_t max_output_bytes,
+                              const Cancel& cancel, std::uint64_t max_stall_ms) {
   InnerChild child(arguments);
-  std::string output = child.read_all(monotonic_us() + timeout_s * 1'000'000, max_output_bytes, cancel);
+  std::string output = child.read_all(max_stall_ms, max_output_bytes, cancel);
   const int status = child.wait();
   if (WIFSIGNALED(status)) {
     // What stops a whole group of processes may reach the child first, and says nothing of the file.
     const int signal = WTERMSIG(status);
     if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP) ::usleep(1000 * kCancelPollMs);
     cancel.throw_if_requested();
-    throw Error(ErrorKind::kFailed, "it was ended by signal " + std::to_string(signal));
   }
-  if (WEXITSTATUS(status) != 0)
-    throw Error(ErrorKind::kFailed, "it ended with status " + std::to_string(WEXITSTATUS(status)));
+  if (const std::string why = end_of_child(status); !why.empty()) throw Error(ErrorKind::kFailed, why);
   return output;
+}
+
+std::string end_of_child(int wait_status) {
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return "";
+  if (!WIFSIGNALED(wait_status)) return "it ended with status " + std::to_string(WEXITSTATUS(wait_status));
+  const int signal = WTERMSIG(wait_status);
+  const std::string how = " (signal " + std::to_string(signal) + ")";
+  if (signal == SIGXCPU)
+    return "it was ended" + how + ": it took more processor time than a sound database of that size needs";
+  if (signal == SIGKILL) return "it was killed" + how + ", as the system does when memory runs out";
+  return (signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT ? "it crashed" : "it was ended") + how;
+}
+
+std::uint64_t max_cpu_s(std::uint64_t size_bytes) {
+  return 3600 + size_bytes / 100'000;
+}
+
+// SQLite's largest value has a billion bytes (https://sqlite.org/limits.html), and none is larger than its
+// file.
+std::uint64_t max_memory_bytes(std::uint64_t size_bytes) {
+  return (2ULL << 30) + size_bytes / 512 + 4 * std::min<std::uint64_t>(size_bytes, 1ULL << 30);
+}
+
+std::function<void()> sign_of_life() {
+  return [last_us = monotonic_us()]() mutable {
+    if (monotonic_us() - last_us < kSignOfLifeUs) return;
+    last_us = monotonic_us();
+    (void)!::write(STDOUT_FILENO, " ", 1);  // a parent that is gone is no reason to fail here
+  };
 }
 
 void limit_this_process(std::uint64_t size_bytes, bool may_write) {
 #ifdef __linux__
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a client that is killed
 #endif
-  limit(RLIMIT_CORE, 0);
-  if (!may_write) limit(RLIMIT_FSIZE, 0);
-  limit(RLIMIT_CPU, 120 + 120 * (size_bytes >> 30));
+  limit(RLIMIT_CORE, 0, 0);
+  if (!may_write) limit(RLIMIT_FSIZE, 0, 0);
+  const std::uint64_t cpu_s = max_cpu_s(size_bytes);
+  limit(RLIMIT_CPU, cpu_s,
+        cpu_s + 5);  // first SIGXCPU, which tells this limit from other reasons to be killed
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  limit(RLIMIT_AS, (2ULL << 30) + size_bytes / 512);
+  limit(RLIMIT_AS, max_memory_bytes(size_bytes), max_memory_bytes(size_bytes));
 #endif
 }
 

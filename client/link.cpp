@@ -26,8 +26,8 @@ std::string read_greeting(ByteSource& source, std::string& greeting) {
 Error remote_error(const Problem& problem) {
   const bool local_meaning = problem.kind == ErrorKind::kBusy || problem.kind == ErrorKind::kConnection ||
                              problem.kind == ErrorKind::kCancelled;
-  return Error(local_meaning ? ErrorKind::kFailed : problem.kind, "the agent: " + printable(problem.message),
-               printable(problem.hint));
+  return Error(local_meaning ? ErrorKind::kFailed : problem.kind, "the agent: " + safe_text(problem.message),
+               safe_text(problem.hint));
 }
 
 }  // namespace litepull

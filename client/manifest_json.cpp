@@ -9,9 +9,12 @@
 #include <set>
 #include <utility>
 
+#include "client/check_file.h"
 #include "client/file_digest.h"
 #include "client/host_name.h"
+#include "client/json_text.h"
 #include "common/error.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -24,7 +27,6 @@ constexpr std::size_t kMaxJsonValues = 1'000'000;  // kMaxManifestBytes of what 
 constexpr std::size_t kMaxProblems = 100;
 constexpr std::size_t kMaxProblemBytes = 1000;
 constexpr std::size_t kMaxTables = 10'000;
-constexpr std::size_t kMaxTableNameBytes = 500;
 constexpr std::size_t kMaxSourceBytes = 4096;  // a configuration's host, user and directory have fewer
 
 constexpr int kFormatWithoutChecksum = 1;
@@ -79,7 +81,7 @@ double rounded(double value) {
 Json problems_json(const std::vector<std::string>& problems) {
   Json list = Json::array();
   for (std::size_t i = 0; i < std::min(problems.size(), kMaxProblems); ++i)
-    list.push_back(text_json(problems[i].substr(0, kMaxProblemBytes)));
+    list.push_back(text_json(short_text(problems[i], kMaxProblemBytes)));
   return list;
 }
 
@@ -87,7 +89,7 @@ Json tables_json(const std::vector<Manifest::Table>& tables) {
   Json list = Json::array();
   for (std::size_t i = 0; i < std::min(tables.size(), kMaxTables); ++i)
     list.push_back(
-        {{"name", text_json(tables[i].name.substr(0, kMaxTableNameBytes))}, {"rows", tables[i].rows}});
+        {{"name", text_json(short_name(tables[i].name, kMaxTableNameBytes))}, {"rows", tables[i].rows}});
   return list;
 }
 
@@ -130,7 +132,7 @@ std::string dump(const Manifest& manifest) {
       {"pinned", manifest.pinned},
       {"databases", databases_json(manifest.databases)}};
   if (!manifest.set_note.empty()) json["set_note"] = text_json(manifest.set_note);
-  return seal_manifest(json.dump(2) + "\n");
+  return seal_manifest(json_text(json) + "\n");
 }
 
 // --- from JSON -------------------------------------------------------------------------------------------

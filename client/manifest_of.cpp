@@ -44,8 +44,8 @@ Manifest::Database database_entry(const PulledDatabase& pulled, const std::strin
   if (pulled.problem) {
     entry.name = printable(pulled.info.name);
     entry.verified = Verified::kFailed;
-    entry.error = Manifest::Failure{kind_text(pulled.problem->kind), printable(pulled.problem->message),
-                                    printable(pulled.problem->hint)};
+    entry.error = Manifest::Failure{kind_text(pulled.problem->kind), safe_text(pulled.problem->message),
+                                    safe_text(pulled.problem->hint)};
     return entry;
   }
   entry.bytes = std::uint64_t{pulled.info.page_size} * pulled.info.page_count;
@@ -118,7 +118,8 @@ std::vector<MissingDatabase> missing_databases(const std::set<std::string>& ther
   const auto expect = [&](const std::string& name, const std::string& why) {
     const bool known =
         std::any_of(missing.begin(), missing.end(), [&](const auto& one) { return one.name == name; });
-    if (!known && !there.contains(name) && !glob_matches_any(config.exclude, name))
+    if (!known && !there.contains(name) && !there.contains(printable(name)) &&
+        !glob_matches_any(config.exclude, name))
       missing.push_back({name, why});
   };
   for (const std::string& glob : config.databases)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <optional>
 
 #include "client/commands.h"
@@ -15,10 +16,12 @@
 #include "client/run_program.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
 
+constexpr std::size_t kMaxShellPathBytes = 500;
 constexpr std::array<std::string_view, 2> kMainNames{"production.sqlite3", "primary.sqlite3"};
 #ifdef __APPLE__
 constexpr const char* kInstallHint = "install it with: brew install sqlite";
@@ -61,6 +64,18 @@ struct Opened {
   std::optional<WorkDir> copy;  // of the old script: opening it where it lies would change it
 };
 
+// The sqlite3 on this machine follows links to find the real path, and has 512 bytes for that with a
+// sidecar's ending (unixFullPathname in SQLite's os_unix.c). No other directory or name for it would help.
+void require_short_path(const std::string& path, const std::string& config, const std::string& snapshot) {
+  const std::size_t bytes = std::filesystem::canonical(path).string().size();
+  if (bytes <= kMaxShellPathBytes) return;
+  throw Error(ErrorKind::kRefused,
+              "the sqlite3 shell opens no path of more than " + std::to_string(kMaxShellPathBytes) +
+                  " bytes, and this one has " + std::to_string(bytes),
+              "restore it to a shorter one: litepull restore " + shell_path(config) + " " + snapshot +
+                  " --to /tmp/restored");
+}
+
 Opened prepare(const OpenCommand& command, const Config& config, const Store& store, const Cancel& cancel) {
   const Listing listing = list_snapshots(store, config);
   const Snapshot& snapshot = select_restorable(listing, command.snapshot);
@@ -69,10 +84,14 @@ Opened prepare(const OpenCommand& command, const Config& config, const Store& st
   Opened opened{path + "/" + name, snapshot.name + "/" + name, std::nullopt};
   const Fd dir = store.open_snapshot(snapshot.name);
   open_file(dir.get(), name, path);  // there, and no link
-  if (!snapshot.old_script()) return opened;
+  if (!snapshot.old_script()) {
+    require_short_path(opened.path, command.config, snapshot.name);
+    return opened;
+  }
   opened.copy.emplace(store.create_work_dir());
   recover_database(dir.get(), path, name, {opened.copy->fd(), opened.copy->path()}, cancel);
   opened.path = opened.copy->path() + "/" + name;
+  require_short_path(opened.path, command.config, snapshot.name);
   return opened;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -126,7 +127,7 @@ std::string snapshots_of(const Config& config) {
   throw Error(ErrorKind::kConfiguration,
               "the newest snapshot here, " + snapshot.name + ", came from " + texts.theirs +
                   ", and this configuration names " + texts.ours + "; nothing was pulled",
-              "if the app has moved, say so once: litepull backup " + printable(config.file) +
+              "if the app has moved, say so once: litepull backup " + shell_path(config.file) +
                   " --moved; if these are two apps, give each an APP_NAME of its own, and move what is not "
                   "this one's out of " +
                   printable(config.local_backup_root + "/" + config.app_name));

@@ -16,11 +16,13 @@
 #include "common/bytes.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxOutputBytes = 1 << 20;
+constexpr std::size_t kMaxOutputBytes = 4 << 20;  // kMaxPagesNamed of them
+constexpr std::size_t kMaxNameBytes = 200;
 constexpr std::size_t kMaxSuspects = 3;
 constexpr std::uint64_t kLockByte = 0x40000000;  // https://sqlite.org/fileformat2.html#the_lock_byte_page
 constexpr const char* kUnknown = "what it belongs to cannot be told";
@@ -91,8 +93,8 @@ struct Tree {
 
 // With a schema or a length that is damaged SQLite goes on with what it can read, when writing to the schema
 // is allowed; nothing can be written here all the same.
-SQLite::Database open_damaged(const std::string& path) {
-  SQLite::Database database = open_hostile(path);
+SQLite::Database open_damaged(WatchedVfs& vfs, const std::string& path) {
+  SQLite::Database database = open_hostile(vfs, path);
   sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
   database.exec("PRAGMA writable_schema=ON");
   return database;
@@ -113,6 +115,10 @@ bool for_rows(SQLite::Database& database, const std::string& query, const std::s
   }
 }
 
+std::string shown(const std::string& name) {
+  return quoted(short_name(name, kMaxNameBytes));
+}
+
 std::vector<Tree> trees_of(SQLite::Database& database) {
   std::vector<Tree> trees;
   const auto collect = [&] {
@@ -121,8 +127,8 @@ std::vector<Tree> trees_of(SQLite::Database& database) {
         database, "SELECT name, type, tbl_name FROM sqlite_schema WHERE rootpage > 0 AND name IS NOT NULL",
         "", [&](SQLite::Statement& row) {
           const std::string name = row.getColumn(0).getString(), type = row.getColumn(1).getString();
-          const std::string of = type == "index" ? " of table " + quoted(row.getColumn(2)) : "";
-          trees.push_back({name, type + " " + quoted(name) + of});
+          const std::string of = type == "index" ? " of table " + shown(row.getColumn(2)) : "";
+          trees.push_back({name, short_text(type, kMaxNameBytes) + " " + shown(name) + of});
           return true;
         });
   };
@@ -140,20 +146,23 @@ std::string kind_words(const std::string& page_type) {
 }
 
 // Walks all trees until every page is found. `suspects` are the trees in which the walk met damage.
+// A tree with more pages than the file has bites its tail.
 void find_in_trees(SQLite::Database& database, std::set<std::uint32_t> wanted,
                    std::map<std::uint32_t, std::string>& found, std::vector<std::string>& suspects) {
   for (const Tree& tree : trees_of(database)) {
     if (wanted.empty()) return;
     bool damaged = false;
-    const bool whole = for_rows(database, "SELECT pageno, pagetype FROM dbstat WHERE name = ?", tree.name,
-                                [&](SQLite::Statement& row) {
-                                  const auto page = static_cast<std::uint32_t>(row.getColumn(0).getInt64());
-                                  const std::string type = row.getColumn(1).getString();
-                                  const bool hit = wanted.erase(page) > 0;
-                                  if (hit) found[page] = tree.words + kind_words(type);
-                                  damaged = damaged || type == "corrupted" || (hit && type == "internal");
-                                  return !wanted.empty();
-                                });
+    std::int64_t pages_left = database.execAndGet("PRAGMA page_count").getInt64();
+    const bool whole =
+        for_rows(database, "SELECT pageno, pagetype FROM dbstat WHERE name = ?", tree.name,
+                 [&](SQLite::Statement& row) {
+                   const auto page = static_cast<std::uint32_t>(row.getColumn(0).getInt64());
+                   const std::string type = row.getColumn(1).getString();
+                   const bool hit = wanted.erase(page) > 0;
+                   if (hit) found[page] = tree.words + kind_words(type);
+                   damaged = damaged || type == "corrupted" || (hit && type == "internal") || pages_left == 0;
+                   return !wanted.empty() && pages_left-- > 0;
+                 });
     if (!whole || damaged) suspects.push_back(tree.words);
   }
 }
@@ -178,25 +187,26 @@ std::string outside_of_trees(const FileLayout& layout, std::uint32_t page) {
 
 // What the trees know of these pages, and words for those that they do not know.
 std::string walk_trees(const std::string& path, const std::set<std::uint32_t>& wanted,
-                       std::map<std::uint32_t, std::string>& found) {
+                       std::map<std::uint32_t, std::string>& found, std::function<void()> progress) {
   if (sqlite3_compileoption_used("ENABLE_DBSTAT_VTAB") == 0)
     return std::string(kUnknown) + ": this SQLite has no dbstat";
+  WatchedVfs vfs(std::move(progress));
   try {
-    SQLite::Database database = open_damaged(path);
+    SQLite::Database database = open_damaged(vfs, path);
     std::vector<std::string> suspects;
     find_in_trees(database, wanted, found, suspects);
     return unreached(suspects);
   } catch (const SQLite::Exception& error) {
-    return std::string(kUnknown) + ": " + error.what();
+    return std::string(kUnknown) + ": " + short_text(error.what(), kMaxNameBytes);
   }
 }
 
 std::vector<std::string> owners_of(const std::string& path, std::uint32_t page_size,
-                                   const std::vector<std::uint32_t>& pages) {
+                                   const std::vector<std::uint32_t>& pages, std::function<void()> progress) {
   const std::set<std::uint32_t> wanted(pages.begin(), pages.end());
   const FileLayout layout(path, page_size, wanted);
   std::map<std::uint32_t, std::string> found;
-  const std::string otherwise = walk_trees(path, wanted, found);
+  const std::string otherwise = walk_trees(path, wanted, found, std::move(progress));
   std::vector<std::string> owners;
   for (const std::uint32_t page : pages) {
     const auto at = found.find(page);
@@ -213,10 +223,11 @@ std::vector<std::string> unknown(std::size_t count, const std::string& why) {
 }  // namespace
 
 std::vector<std::string> page_owners(const std::string& path, std::uint32_t page_size,
-                                     const std::vector<std::uint32_t>& pages) {
+                                     const std::vector<std::uint32_t>& pages,
+                                     std::function<void()> progress) {
   if (page_size < 512 || page_size > 65536) return unknown(pages.size(), "the page size is not one");
   try {
-    return owners_of(path, page_size, pages);
+    return owners_of(path, page_size, pages, std::move(progress));
   } catch (const Error& error) {
     return unknown(pages.size(), error.message());
   }
@@ -229,7 +240,7 @@ std::vector<std::string> page_owners_in_child(const std::string& path, std::uint
     const std::string said =
         run_inner_command({"page-owners", path, std::to_string(page_size),
                            fmt::format("{}", fmt::join(pages, ",")), std::to_string(size_bytes)},
-                          600 + 300 * (size_bytes >> 30), kMaxOutputBytes, cancel);
+                          kMaxOutputBytes, cancel);
     const nlohmann::json in = nlohmann::json::parse(said, nullptr, false);
     if (!in.is_array() || in.size() != pages.size()) return unknown(pages.size(), "there was no answer");
     std::vector<std::string> owners;
@@ -249,7 +260,7 @@ int page_owners_command(const std::string& path, std::uint32_t page_size, const 
   std::istringstream in(pages);
   for (std::string number; std::getline(in, number, ',');)
     numbers.push_back(static_cast<std::uint32_t>(std::strtoul(number.c_str(), nullptr, 10)));
-  const nlohmann::json owners = page_owners(path, page_size, numbers);
+  const nlohmann::json owners = page_owners(path, page_size, numbers, sign_of_life());
   fmt::print("{}\n", owners.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return 0;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,10 @@ namespace litepull {
 
 // Words for a person, one for each page in `pages` (from 1, at most kMaxPagesNamed of client/compare_file.h):
 // `table "accounts"`, `a free page`, or what stood in the way of knowing. `page_size` is what the file had
-// when it was sound. Never throws for what is in the file. `path` is absolute.
+// when it was sound. Never throws for what is in the file. `path` is absolute. Calls `progress` often.
 std::vector<std::string> page_owners(const std::string& path, std::uint32_t page_size,
-                                     const std::vector<std::uint32_t>& pages);
+                                     const std::vector<std::uint32_t>& pages,
+                                     std::function<void()> progress = {});
 
 // The same in a child of this program. A child that dies is one that does not know. Throws kCancelled.
 std::vector<std::string> page_owners_in_child(const std::string& path, std::uint32_t page_size,

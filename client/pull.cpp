@@ -169,9 +169,9 @@ void require_one(const Pull& pull) {
   std::string all;
   for (const PulledDatabase& database : pull.databases)
     all += (all.empty() ? "" : "; ") + printable(database.info.name) + ": " +
-           printable(database.problem->message);
+           safe_text(database.problem->message);
   throw Error(ErrorKind::kFailed, "no database could be pulled: " + all,
-              pull.databases.empty() ? "" : printable(pull.databases.front().problem->hint));
+              pull.databases.empty() ? "" : safe_text(pull.databases.front().problem->hint));
 }
 
 const Snapshot* newest_with_manifest(const Listing& listing) {

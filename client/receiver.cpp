@@ -10,9 +10,12 @@
 #include <utility>
 
 #include "client/clock.h"
+#include "client/console.h"
+#include "client/directory.h"
 #include "client/file_digest.h"
 #include "client/hash_sender.h"
 #include "client/link.h"
+#include "client/spelled_names.h"
 #include "common/database_name.h"
 #include "common/digest.h"
 #include "common/error.h"
@@ -148,11 +151,12 @@ class Receiver {
     take_set();
     drop_other_drafts();
     require_space();
+    tell_names_apart();
     drafts_.start_cloning();
     HashSender hashes(writer_, drafts_, infos());
     hashes_ = &hashes;
     for (std::size_t i = 0; i < pull_.databases.size(); ++i)
-      if (!pull_.databases[i].problem) take_database(i);
+      if (!pull_.databases[i].info.failed) take_or_pass_over(i);
     if (is_corrected_) correct_set();
     pull_.done = decode_done(expect(MessageType::kDone));
     return std::move(pull_);
@@ -183,6 +187,8 @@ class Receiver {
       }
       pull_.databases.push_back(std::move(database));
     }
+    require_places();
+    name_failed_ones();
     require_peer(frame_.type == MessageType::kSet, "a message out of turn");
     pull_.set = decode_set(frame_.body);
     pull_.pinned_unix_ms = unix_ms_now();
@@ -197,6 +203,26 @@ class Receiver {
     pull_.set = std::move(set);
   }
 
+  // No disk has a file and a directory of one name.
+  void require_places() const {
+    std::set<std::string> names;
+    for (const PulledDatabase& database : pull_.databases)
+      if (!database.problem) names.insert(database.info.name);
+    for (const std::string& name : names)
+      for (std::size_t at = 0; (at = name.find('/', at)) != std::string::npos; ++at)
+        require_peer(!names.contains(name.substr(0, at)), "a database below another: " + printable(name));
+  }
+
+  // Their names are only for people, and may have been cut; a manifest has each name once.
+  void name_failed_ones() {
+    std::set<std::string> taken;
+    for (const PulledDatabase& database : pull_.databases)
+      if (!database.info.failed) taken.insert(database.info.name);
+    for (PulledDatabase& database : pull_.databases)
+      if (database.info.failed)
+        while (!taken.insert(printable(database.info.name)).second) database.info.name += "+";
+  }
+
   // What the server does not have (any more) is not to be published either.
   void drop_other_drafts() {
     std::set<std::string> names;
@@ -205,11 +231,57 @@ class Receiver {
     drafts_.keep_only(names);
   }
 
+  // An empty file for each database, those that an interrupted run left first: how they are spelled is on the
+  // disk already. Of two that are one file there, the first is taken and the second is not.
+  void tell_names_apart() {
+    SpelledNames names(staging_.fd(), staging_.path());
+    const std::set<std::string> left(staging_.leftovers().begin(), staging_.leftovers().end());
+    for (const bool was_left : {true, false})
+      for (PulledDatabase& database : pull_.databases)
+        if (!database.problem && left.contains(database.info.name) == was_left)
+          database.problem = problem_of_name(database.info.name, names);
+  }
+
+  std::optional<Problem> problem_of_name(const std::string& name, SpelledNames& names) {
+    const auto failure = error_of([&] { staging_.open_file(name); });
+    if (failure && !takes_files()) throw Error(*failure);
+    if (failure)
+      return Problem{ErrorKind::kRefused, "this machine's disk does not take its name: " + failure->message(),
+                     "rename it, or name it in EXCLUDE"};
+    const auto other = names.add(name);
+    if (!other) return std::nullopt;
+    leave_to(*other, name, names.has_file_of(name));
+    return Problem{
+        ErrorKind::kRefused,
+        "on this machine's disk its name is the same as another one's: " + same_names(name, *other),
+        "rename one of them, name one in EXCLUDE, or keep the snapshots on a disk that tells such "
+        "names apart (LOCAL_BACKUP_ROOT)"};
+  }
+
+  // Two bases may have been copied into one file by now.
+  void leave_to(const std::string& first, const std::string& name, bool one_file) {
+    drafts_.of(name).abandon();
+    if (!one_file) return drafts_.discard(name);
+    if (drafts_.of(name).offered().pages == 0) return;
+    for (PulledDatabase& database : pull_.databases)
+      if (database.info.name == first && !database.problem)
+        database.misfit = "another database has the same name on this disk";
+  }
+
+  // Whether it was that one name, or the disk is full, broken or read-only.
+  bool takes_files() {
+    const std::string probe = "probe-" + random_hex();
+    return !error_of([&] {
+      staging_.open_file(probe);
+      staging_.discard_file(probe);
+    });
+  }
+
   std::vector<DatabaseInfo> infos() const {
     std::vector<DatabaseInfo> infos;
     for (const PulledDatabase& database : pull_.databases) {
       infos.push_back(database.info);
-      if (database.problem || infos.back().base_pages == 0) continue;
+      if (database.info.failed || infos.back().base_pages == 0) continue;
       const Base& offered = drafts_.of(database.info.name).offered();
       require_peer(!database.info.unchanged ||
                        (offered.state != kNoState && database.info.page_count == offered.pages),
@@ -270,15 +342,26 @@ class Receiver {
         "other page hashes wanted than announced");
     info = std::move(again);
     is_corrected_ = true;
-    require_space(missing_bytes(info));
-    progress_.begin(info.name, size_of(info));
     next();
+  }
+
+  // The agent also sends a database for which there is no place here.
+  void take_or_pass_over(std::size_t index) {
+    PulledDatabase& database = pull_.databases[index];
+    if (!database.problem && !database.misfit) return take_database(index);
+    if (next().type == MessageType::kDatabase) announce_again(database.info);
+    skip_pages(index);
+    hashes_->ended(static_cast<std::uint32_t>(index));
   }
 
   void take_pages(std::size_t index, Draft& draft) {
     PulledDatabase& database = pull_.databases[index];
     next();  // first, so that whatever is thrown the frame at hand is this database's
-    if (frame_.type == MessageType::kDatabase) announce_again(database.info);
+    if (frame_.type == MessageType::kDatabase) {
+      announce_again(database.info);
+      require_space(missing_bytes(database.info));
+      progress_.begin(database.info.name, size_of(database.info));
+    }
     Intake intake(database.info, staging_, draft);
     for (;; next()) {
       if (frame_.type == MessageType::kPages) {

@@ -25,12 +25,14 @@
 #include "common/bytes.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::size_t kChunkBytes = 1 << 20;
 constexpr std::size_t kMaxOutputBytes = 64 << 10;
+constexpr std::size_t kMaxErrorBytes = 1000;
 constexpr std::uint64_t kRoomLeft = 64 << 20;
 constexpr std::uint64_t kSlackBytes = 1 << 20;  // for a last page, and for the shared memory of the WAL
 constexpr std::array kSidecars{"-wal", "-journal"};
@@ -151,9 +153,10 @@ nlohmann::json verdict(std::string_view kind, const std::string& message) {
 }
 
 nlohmann::json recover_file(const std::string& path) {
+  WatchedVfs vfs(sign_of_life());
   std::optional<SQLite::Database> database;
   try {
-    database.emplace(path, SQLite::OPEN_READWRITE);
+    database.emplace(vfs.open(path, SQLite::OPEN_READWRITE));
     make_whole(*database);
     return verdict("ok", "");
   } catch (const SQLite::Exception& error) {
@@ -161,7 +164,7 @@ nlohmann::json recover_file(const std::string& path) {
     const bool too_large = database && sqlite3_system_errno(database->getHandle()) == EFBIG;
     if (too_large) return verdict("corrupt", "it would become larger than all that there is of it");
     const bool damage = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-    return verdict(damage ? "corrupt" : "failed", error.what());
+    return verdict(damage ? "corrupt" : "failed", short_text(error.what(), kMaxErrorBytes));
   }
 }
 
@@ -169,8 +172,7 @@ void recover_in_child(const std::string& path, const std::string& shown, std::ui
                       const Cancel& cancel) {
   std::string said;
   try {
-    said = run_inner_command({"recover-file", path, std::to_string(total_bytes)},
-                             600 + 300 * (total_bytes >> 30), kMaxOutputBytes, cancel);
+    said = run_inner_command({"recover-file", path, std::to_string(total_bytes)}, kMaxOutputBytes, cancel);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
     throw Error(ErrorKind::kFailed, shown + " could not be made whole: " + error.message(), error.hint());
@@ -179,8 +181,8 @@ void recover_in_child(const std::string& path, const std::string& shown, std::ui
   const std::string kind = in.is_object() ? in.value("kind", "") : "";
   if (kind == "ok") return;
   const std::string message = in.is_object() ? in.value("message", "") : "there was no result";
-  if (kind == "corrupt") throw Error(ErrorKind::kCorrupt, shown + " is damaged: " + printable(message));
-  throw Error(ErrorKind::kFailed, shown + " could not be made whole: " + printable(message));
+  if (kind == "corrupt") throw Error(ErrorKind::kCorrupt, shown + " is damaged: " + safe_text(message));
+  throw Error(ErrorKind::kFailed, shown + " could not be made whole: " + safe_text(message));
 }
 
 // A WAL that is still there holds rows that the file lacks.

@@ -41,7 +41,7 @@ std::string there_text(const Target& target) {
     case TargetState::kMissing:
       return "missing on the server: it will be made";
     case TargetState::kRefused:
-      return "CANNOT BE RESTORED: " + printable(target.problem.message);
+      return "CANNOT BE RESTORED: " + safe_text(target.problem.message);
     case TargetState::kThere:
       break;
   }
@@ -70,8 +70,8 @@ nlohmann::ordered_json to_json(const RestorePlan::Database& database) {
   out["xxh128"] = database.entry.xxh128;
   out["on_server"] = state_text(target.state);
   if (target.state == TargetState::kRefused)
-    out["problem"] = {{"message", printable(target.problem.message)},
-                      {"hint", printable(target.problem.hint)}};
+    out["problem"] = {{"message", safe_text(target.problem.message)},
+                      {"hint", safe_text(target.problem.hint)}};
   if (target.state == TargetState::kThere) {
     out["server_bytes"] = bytes_of(target);
     out["journal_mode"] = target.journal_mode == JournalMode::kWal ? "wal" : "rollback";
@@ -165,9 +165,9 @@ void require_possible(const RestorePlan& plan) {
     const Target& target = database.target;
     if (target.state == TargetState::kRefused)
       throw Error(ErrorKind::kRefused,
-                  printable(database.entry.name) + ": " + printable(target.problem.message) +
+                  printable(database.entry.name) + ": " + safe_text(target.problem.message) +
                       "; nothing was changed on the server",
-                  printable(target.problem.hint));
+                  safe_text(target.problem.hint));
   }
 }
 

@@ -71,7 +71,7 @@ void require_saved(const RestorePlan& plan, const BackupResult& backup) {
     throw Error(ErrorKind::kRefused,
                 "the safety snapshot " + backup.manifest.snapshot + " lacks " +
                     printable(database.entry.name) +
-                    (saved == nullptr ? "" : ": " + printable(saved->error->message)) +
+                    (saved == nullptr ? "" : ": " + safe_text(saved->error->message)) +
                     "; nothing was changed on the server",
                 "see to that, or give up what is there: --no-safety-snapshot");
   }
@@ -132,9 +132,9 @@ RestoreState state_of(const ServerRestore& restore) {
   if (!restore.talk.restored.empty()) return RestoreState::kPartly;
   const Problem& problem = restore.talk.failed->problem;
   throw Error(ErrorKind::kFailed,
-              printable(restore.plan.databases.front().entry.name) + ": " + printable(problem.message) +
+              printable(restore.plan.databases.front().entry.name) + ": " + safe_text(problem.message) +
                   "; nothing was changed on the server",
-              printable(problem.hint));
+              safe_text(problem.hint));
 }
 
 }  // namespace

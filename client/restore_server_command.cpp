@@ -10,6 +10,7 @@
 #include "client/console.h"
 #include "client/jobs.h"
 #include "client/terminal.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -47,10 +48,11 @@ bool can_be_undone(const ServerRestore& restore) {
 }
 
 std::string undo_command(const RestoreServerCommand& command, const ServerRestore& restore) {
-  std::string text = fmt::format("litepull restore {} {} --to-server", printable(command.config),
+  std::string text = fmt::format("litepull restore {} {} --to-server", shell_path(command.config),
                                  restore.safety->manifest.snapshot);
   for (const Manifest::Database& database : saved_of(restore))
-    text += " --database " + printable(database.name);
+    text +=
+        " --database" + (database.name.starts_with('-') ? "=" : std::string(" ")) + shell_word(database.name);
   return text;
 }
 
@@ -92,12 +94,12 @@ nlohmann::ordered_json to_json(const RestoreServerCommand& command, const Server
   out["written_between"] = restore.written_between;
   out["advice"] = advice_after(restore.plan);
   if (talk.failed)
-    out["error"] = {{"message", printable(talk.failed->problem.message)},
-                    {"hint", printable(talk.failed->problem.hint)}};
+    out["error"] = {{"message", safe_text(talk.failed->problem.message)},
+                    {"hint", safe_text(talk.failed->problem.hint)}};
   // The hint of a broken link says that nothing was changed, which is not known here.
   if (talk.lost)
     out["error"] = {{"message", talk.lost->message()},
-                    {"hint", "look with litepull diff " + printable(command.config) + " " +
+                    {"hint", "look with litepull diff " + shell_path(command.config) + " " +
                                  restore.plan.snapshot + " live, or run the same restore again"}};
   return out;
 }
@@ -152,13 +154,13 @@ void tell_trouble(const RestoreServerCommand& command, const ServerRestore& rest
   if (talk.failed)
     log.error("{}: {}: {}; those before it are restored, it and those after it are as they were\n  {}",
               restore.plan.app, printable(restore.plan.databases[talk.failed->database].entry.name),
-              printable(talk.failed->problem.message), printable(talk.failed->problem.hint));
+              safe_text(talk.failed->problem.message), safe_text(talk.failed->problem.hint));
   if (talk.lost)
     log.error(
         "{}: {}, after the server was told to go on: each of the other databases is either as it was or "
         "restored, never in between\n"
         "  look with litepull diff {} {} live, or run the same restore again: it changes only what differs",
-        restore.plan.app, talk.lost->message(), printable(command.config), restore.plan.snapshot);
+        restore.plan.app, talk.lost->message(), shell_path(command.config), restore.plan.snapshot);
 }
 
 struct Outcome {

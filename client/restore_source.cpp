@@ -15,6 +15,7 @@
 #include "client/file_digest.h"
 #include "client/recover.h"
 #include "client/select_snapshot.h"
+#include "client/spelled_names.h"
 #include "client/verify.h"
 
 namespace litepull {
@@ -75,6 +76,16 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
+// Of databases that go into a directory in which there is nothing else.
+void require_told_apart(SpelledNames& names, const std::string& name) {
+  const auto other = names.add(name);
+  if (!other) return;
+  throw Error(ErrorKind::kRefused,
+              "on the disk to restore to two names are the same: " + same_names(name, *other) +
+                  "; nothing was restored",
+              "restore one of them at a time with --database, each to a directory of its own");
+}
+
 bool is_among(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -128,7 +139,7 @@ RestoreSource::RestoreSource(const Store& store, const Listing& listing, const S
 void RestoreSource::add_from_manifest(const Manifest& manifest) {
   for (const Manifest::Database& database : manifest.databases) {
     if (database.error) {
-      missing_.push_back(printable(database.name) + ": " + printable(database.error->message));
+      missing_.push_back(printable(database.name) + ": " + safe_text(database.error->message));
       missing_names_.push_back(database.name);
     } else {
       items_.push_back({database.name, database.bytes, database.xxh128, database.verified, database.problems,
@@ -192,10 +203,13 @@ std::vector<RestoredDatabase> RestoreSource::copy_to(int dir_fd, const std::stri
                                                      Progress& progress) const {
   std::uint64_t to_copy_bytes = 0;
   std::vector<bool> cloned(items_.size(), false);
+  SpelledNames names(dir_fd, dir);
   for (std::size_t i = 0; i < items_.size(); ++i) {
     const Fd from = open_whole(items_[i]);
     if (!old_script_) {
+      require_told_apart(names, items_[i].name);  // is it there? Then it is another one's
       const Fd to = create_file(dir_fd, items_[i].name, dir);
+      require_told_apart(names, items_[i].name);
       cloned[i] = clone(from.get(), to.get());
     }
     if (!cloned[i]) to_copy_bytes += items_[i].bytes;

@@ -4,7 +4,9 @@
 
 #include "client/clock.h"
 #include "client/console.h"
+#include "client/json_text.h"
 #include "common/error.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -55,7 +57,7 @@ std::string to_json_text(const RunRecord& record) {
   out["snapshot"] = record.snapshot;
   out["after_failure"] = record.after_failure;
   out["last_failure"] = record.last_failure ? json_of(*record.last_failure) : Json();
-  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(out) + "\n";
 }
 
 std::optional<RunRecord> parse_run_record(std::string_view text) {
@@ -95,7 +97,7 @@ void end_run(RunRecord& record, std::int64_t now_unix_ms, int exit_code, const s
   record.exit_code = exit_code;
   record.snapshot = snapshot;
   if (exit_code != 0)
-    record.last_failure = {record.ended_at, exit_code, message.substr(0, kMaxMessageBytes), snapshot};
+    record.last_failure = {record.ended_at, exit_code, short_text(message, kMaxMessageBytes), snapshot};
 }
 
 std::optional<RunRecord> read_run_record(const Store& store) {

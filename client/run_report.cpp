@@ -16,7 +16,7 @@ constexpr int kBusyExitCode = 5;
 std::string one_line(const std::string& app, const RunEnd& end) {
   if (end.exit_code == 0) return app + ": good again: " + end.snapshot;
   return app + (end.snapshot.empty() ? ": failed: " : ": " + end.snapshot + " is not good: ") +
-         printable(end.message);
+         safe_text(end.message);
 }
 
 std::string with_hint(const std::string& line, const RunEnd& end) {

@@ -20,6 +20,7 @@
 #include "client/remote_command.h"
 #include "client/ssh_connect.h"
 #include "client/ssh_session.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -373,7 +374,7 @@ std::string first_line(const std::string& words) {
               config.server_host + ": the agent does not start (status " +
                   std::to_string(link.exit_status()) + "): " + words + printable(noise.substr(0, 200)),
               "the login must be able to run programs there: no ForceCommand, no nologin shell; try: ssh " +
-                  user + config.server_host + " echo hello");
+                  shell_word(user + config.server_host) + " echo hello");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "client/ssh_session.h"
+#include "common/shell_word.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -52,19 +53,9 @@ std::string escape_percent(const std::string& path) {
   return out;
 }
 
-bool is_plain_path(const std::string& path) {
-  return std::all_of(path.begin(), path.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::strchr("/._~+-", c) != nullptr;
-  });
-}
-
-// For a command that is shown to be typed.
-std::string quoted(const std::string& path) {
-  if (is_plain_path(path)) return path;
-  std::string out = "'";
-  for (const char c : path) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
+// For a command that is shown to be typed. The file that nobody named is below the home directory.
+std::string typed_path(const std::string& path) {
+  return path.starts_with("~/") ? "~/" + shell_word(path.substr(2)) : shell_path(path);
 }
 
 // A socket that is being connected without blocking, or errno in `error`.
@@ -250,7 +241,7 @@ void SshSession::exchange_keys() {
       SSH_OK)
     return;
   const std::string port = std::to_string(hop_.port);
-  const std::string target = (hop_.user.empty() ? "" : hop_.user + "@") + hop_.host;
+  const std::string target = shell_word((hop_.user.empty() ? "" : hop_.user + "@") + hop_.host);
   fail("no SSH connection: " + last_error(),
        "check that " + setting() + " lead to an sshd" +
            (hop_.is_reached_directly && conduit_ == nullptr ? ", and try: ssh -p " + port + " " + target
@@ -264,8 +255,9 @@ std::string SshSession::known_hosts_file() const {
 // The line has the very key that the fingerprint is of: to ask the network once more could give another.
 std::string SshSession::how_to_trust() const {
   return "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub there), "
-         "then: echo '" +
-         host_key_.known_hosts_line(hop_.known_as, hop_.known_port) + "' >> " + quoted(known_hosts_file());
+         "then: echo " +
+         shell_word(host_key_.known_hosts_line(hop_.known_as, hop_.known_port)) + " >> " +
+         typed_path(known_hosts_file());
 }
 
 void SshSession::fail_unknown() const {
@@ -293,8 +285,9 @@ void SshSession::check_host_key() const {
     case SSH_KNOWN_HOSTS_CHANGED:
       fail("its host key has CHANGED (it is now " + host_key_.shown() +
                "): somebody may be in between, or the server was reinstalled",
-           "do not go on before you know why; then remove the old key with: ssh-keygen -f " + quoted(file) +
-               " -R '" + known_hosts_name(hop_.known_as, hop_.known_port) + "', and trust the new one");
+           "do not go on before you know why; then remove the old key with: ssh-keygen -f " +
+               typed_path(file) + " -R " + shell_word(known_hosts_name(hop_.known_as, hop_.known_port)) +
+               ", and trust the new one");
     case SSH_KNOWN_HOSTS_OTHER:
       fail("it shows a host key of another type (" + host_key_.shown() + ") than the one that " + file +
                " knows",
@@ -386,7 +379,7 @@ void SshSession::fail_login() const {
   if (!locked_keys_.empty())
     fail(
         "login as " + hop_.user + " failed: " + why,
-        "run: ssh-add " + quoted(locked_keys_[0]) +
+        "run: ssh-add " + typed_path(locked_keys_[0]) +
             " ; for runs at night use a key of its own without a passphrase, and put 'restrict' before it in "
             "~/.ssh/authorized_keys of " +
             hop_.user + " there");

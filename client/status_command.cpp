@@ -87,7 +87,7 @@ int status_command(const StatusCommand& command) {
   const auto error = error_of([&] { code = run(command); });
   if (!error) return code;
   if (!command.nagios) throw Error(*error);
-  fmt::print("LITEPULL UNKNOWN - {}\n", printable(error->message()));
+  fmt::print("LITEPULL UNKNOWN - {}\n", safe_text(error->message()));
   return static_cast<int>(NagiosState::kUnknown);
 }
 

@@ -10,6 +10,7 @@
 #include "client/age_text.h"
 #include "client/clock.h"
 #include "client/progress.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -49,14 +50,15 @@ std::string failure_words(const AppStatus& status) {
   const RunFailure& failure = *status.last_failure;
   return fmt::format("{} ({}){}: {}", failure.at, ago(status, failure.at),
                      failure.exit_code ? fmt::format(", exit code {}", *failure.exit_code) : "",
-                     printable(failure.message));
+                     safe_text(failure.message));
 }
 
 constexpr const char* kRow = "{:{}}  {:7}  {:24}  {:>8}  {:>8}  {:>10}  {}\n";
 
 std::string row(const StatusEntry& entry, std::size_t width) {
   if (!entry.status)
-    return fmt::format("{:{}}  {:7}  {}\n", entry.name, width, state_word(entry), entry.error->message());
+    return fmt::format("{:{}}  {:7}  {}\n", entry.name, width, state_word(entry),
+                       safe_text(entry.error->message()));
   const AppStatus& status = *entry.status;
   const auto& newest = status.newest;
   std::string text =
@@ -145,7 +147,7 @@ int severity(NagiosState state) {
 }
 
 std::string nagios_words(const StatusEntry& entry) {
-  if (!entry.status) return entry.name + ": " + entry.error->message();
+  if (!entry.status) return entry.name + ": " + safe_text(entry.error->message());
   const AppStatus& status = *entry.status;
   std::string words = entry.name + ": ";
   words += status.newest ? fmt::format("{} is {} old, {}", status.newest->name, age_text(status.age_s()),
@@ -153,7 +155,7 @@ std::string nagios_words(const StatusEntry& entry) {
                          : "no good snapshot";
   if (!status.fresh() && status.newest) words += fmt::format(" (limit {} h)", status.max_age_hours);
   if (status.failing() && status.last_failure)
-    words += ", last run: " + printable(status.last_failure->message).substr(0, kMaxReason);
+    words += ", last run: " + short_text(safe_text(status.last_failure->message), kMaxReason);
   return words;
 }
 

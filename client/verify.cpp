@@ -9,7 +9,8 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxOutputBytes = 8 << 20;
+// kMaxTables of client/check_file.cpp, each with a name of kMaxTableNameBytes of which each byte takes six.
+constexpr std::size_t kMaxOutputBytes = 48 << 20;
 
 FileCheck not_checked(const std::string& why) {
   FileCheck check;
@@ -40,11 +41,11 @@ void fill_in(Manifest::Database& database, const FileCheck& check) {
 }  // namespace
 
 FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::uint64_t size_bytes,
-                              const Cancel& cancel) {
+                              const Cancel& cancel, std::uint64_t max_stall_ms) {
   const char* how = depth == CheckDepth::kFull ? "full" : "quick";
   try {
-    return parse(run_inner_command({"check-file", path, how, std::to_string(size_bytes)},
-                                   600 + 300 * (size_bytes >> 30), kMaxOutputBytes, cancel));
+    return parse(run_inner_command({"check-file", path, how, std::to_string(size_bytes)}, kMaxOutputBytes,
+                                   cancel, max_stall_ms));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
     return not_checked("the check was not finished: " + error.message());

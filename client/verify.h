@@ -13,6 +13,7 @@
 
 #include "client/cancel.h"
 #include "client/check_file.h"
+#include "client/inner_command.h"
 #include "client/manifest.h"
 
 namespace litepull {
@@ -66,6 +67,6 @@ class Verifier {
 
 // check_file in a child of this program.
 FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::uint64_t size_bytes,
-                              const Cancel& cancel);
+                              const Cancel& cancel, std::uint64_t max_stall_ms = kMaxStallMs);
 
 }  // namespace litepull

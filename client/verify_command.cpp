@@ -169,11 +169,11 @@ Outcome verify_one(const Store& store, const Snapshot& snapshot, CheckDepth dept
     return outcome;
   }
   outcome.result = error ? Outcome::Result::kUnchecked : result_of(outcome.report);
-  if (error) outcome.trouble = printable(error->message());
+  if (error) outcome.trouble = safe_text(error->message());
   if (error || snapshot.old_script()) return outcome;
   const auto unrecorded = error_of([&] { record(store, *snapshot.manifest, depth, cancel, outcome); });
   throw_cancelled(unrecorded);
-  if (unrecorded) outcome.unrecorded = printable(unrecorded->message());
+  if (unrecorded) outcome.unrecorded = safe_text(unrecorded->message());
   return outcome;
 }
 

@@ -7,13 +7,16 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "client/clock.h"
 #include "client/console.h"
+#include "client/directory.h"
 #include "client/page_owners.h"
 #include "client/recover.h"
 #include "client/verify.h"
 #include "common/error.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -23,17 +26,43 @@ using Hashes = FileComparison::Hashes;
 
 // --- one database ----------------------------------------------------------------------------------------
 
+// Manifests once had the first 500 bytes of a table's name, whatever came after them.
+constexpr std::size_t kOldNameBytes = 500, kOldNameSure = 490;
+
+bool was_cut_to(const std::string& recorded, const std::string& name) {
+  return recorded.size() + 4 > kOldNameBytes && name.size() > kOldNameSure &&
+         recorded.compare(0, kOldNameSure, name, 0, kOldNameSure) == 0;
+}
+
+using Tables = std::vector<FileCheck::Table>;
+
+// Those that a name in a manifest may stand for, of tables sorted by name: names that are not UTF-8 or are
+// too long may be the same for several.
+std::pair<Tables::const_iterator, Tables::const_iterator> tables_of(const Tables& sorted,
+                                                                    const std::string& recorded) {
+  const auto first = [&](const auto& fits) { return std::find_if(sorted.begin(), sorted.end(), fits); };
+  const auto from = std::lower_bound(sorted.begin(), sorted.end(), recorded,
+                                     [](const auto& table, const auto& name) { return table.name < name; });
+  const auto is_it = [&](const auto& table) { return table.name == recorded; };
+  if (from != sorted.end() && is_it(*from)) return {from, std::find_if_not(from, sorted.end(), is_it)};
+  const auto begins_so = [&](const auto& table) { return was_cut_to(recorded, table.name); };
+  const auto cut = first(begins_so);
+  return {cut, std::find_if_not(cut, sorted.end(), begins_so)};
+}
+
 void compare_rows(const Manifest::Database& database, const FileCheck& check, DatabaseReport& report) {
   if (database.tables.empty()) return;  // they were not counted
-  std::map<std::string, std::int64_t> counted;
-  for (const auto& table : check.tables) counted[printable(table.name)] = table.rows;
+  std::vector<FileCheck::Table> counted = check.tables;
+  std::stable_sort(counted.begin(), counted.end(),
+                   [](const auto& a, const auto& b) { return a.name < b.name; });
   for (const Manifest::Table& table : database.tables) {
-    const auto found = counted.find(printable(table.name));
-    if (found == counted.end())
+    const auto [from, to] = tables_of(counted, table.name);
+    const auto same = std::find_if(from, to, [&](const auto& one) { return one.rows == table.rows; });
+    if (from == to)
       report.problems.push_back("it has no table " + printable(table.name) + ", the manifest names it");
-    else if (found->second != table.rows)
+    else if (same == to)
       report.problems.push_back(fmt::format("table {} has {} rows, the manifest says {}",
-                                            printable(table.name), found->second, table.rows));
+                                            printable(table.name), from->rows, table.rows));
   }
 }
 
@@ -86,7 +115,7 @@ void reporting_failure(DatabaseReport& report, Step step) {
   if (!error) return;
   if (error->kind() == ErrorKind::kCancelled) throw Error(*error);
   report.state = error->kind() == ErrorKind::kCorrupt ? State::kDamaged : State::kUnchecked;
-  report.problems.push_back(printable(error->message()));
+  report.problems.push_back(safe_text(error->message()));
 }
 
 DatabaseReport missing(const Manifest::Database& database, const std::string& why) {
@@ -102,8 +131,8 @@ DatabaseReport missing(const Manifest::Database& database, const std::string& wh
 std::string sidecar_problem(const std::string& path, const std::string& file) {
   return fmt::format(
       "{} lies beside its database: somebody has opened that where it is; it is no part of the "
-      "snapshot, remove it with: rm '{}'",
-      printable(file), printable(path + "/" + file));
+      "snapshot, remove it with: rm {}",
+      printable(file), shell_word(path + "/" + file));
 }
 
 // The database that a sidecar's name is of; empty when it is none.
@@ -113,6 +142,26 @@ std::string owner_of_sidecar(const std::string& file, const std::set<std::string
       if (const std::string name = file.substr(0, file.size() - ending.size()); databases.contains(name))
         return name;
   return {};
+}
+
+// The files as listed, but for those of databases that the disk lists under another name than it was given:
+// some pass over case or Unicode's forms. A second link to a database is not that: both are listed.
+std::vector<std::string> files_by_their_names(int dir_fd, const std::string& path,
+                                              const std::set<std::string>& databases) {
+  std::vector<std::string> files = files_below(dir_fd, path);
+  const auto inode_of = [&](const std::string& name) {
+    const auto info = look_at_entry(dir_fd, name, path + "/" + name);
+    return info ? std::pair(info->st_dev, info->st_ino) : std::pair(dev_t{}, ino_t{});
+  };
+  for (const std::string& name : databases) {
+    if (std::binary_search(files.begin(), files.end(), name) || inode_of(name).second == 0) continue;
+    const auto listed = std::find_if(files.begin(), files.end(),
+                                     [&](const auto& file) { return inode_of(file) == inode_of(name); });
+    if (listed == files.end()) continue;
+    *listed = name;
+    std::sort(files.begin(), files.end());
+  }
+  return files;
 }
 
 void look_for_extra_files(const std::string& path, const std::vector<std::string>& files,
@@ -131,8 +180,8 @@ void tell_damaged_hashes(const std::string& path, const std::string& name, Snaps
   const std::string file = std::string(kHashesName) + "/" + name;
   report.problems.push_back(
       fmt::format("{} is damaged: page hashes that only the next pull looks at, and it can do without; "
-                  "remove it with: rm '{}'",
-                  printable(file), printable(path + "/" + file)));
+                  "remove it with: rm {}",
+                  printable(file), shell_word(path + "/" + file)));
 }
 
 std::set<std::string> names_of(const Manifest& manifest) {
@@ -145,7 +194,10 @@ std::set<std::string> names_of(const Manifest& manifest) {
 }  // namespace
 
 Checks checks_in_children(std::optional<DigestKey> key) {
-  return {check_file_in_child, page_owners_in_child, key};
+  return {[](const std::string& path, CheckDepth depth, std::uint64_t bytes, const Cancel& cancel) {
+            return check_file_in_child(path, depth, bytes, cancel);
+          },
+          page_owners_in_child, key};
 }
 
 bool SnapshotReport::all_good() const {
@@ -157,7 +209,7 @@ SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manife
                                CheckDepth depth, const Checks& checks, const Cancel& cancel,
                                Progress& progress) {
   SnapshotReport report;
-  const std::vector<std::string> files = files_below(dir_fd, path);
+  const std::vector<std::string> files = files_by_their_names(dir_fd, path, names_of(manifest));
   look_for_extra_files(path, files, names_of(manifest), report);
   const auto is_listed = [&](const std::string& name) {
     return std::binary_search(files.begin(), files.end(), name);
@@ -166,7 +218,7 @@ SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manife
     cancel.throw_if_requested();
     if (database.error) {
       report.databases.push_back(
-          missing(database, "it was not backed up: " + printable(database.error->message)));
+          missing(database, "it was not backed up: " + safe_text(database.error->message)));
     } else if (!is_listed(database.name)) {
       report.databases.push_back(missing(database, "the manifest names it, and it is not there"));
     } else {

@@ -1,5 +1,6 @@
 #include "common/error.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -25,6 +26,49 @@ std::size_t clean_character(std::string_view text) {
   return length;
 }
 
+char32_t code_point(std::string_view character) {
+  if (character.size() == 1) return static_cast<unsigned char>(character[0]);
+  char32_t code = static_cast<unsigned char>(character[0]) & (0xFFU >> (character.size() + 1));
+  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
+  return code;
+}
+
+struct Range {
+  char32_t first, last;
+};
+
+// What has no shape of its own, and steers or hides what stands beside it: Default_Ignorable_Code_Point of
+// Unicode's DerivedCoreProperties.txt, but for the variation selectors of emoji and ideographs, and the line
+// and paragraph separators, the interlinear annotations and the noncharacters.
+constexpr Range kUnseen[] = {{0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},     {0x115F, 0x1160},
+                             {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},
+                             {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFDD0, 0xFDEF},   {0xFEFF, 0xFEFF},
+                             {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},   {0x1BCA0, 0x1BCA3},
+                             {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF}};
+
+bool is_unseen(char32_t code) {
+  for (const Range& range : kUnseen)
+    if (code >= range.first && code <= range.last) return true;
+  return false;
+}
+
+// `kept` are bytes that stay although they are no characters to be shown.
+std::string escaped(std::string_view text, std::string_view kept, std::string_view refused) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  while (!text.empty()) {
+    std::size_t length = refused.find(text[0]) == std::string_view::npos ? shown_character(text) : 0;
+    if (kept.find(text[0]) != std::string_view::npos) length = 1;
+    out += text.substr(0, length);
+    if (length == 0) {
+      const auto byte = static_cast<unsigned char>(text[0]);
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
 }  // namespace
 
 Error::Error(ErrorKind kind, std::string message, std::string hint)
@@ -40,21 +84,21 @@ void require_peer(bool condition, std::string_view rule) {
   if (!condition) throw Error(ErrorKind::kPeer, "the other end broke the protocol: " + std::string(rule));
 }
 
+std::size_t shown_character(std::string_view text) {
+  const std::size_t length = clean_character(text);
+  return length > 1 && is_unseen(code_point(text.substr(0, length))) ? 0 : length;
+}
+
 std::string printable(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t length = text[0] == '\\' ? 0 : clean_character(text);
-    if (length > 0) {
-      out += text.substr(0, length);
-      text.remove_prefix(length);
-    } else {
-      const auto byte = static_cast<unsigned char>(text[0]);
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-      text.remove_prefix(1);
-    }
-  }
-  return out;
+  return escaped(text, "", "\\");
+}
+
+std::string safe_text(std::string_view text) {
+  return escaped(text, "", "");
+}
+
+std::string safe_lines(std::string_view text) {
+  return escaped(text, "\n\t", "");
 }
 
 bool is_clean_utf8(std::string_view text) {

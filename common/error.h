@@ -42,8 +42,18 @@ void check(bool condition, const char* what);
 // A rule that the peer's bytes must keep: throws Error{kPeer} when they do not.
 void require_peer(bool condition, std::string_view rule);
 
-// `text` with control bytes, invalid UTF-8 and backslashes as \xNN: safe to print on a terminal.
+// A name as it is shown: control characters, characters that steer or hide text (bidirectional controls,
+// zero-width characters, line separators, tags: Unicode's default ignorables but for variation selectors),
+// invalid UTF-8 and backslashes as \xNN. Two names that differ are shown differently.
 std::string printable(std::string_view text);
+
+// The same for a sentence in which names are printable already: backslashes stay. Twice is as once.
+std::string safe_text(std::string_view text);
+// And line breaks and tabs stay: for what goes to the terminal as a whole.
+std::string safe_lines(std::string_view text);
+
+// The length in bytes of the character at the start of `text`, which is not empty; 0 unless it may be shown.
+std::size_t shown_character(std::string_view text);
 
 // True when `text` is well-formed UTF-8 without control characters (RFC 3629; U+0000-1F, U+007F-9F).
 bool is_clean_utf8(std::string_view text);

@@ -1,10 +1,11 @@
 #include "common/protocol_parts.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
 
 std::string capped(const std::string& text) {
-  return text.substr(0, kMaxTextBytes);
+  return short_text(text, kMaxTextBytes);
 }
 
 }  // namespace
