@@ -17,8 +17,6 @@
 namespace litepull {
 namespace {
 
-constexpr std::int64_t kMaxClockDifferenceMs = 24LL * 3600 * 1000;
-
 std::string_view verify_text(VerifyMode mode) {
   switch (mode) {
     case VerifyMode::kNone:
@@ -36,13 +34,14 @@ double seconds_since(std::uint64_t started_us) {
 }
 
 // Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
-Published publish(const Store& store, const AppLock& lock, Staging& staging, std::int64_t pinned_unix_ms,
-                  Manifest& manifest) {
+Published publish(const Store& store, const AppLock& lock, const Listing& earlier, Staging& staging,
+                  std::int64_t pinned_unix_ms, Manifest& manifest) {
   bool tried = false;
   auto clock = [&] { return std::exchange(tried, true) ? unix_ms_now() / 1000 : pinned_unix_ms / 1000; };
   auto sleep_ms = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
   const SnapshotTime time = store.choose_free_time(lock, clock, sleep_ms);
   manifest.snapshot = format_snapshot_name(time);
+  manifest.order = next_order(earlier, time.unix_s);
   write_manifest(staging.fd(), manifest, staging.path());
   return store.publish(lock, std::move(staging), time);
 }
@@ -88,15 +87,28 @@ void record_checks(BackupResult& result, const Store& store, Verifier& verifier,
   if (stopped) throw Error(*stopped);
 }
 
+// Precondition: the server's clock agrees. With TRANSPORT=local it is this machine's own. The record of this
+// run, which is there already, says nothing.
+TimeEvidence evidence_of(const BackupResult& result, const Store& store, const Config& config) {
+  TimeEvidence evidence = evidence_here(store, unix_ms_now() / 1000);
+  evidence.last_run_unix_s.reset();
+  evidence.server_agrees = config.transport == Transport::kSsh;
+  evidence.own_snapshot = result.manifest.snapshot;
+  return evidence;
+}
+
 void prune_if_good(BackupResult& result, const Store& store, const AppLock& lock, const Config& config,
                    std::int64_t clock_difference_ms, spdlog::logger& log) {
   if (exit_code(result) != 0) {
     result.note = "nothing was pruned, since this run was not good";
-  } else if (clock_difference_ms > kMaxClockDifferenceMs) {
+  } else if (clock_difference_ms > kClockToleranceS * 1000) {
     result.note = "nothing was pruned, since the clocks here and on the server differ by more than a day";
     log.warn("{}: {}\n  set the clock that is wrong", config.app_name, result.note);
   } else {
-    prune(store, lock, config, unix_ms_now() / 1000, result.removed);
+    const PruneResult pruned =
+        prune(store, lock, config, evidence_of(result, store, config), false, result.removed);
+    result.note = pruned.note;
+    if (!pruned.note.empty()) log.warn("{}: {}\n  {}", config.app_name, pruned.note, pruned.hint);
   }
 }
 
@@ -141,14 +153,18 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
   add_missing(result.manifest, config, newest_complete(earlier));
   result.manifest.label = options.label;
   result.manifest.pinned = options.pinned;
+  result.manifest.before_restore = options.before_restore;
   result.manifest.verify = verify_text(options.verify);
   result.manifest.wire = pulled.wire;
   result.manifest.started_at = started_at;
   result.manifest.finished_at = rfc3339_utc(unix_ms_now());
   result.manifest.duration_s = seconds_since(started_us);
+  if (options.is_wanted && !options.is_wanted(result.manifest, staging->fd(), staging->path())) return result;
+
   std::unique_ptr<Error> unflushed;
   pulled.verifier->move([&] {
-    Published published = publish(store, lock, *staging, pulled.pull.pinned_unix_ms, result.manifest);
+    Published published =
+        publish(store, lock, earlier, *staging, pulled.pull.pinned_unix_ms, result.manifest);
     result.path = store.path_of(published.name);
     unflushed = std::move(published.unflushed);
     return result.path;

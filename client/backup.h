@@ -3,6 +3,7 @@
 
 #include <spdlog/logger.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,10 +19,14 @@
 namespace litepull {
 
 struct BackupOptions : PullOptions {
-  std::string label;    // as is_label accepts it; may be empty
-  bool full = false;    // every page, whatever is at hand
-  bool pinned = false;  // kept whatever its age
-  bool prune = true;    // once it is published and good
+  std::string label;                                      // as is_label accepts it; may be empty
+  bool full = false;                                      // every page, whatever is at hand
+  bool pinned = false;                                    // kept whatever its age
+  bool prune = true;                                      // once it is published and good
+  std::optional<Manifest::BeforeRestore> before_restore;  // of a safety snapshot
+  // Asked before publishing, with what the staged directory holds: when it says no, nothing is published, and
+  // the result has the manifest alone.
+  std::function<bool(const Manifest&, int dir_fd, const std::string& shown)> is_wanted;
   WhenForeign when_foreign = WhenForeign::kStop;
 };
 
@@ -29,7 +34,7 @@ struct BackupOptions : PullOptions {
 bool is_label(const std::string& label);
 
 struct BackupResult {
-  std::string path;  // of the published snapshot
+  std::string path;  // of the published snapshot; empty when it was not wanted
   Manifest manifest;
   std::vector<std::string> removed;  // older snapshots, by retention
   std::string note;                  // why nothing was pruned, when that is worth a word

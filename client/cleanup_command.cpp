@@ -30,6 +30,10 @@ nlohmann::ordered_json to_json(const std::string& app, const Cleanup& cleanup, b
   for (const Stranger& stranger : cleanup.plan.strangers)
     out["left_alone"].push_back({{"name", printable(stranger.name)}, {"reason", printable(stranger.reason)}});
   out["removed"] = cleanup.removed;
+  if (!cleanup.plan.note.empty()) {
+    out["note"] = cleanup.plan.note;
+    out["hint"] = cleanup.plan.hint;
+  }
   return out;
 }
 
@@ -45,18 +49,18 @@ void print(const std::string& app, const PruneResult& plan, bool dry_run) {
     fmt::print("  {:12}  {:24}  {}\n", "leave alone", printable(stranger.name), printable(stranger.reason));
 }
 
-Cleanup clean_up(const Config& config, bool dry_run) {
+Cleanup clean_up(const Config& config, const CleanupCommand& command) {
   Cleanup cleanup;
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   if (!store.exists()) return cleanup;
-  const std::int64_t now_s = unix_ms_now() / 1000;
-  if (dry_run) {
-    cleanup.plan = plan_prune(store, config, now_s);
+  const TimeEvidence evidence = evidence_here(store, unix_ms_now() / 1000);
+  if (command.dry_run) {
+    cleanup.plan = plan_prune(store, config, evidence, command.yes);
     return cleanup;
   }
   const AppLock lock = store.lock();
   store.sweep(lock);
-  cleanup.plan = prune(store, lock, config, now_s, cleanup.removed);
+  cleanup.plan = prune(store, lock, config, evidence, command.yes, cleanup.removed);
   return cleanup;
 }
 
@@ -64,7 +68,10 @@ Cleanup clean_up(const Config& config, bool dry_run) {
 
 int cleanup_command(const CleanupCommand& command) {
   return for_each_config(command.common, [&](const Config& config) {
-    const Cleanup cleanup = clean_up(config, command.dry_run);
+    const Cleanup cleanup = clean_up(config, command);
+    const PruneResult& plan = cleanup.plan;
+    if (!plan.note.empty())
+      fmt::print(stderr, "litepull: warning: {}: {}\n  {}\n", config.app_name, plan.note, plan.hint);
     if (!command.common.json && !command.common.quiet) print(config.app_name, cleanup.plan, command.dry_run);
     return to_json(config.app_name, cleanup, command.dry_run);
   });

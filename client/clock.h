@@ -13,6 +13,14 @@ inline std::int64_t unix_ms_now() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+// How far a snapshot's time may lie ahead of this machine's clock: clocks are set a little all the time. This
+// is what "from the future" means everywhere: in `latest`, in numbers, in `status` and in retention.
+inline constexpr std::int64_t kClockToleranceS = 24 * 3600;
+
+inline bool is_from_future(std::int64_t unix_s, std::int64_t now_unix_s) {
+  return unix_s > now_unix_s && unix_s - now_unix_s > kClockToleranceS;
+}
+
 // "2026-11-22T01:00:00.123Z" (RFC 3339, always UTC, always milliseconds).
 std::string rfc3339_utc(std::int64_t unix_ms);
 // The instant that a text of exactly this form means.

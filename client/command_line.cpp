@@ -217,6 +217,8 @@ void add_cleanup(Line& line) {
                                                cleanup, cleanup_command);
   add_configs(command, cleanup->common);
   command.add_flag("-n,--dry-run", cleanup->dry_run, "Only say what would be removed, and why");
+  command.add_flag("--yes", cleanup->yes,
+                   "All at once: more than half of the good ones, and after a gap, too");
   add_quiet(command, cleanup->common, "errors");
   add_json(command, cleanup->common);
   command.footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");

@@ -37,6 +37,7 @@ struct CheckCommand {
 struct CleanupCommand {
   CommonOptions common;
   bool dry_run = false;
+  bool yes = false;  // all at once, as a person says: see client/prune_guard.h
 };
 
 struct PinCommand {

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "client/clock.h"
 #include "client/inner_command.h"
 #include "client/origin.h"
 #include "client/select_snapshot.h"
@@ -147,6 +148,15 @@ struct Live {
   std::optional<LiveCopy> copy;
 };
 
+const Snapshot& selected(const Listing& listing, const std::string& word, spdlog::logger& log) {
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
+  const Snapshot& snapshot = select_snapshot(listing, word, now_unix_s);
+  for (const std::string& newer :
+       {newer_stranger(listing, snapshot, word), newer_from_future(listing, snapshot, word, now_unix_s)})
+    if (!newer.empty()) log.warn("{}", newer);
+  return snapshot;
+}
+
 const Snapshot* base_for(const Snapshot* other, const Listing& listing) {
   return other != nullptr && !other->old_script() ? other : newest_with_manifest(listing);
 }
@@ -184,8 +194,8 @@ DiffResult run_diff(const Config& config, const DiffOptions& options, const Canc
   std::optional<Live> live;
   if ((a_live || b_live) && store.exists()) live.emplace(Live{store.lock(), std::nullopt});
   const Listing listing = list_snapshots(store, config);
-  const Snapshot* a = a_live ? nullptr : &select_snapshot(listing, options.a);
-  const Snapshot* b = b_live ? nullptr : &select_snapshot(listing, options.b);
+  const Snapshot* a = a_live ? nullptr : &selected(listing, options.a, log);
+  const Snapshot* b = b_live ? nullptr : &selected(listing, options.b, log);
   if (live) {
     const PullOptions pull{VerifyMode::kNone, options.agent_path, true};
     live->copy.emplace(base_for(a != nullptr ? a : b, listing),

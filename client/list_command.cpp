@@ -65,9 +65,13 @@ const char* origin_word(const Snapshot& snapshot) {
   return "foreign";
 }
 
-nlohmann::ordered_json snapshot_json(const Store& store, const Listing& listing, const Snapshot& snapshot) {
+nlohmann::ordered_json snapshot_json(const Store& store, const Listing& listing, const Snapshot& snapshot,
+                                     std::int64_t now_unix_s) {
+  const auto number = number_of(listing, snapshot, now_unix_s);
+  const std::string_view unnumbered = why_unnumbered(snapshot, now_unix_s);
   nlohmann::ordered_json entry;
-  entry["index"] = index_of(listing, snapshot);
+  entry["index"] = number ? nlohmann::ordered_json(*number) : nlohmann::ordered_json();
+  entry["unnumbered"] = unnumbered.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(unnumbered);
   entry["name"] = snapshot.name;
   entry["path"] = store.path_of(snapshot.name);
   entry["unix_s"] = snapshot.time.unix_s;
@@ -88,14 +92,15 @@ nlohmann::ordered_json snapshot_json(const Store& store, const Listing& listing,
   return entry;
 }
 
-nlohmann::ordered_json to_json(const std::string& app, const Store& store, const Listing& listing) {
+nlohmann::ordered_json to_json(const std::string& app, const Store& store, const Listing& listing,
+                               std::int64_t now_unix_s) {
   nlohmann::ordered_json out;
   out["app"] = app;
   out["exit_code"] = 0;
   out["directory"] = store.path();
   out["snapshots"] = nlohmann::ordered_json::array();
   for (const Snapshot& snapshot : listing.snapshots)
-    out["snapshots"].push_back(snapshot_json(store, listing, snapshot));
+    out["snapshots"].push_back(snapshot_json(store, listing, snapshot, now_unix_s));
   out["left_alone"] = nlohmann::ordered_json::array();
   for (const Stranger& stranger : listing.strangers)
     out["left_alone"].push_back({{"name", printable(stranger.name)}, {"reason", printable(stranger.reason)}});
@@ -118,9 +123,11 @@ std::string origin_column(const Snapshot* snapshot, bool with_origins) {
   return fmt::format("{:7}  ", word);
 }
 
-void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origins) {
+void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origins,
+               std::int64_t now_unix_s) {
   const std::uint64_t shared = shared_bytes(snapshot);
-  fmt::print(kRow, index_of(listing, snapshot), snapshot.name, age_of(snapshot.time.unix_s),
+  const auto number = number_of(listing, snapshot, now_unix_s);
+  fmt::print(kRow, number ? std::to_string(*number) : "-", snapshot.name, age_of(snapshot.time.unix_s),
              snapshot.database_count, format_bytes(snapshot.size_bytes),
              shared > 0 ? format_bytes(shared) : "", state_of(snapshot), verified_age(snapshot),
              is_pinned(snapshot) ? "pinned" : "", origin_column(&snapshot, with_origins),
@@ -137,7 +144,7 @@ void print_origins(const Config& config, const Listing& listing) {
   for (const auto& [text, count] : counts) fmt::print("       {}: {}\n", text, count);
 }
 
-void print(const Config& config, const Store& store, const Listing& listing) {
+void print(const Config& config, const Store& store, const Listing& listing, std::int64_t now_unix_s) {
   const bool with_origins = has_others(listing);
   fmt::print("{}  ({})\n", config.app_name, printable(store.path()));
   if (listing.snapshots.empty())
@@ -145,7 +152,7 @@ void print(const Config& config, const Store& store, const Listing& listing) {
   else
     fmt::print(kRow, "#", "snapshot", "age", "databases", "size", "shared", "verified", "ago", "",
                origin_column(nullptr, with_origins), "label");
-  for (const Snapshot& snapshot : listing.snapshots) print_row(listing, snapshot, with_origins);
+  for (const Snapshot& snapshot : listing.snapshots) print_row(listing, snapshot, with_origins, now_unix_s);
   if (with_origins) print_origins(config, listing);
   for (const Stranger& stranger : listing.strangers)
     fmt::print("       {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
@@ -157,8 +164,9 @@ int list_command(const CommonOptions& options) {
   return for_each_config(options, [&](const Config& config) {
     const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
     const Listing listing = list_snapshots(store, config);
-    if (!options.json) print(config, store, listing);
-    return to_json(config.app_name, store, listing);
+    const std::int64_t now_unix_s = unix_ms_now() / 1000;
+    if (!options.json) print(config, store, listing, now_unix_s);
+    return to_json(config.app_name, store, listing, now_unix_s);
   });
 }
 

@@ -16,6 +16,7 @@
 namespace litepull {
 
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
+inline constexpr std::int64_t kMaxOrder = 1'000'000'000'000;  // later than any name's year
 
 // What the checks found. kPending: published, the result is not recorded yet.
 enum class Verified { kOk, kFailed, kSkipped, kPending };
@@ -96,9 +97,19 @@ struct Manifest {
     bool operator==(const Database&) const = default;
   };
 
+  // Of a safety snapshot: the restore that it was taken before.
+  struct BeforeRestore {
+    std::string snapshot;                // that was to be restored
+    std::vector<std::string> databases;  // that were to be replaced
+    std::string state;                   // one of those in client/safety.h
+
+    bool operator==(const BeforeRestore&) const = default;
+  };
+
   std::string tool;  // "litepull 0.1.0"
   std::string app;
-  std::string snapshot;  // the name of the directory
+  std::string snapshot;    // the name of the directory
+  std::int64_t order = 0;  // where it stands among the others, see SNAPSHOT_FORMAT.md; 0: by its time
   std::string label;
   std::string started_at;  // these four as rfc3339_utc writes them; empty when it has not happened
   std::string pinned_at;
@@ -108,14 +119,16 @@ struct Manifest {
   std::optional<Server> moved_from;      // where the app was before, says the user (--moved)
   std::string set_consistency = "none";  // "barrier", "pinned", or "none" when nothing was pinned
   double skew_ms = 0;
-  std::string set_note;     // why it is no barrier; may be empty
-  double lock_hold_ms = 0;  // how long writers were held at the barrier
+  std::string set_note;                             // why it is no barrier; may be empty
+  std::optional<std::int64_t> clock_difference_ms;  // this machine's clock less the server's
+  double lock_hold_ms = 0;                          // how long writers were held at the barrier
   Wire wire;
   Agent agent;
   double duration_s = 0;
   std::string verify = "full";             // what was asked for: "full", "quick" or "none"
   Verified verified = Verified::kPending;  // the whole snapshot
   bool pinned = false;                     // kept whatever its age
+  std::optional<BeforeRestore> before_restore;
   std::vector<Database> databases;
 
   bool operator==(const Manifest&) const = default;

@@ -100,6 +100,15 @@ Json failure_json(const std::optional<Manifest::Failure>& failure) {
           {"hint", text_json(failure->hint)}};
 }
 
+Json before_restore_json(const std::optional<Manifest::BeforeRestore>& before) {
+  if (!before) return nullptr;
+  Json databases = Json::array();
+  for (const std::string& name : before->databases) databases.push_back(text_json(name));
+  return {{"snapshot", text_json(before->snapshot)},
+          {"databases", databases},
+          {"state", text_json(before->state)}};
+}
+
 Json databases_json(const std::vector<Manifest::Database>& databases) {
   Json list = Json::array();
   for (const Manifest::Database& database : databases) list.push_back(database_json(database));
@@ -113,6 +122,7 @@ std::string dump(const Manifest& manifest) {
       {"tool", text_json(manifest.tool)},
       {"app", text_json(manifest.app)},
       {"snapshot", text_json(manifest.snapshot)},
+      {"order", manifest.order},
       {"label", text_json(manifest.label)},
       {"started_at", text_or_null(manifest.started_at)},
       {"pinned_at", text_or_null(manifest.pinned_at)},
@@ -123,6 +133,8 @@ std::string dump(const Manifest& manifest) {
       {"set_consistency", text_json(manifest.set_consistency)},
       {"skew_ms", rounded(manifest.skew_ms)},
       {"lock_hold_ms", rounded(manifest.lock_hold_ms)},
+      {"clock_difference_ms",
+       manifest.clock_difference_ms ? Json(*manifest.clock_difference_ms) : Json(nullptr)},
       {"wire", {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}}},
       {"agent",
        {{"cpu_s", rounded(manifest.agent.cpu_s)}, {"peak_rss_bytes", manifest.agent.peak_rss_bytes}}},
@@ -130,6 +142,7 @@ std::string dump(const Manifest& manifest) {
       {"verified", verified_text(manifest.verified)},
       {"verified_at", text_or_null(manifest.verified_at)},
       {"pinned", manifest.pinned},
+      {"before_restore", before_restore_json(manifest.before_restore)},
       {"databases", databases_json(manifest.databases)}};
   if (!manifest.set_note.empty()) json["set_note"] = text_json(manifest.set_note);
   return seal_manifest(json_text(json) + "\n");
@@ -279,6 +292,16 @@ Manifest::Failure read_failure(const ReadJson& json, const std::string& shown) {
   return failure;
 }
 
+Manifest::BeforeRestore read_before_restore(const ReadJson& json, const std::string& shown) {
+  const Fields fields(json, shown);
+  Manifest::BeforeRestore before;
+  fields.get("snapshot", before.snapshot);
+  fields.get("state", before.state);
+  fields.for_each("databases",
+                  [&](const ReadJson& name) { before.databases.push_back(fields.text(name, "databases")); });
+  return before;
+}
+
 void read_copy_figures(const Fields& fields, Manifest::Database& database) {
   fields.get("bytes", database.bytes);
   fields.get("page_size", database.page_size);
@@ -338,6 +361,12 @@ void read_run(const Fields& fields, Manifest& manifest) {
   fields.get("skew_ms", manifest.skew_ms);
   fields.get("set_note", manifest.set_note);
   fields.get("lock_hold_ms", manifest.lock_hold_ms);
+  fields.get("order", manifest.order);
+  fields.require(manifest.order >= 0 && manifest.order <= kMaxOrder, "order");
+  if (fields.find("clock_difference_ms") != nullptr)
+    fields.get("clock_difference_ms", manifest.clock_difference_ms.emplace());
+  if (const ReadJson* before = fields.find("before_restore"))
+    manifest.before_restore = read_before_restore(*before, fields.shown());
   if (const ReadJson* server = fields.find("server")) manifest.server = read_server(*server, fields.shown());
   if (const ReadJson* before = fields.find("moved_from"))
     manifest.moved_from = read_server(*before, fields.shown());

@@ -94,6 +94,8 @@ Manifest manifest_of(const Config& config, const Pull& pull) {
   manifest.skew_ms = static_cast<double>(pull.set.skew_us) / 1e3;
   manifest.set_note = printable(pull.set.note);
   manifest.lock_hold_ms = static_cast<double>(pull.set.lock_hold_us) / 1e3;
+  const bool ahead = static_cast<std::uint64_t>(pull.pinned_unix_ms) > pull.hello.clock_unix_ms;
+  manifest.clock_difference_ms = ahead ? pull.clock_difference_ms : -pull.clock_difference_ms;
   manifest.pinned_at = rfc3339_utc(pull.pinned_unix_ms);
   manifest.agent = {static_cast<double>(pull.done.cpu_us) / 1e6, pull.done.max_rss_bytes};
   for (const PulledDatabase& database : pull.databases)

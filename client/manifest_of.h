@@ -18,8 +18,8 @@ inline constexpr const char* kTool = "litepull " LITEPULL_VERSION;  // as manife
 // to the caller.
 Manifest manifest_of(const Config& config, const Pull& pull);
 
-// The newest snapshot that is not foreign and lacks no database, checked or not; null when there is none.
-// What lacks one never stands for what there was.
+// The last snapshot taken that is not foreign and lacks no database, checked or not; null when there is none.
+// What lacks one never stands for what there was; what `latest` passes over does.
 const Manifest* newest_complete(const Listing& listing);
 
 struct MissingDatabase {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/hostile_database.h"
@@ -57,6 +58,10 @@ std::string choose_database(const std::vector<std::string>& names, const std::st
               word.empty() ? "name one: litepull open CONFIG SNAPSHOT DATABASE" : "it has " + listed);
 }
 
+void warn_of(const std::string& newer) {
+  if (!newer.empty()) fmt::print(stderr, "litepull: warning: {}\n", newer);
+}
+
 // What the shell is to open, and where that is for as long as it does.
 struct Opened {
   std::string path;
@@ -78,7 +83,10 @@ void require_short_path(const std::string& path, const std::string& config, cons
 
 Opened prepare(const OpenCommand& command, const Config& config, const Store& store, const Cancel& cancel) {
   const Listing listing = list_snapshots(store, config);
-  const Snapshot& snapshot = select_restorable(listing, command.snapshot);
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
+  const Snapshot& snapshot = select_restorable(listing, command.snapshot, now_unix_s);
+  warn_of(newer_stranger(listing, snapshot, command.snapshot));
+  warn_of(newer_from_future(listing, snapshot, command.snapshot, now_unix_s));
   const std::string name = choose_database(databases_of(store, snapshot), command.database, snapshot.name);
   const std::string path = store.path_of(snapshot.name);
   Opened opened{path + "/" + name, snapshot.name + "/" + name, std::nullopt};

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "client/clock.h"
+#include "client/select_snapshot.h"
 #include "common/error.h"
 #include "common/shell_word.h"
 
@@ -15,8 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint16_t kUsualPort = 22;
-constexpr std::int64_t kClockToleranceS = 24LL * 3600;
-constexpr const char* kSafety = "before-restore";  // what a restore to the server labels its safety snapshot
 
 using Source = Manifest::Server;
 
@@ -104,8 +104,8 @@ std::string text_beside(const Source& one, const Source& other) {
 }
 
 bool counts(const Snapshot& snapshot, std::int64_t now_unix_s) {
-  return says_its_source(snapshot) && snapshot.time.unix_s - now_unix_s <= kClockToleranceS &&
-         snapshot.manifest->label != kSafety;
+  return says_its_source(snapshot) && !is_from_future(snapshot.time.unix_s, now_unix_s) &&
+         !is_safety_snapshot(snapshot);
 }
 
 template <typename Condition>

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "client/clock.h"
 #include "client/commands.h"
 #include "client/each_config.h"
 #include "client/origin.h"
-#include "client/restore_source.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
 #include "common/error.h"
@@ -23,14 +23,17 @@ void require_manifest(const Store& store, const Snapshot& snapshot) {
 // Returns the snapshot's name. Nothing is written when it is as asked already.
 std::string set_pinned(const Config& config, const std::string& word, bool pinned) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-  if (!store.exists()) select_snapshot({}, word);  // says that there are none
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
+  if (!store.exists()) select_snapshot({}, word, now_unix_s);  // says that there are none
   const AppLock lock = store.lock();
   const Listing listing = list_snapshots(store, config);
-  const Snapshot& snapshot = select_snapshot(listing, word);
+  const Snapshot& snapshot = select_snapshot(listing, word, now_unix_s);
   require_manifest(store, snapshot);
   if (const std::string newer = newer_stranger(listing, snapshot, word); !newer.empty())
     throw Error(ErrorKind::kCorrupt, newer,
                 "name the snapshot that is meant; litepull list CONFIG shows all");
+  if (const std::string newer = newer_from_future(listing, snapshot, word, now_unix_s); !newer.empty())
+    fmt::print(stderr, "litepull: warning: {}: {}\n", config.app_name, newer);
   if (snapshot.manifest->pinned == pinned) return snapshot.name;
   Manifest manifest = *snapshot.manifest;
   manifest.pinned = pinned;

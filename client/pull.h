@@ -56,8 +56,9 @@ Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const P
 // Throws kFailed, with what is wrong with each, when no database came.
 void require_one(const Pull& pull);
 
-// The base for a pull when nothing else is asked for: a foreign snapshot only where there is no other, since
-// its pages may still be the same. Null when there is none.
+// The base for a pull when nothing else is asked for; null when there is none. Not what `latest` means: the
+// one that was taken last has the most in common with the server, a safety snapshot and one with a wrong
+// time, too. A foreign one only where there is no other, since its pages may still be the same.
 const Snapshot* newest_with_manifest(const Listing& listing);
 
 // Whether the next run is to go on with what an interrupted one has. Not when the disk is full because of it.

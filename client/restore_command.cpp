@@ -5,11 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
 #include "client/origin.h"
 #include "client/restore_source.h"
+#include "client/select_snapshot.h"
 #include "client/store.h"
 
 namespace litepull {
@@ -143,9 +145,11 @@ Outcome restore(const RestoreCommand& command, const Config& config, const Cance
                 spdlog::logger& log) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   const Listing listing = list_snapshots(store, config);
-  const Snapshot& snapshot = select_restorable(listing, command.snapshot);
-  if (const std::string newer = newer_stranger(listing, snapshot, command.snapshot); !newer.empty())
-    log.warn("{}", newer);
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
+  const Snapshot& snapshot = select_restorable(listing, command.snapshot, now_unix_s);
+  for (const std::string& newer : {newer_stranger(listing, snapshot, command.snapshot),
+                                   newer_from_future(listing, snapshot, command.snapshot, now_unix_s)})
+    if (!newer.empty()) log.warn("{}", newer);
   const RestoreSource source(store, listing, snapshot, command.choice);
   Outcome outcome{config.app_name,
                   source.snapshot(),

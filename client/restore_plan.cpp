@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "client/clock.h"
 #include "client/manifest_json.h"
 #include "client/progress.h"
 #include "common/error.h"
@@ -14,8 +15,8 @@ namespace litepull {
 namespace {
 
 std::string age_text(std::int64_t age_s) {
-  if (age_s < 0) return "from the future, by this machine's clock";
-  if (age_s < 3600) return fmt::format("{} min old", age_s / 60);
+  if (is_from_future(0, age_s)) return "from the future, by this machine's clock";
+  if (age_s < 3600) return fmt::format("{} min old", std::max<std::int64_t>(age_s, 0) / 60);
   if (age_s < 2 * 86400) return fmt::format("{} h old", age_s / 3600);
   return fmt::format("{} days old", age_s / 86400);
 }
@@ -48,6 +49,13 @@ std::string there_text(const Target& target) {
   return fmt::format("replaces {}, {} mode, user {}, mode {:04o}; {}", format_bytes(bytes_of(target)),
                      target.journal_mode == JournalMode::kWal ? "WAL" : "rollback", target.uid, target.mode,
                      holders_text(target.holders));
+}
+
+std::string open_text(const RestorePlan& plan, const SafetySnapshot& safety) {
+  const std::string& snapshot = safety.manifest.before_restore->snapshot;
+  return (snapshot == plan.snapshot ? "goes on with an earlier try that did not end"
+                                    : "an earlier restore, of " + printable(snapshot) + ", did not end") +
+         "; what was there before it: " + safety.name;
 }
 
 std::string_view state_text(TargetState state) {
@@ -139,6 +147,7 @@ std::vector<std::string> plan_lines(const RestorePlan& plan) {
                            : ""));
     lines.push_back("    " + there_text(database.target));
   }
+  for (const SafetySnapshot& safety : plan.open) lines.push_back("  " + open_text(plan, safety));
   return lines;
 }
 
@@ -151,6 +160,10 @@ nlohmann::ordered_json plan_json(const RestorePlan& plan) {
   out["other_source"] = plan.source ? server_json(*plan.source) : nlohmann::ordered_json();
   out["databases"] = nlohmann::ordered_json::array();
   for (const RestorePlan::Database& database : plan.databases) out["databases"].push_back(to_json(database));
+  out["unfinished"] = nlohmann::ordered_json::array();
+  for (const SafetySnapshot& safety : plan.open)
+    out["unfinished"].push_back({{"safety_snapshot", safety.path},
+                                 {"snapshot", printable(safety.manifest.before_restore->snapshot)}});
   return out;
 }
 

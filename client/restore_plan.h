@@ -9,6 +9,7 @@
 
 #include "client/config.h"
 #include "client/origin.h"
+#include "client/safety.h"
 #include "client/store.h"
 #include "common/protocol.h"
 
@@ -31,6 +32,7 @@ struct RestorePlan {
   SourceTexts sources;                     // then: it, and where the snapshot is to go
   bool from_other_server = false;          // the user wants it all the same
   std::vector<Database> databases;
+  std::vector<SafetySnapshot> open;  // of restores of these databases that may be half done, oldest first
 };
 
 // "deploy@shop.example:/var/lib/storage"; without user and host for TRANSPORT=local.

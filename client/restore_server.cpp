@@ -1,6 +1,8 @@
 #include "client/restore_server.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "client/clock.h"
 #include "client/console.h"
@@ -12,8 +14,6 @@
 
 namespace litepull {
 namespace {
-
-constexpr const char* kSafetyLabel = "before-restore";
 
 RestorePlan plan_of(const Config& config, const Snapshot& snapshot,
                     const std::vector<Manifest::Database>& databases) {
@@ -55,8 +55,8 @@ bool is_there(const RestorePlan::Database& database) {
   return database.target.state == TargetState::kThere;
 }
 
-const Manifest::Database* entry_of(const BackupResult& backup, const std::string& name) {
-  const auto& all = backup.manifest.databases;
+const Manifest::Database* entry_of(const Manifest& manifest, const std::string& name) {
+  const auto& all = manifest.databases;
   const auto found =
       std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.name == name; });
   return found == all.end() ? nullptr : &*found;
@@ -66,7 +66,7 @@ const Manifest::Database* entry_of(const BackupResult& backup, const std::string
 void require_saved(const RestorePlan& plan, const BackupResult& backup) {
   for (const RestorePlan::Database& database : plan.databases) {
     if (!is_there(database)) continue;
-    const Manifest::Database* saved = entry_of(backup, database.entry.name);
+    const Manifest::Database* saved = entry_of(backup.manifest, database.entry.name);
     if (saved != nullptr && !saved->error) continue;
     throw Error(ErrorKind::kRefused,
                 "the safety snapshot " + backup.manifest.snapshot + " lacks " +
@@ -79,46 +79,122 @@ void require_saved(const RestorePlan& plan, const BackupResult& backup) {
 
 void warn_of_damage(const RestorePlan& plan, const BackupResult& backup, spdlog::logger& log) {
   if (std::all_of(plan.databases.begin(), plan.databases.end(), [&](const auto& database) {
-        return !is_there(database) || entry_of(backup, database.entry.name)->verified == Verified::kOk;
+        return !is_there(database) ||
+               entry_of(backup.manifest, database.entry.name)->verified == Verified::kOk;
       }))
     return;
   log.warn("the safety snapshot {} holds what is on the server, which does not pass its check", backup.path);
 }
 
-std::unique_ptr<BackupResult> save_what_is_there(const Config& config, const ServerRestoreOptions& options,
-                                                 const RestorePlan& plan, const Store& store,
-                                                 const AppLock& lock, const Cancel& cancel,
-                                                 Progress& progress, spdlog::logger& log) {
-  if (!options.safety_snapshot || std::none_of(plan.databases.begin(), plan.databases.end(), is_there))
-    return nullptr;
+std::vector<std::string> names_of(const RestorePlan& plan) {
+  std::vector<std::string> names;
+  for (const RestorePlan::Database& database : plan.databases) names.push_back(database.entry.name);
+  return names;
+}
+
+bool is_about(const SafetySnapshot& safety, const RestorePlan& plan) {
+  const std::vector<std::string>& theirs = safety.manifest.before_restore->databases;
+  return std::any_of(plan.databases.begin(), plan.databases.end(), [&](const auto& database) {
+    return std::find(theirs.begin(), theirs.end(), database.entry.name) != theirs.end();
+  });
+}
+
+// Those that may be half done, of the same databases.
+std::vector<SafetySnapshot> open_ones(const Store& store, const Listing& listing, const RestorePlan& plan) {
+  std::vector<SafetySnapshot> open = unfinished_safety(store, listing);
+  std::erase_if(open,
+                [&](const SafetySnapshot& safety) { return !safety.open() || !is_about(safety, plan); });
+  return open;
+}
+
+// Of earlier tries of this restore.
+std::vector<SafetySnapshot> earlier_tries(const Store& store, const Listing& listing, const RestorePlan& plan) {
+  std::vector<SafetySnapshot> tries = unfinished_safety(store, listing);
+  std::erase_if(tries, [&](const SafetySnapshot& safety) {
+    return safety.manifest.before_restore->snapshot != plan.snapshot || !is_about(safety, plan);
+  });
+  return tries;
+}
+
+std::vector<Manifest::Database> entries_there(const RestorePlan& plan) {
+  std::vector<Manifest::Database> entries;
+  for (const RestorePlan::Database& database : plan.databases)
+    if (is_there(database)) entries.push_back(database.entry);
+  return entries;
+}
+
+BackupOptions safety_options(const ServerRestoreOptions& options, const RestorePlan& plan) {
   BackupOptions backup;
   backup.agent_path = options.agent_path;
   backup.label = kSafetyLabel;
   backup.pinned = true;
   backup.prune = false;
   backup.when_foreign = WhenForeign::kGoOn;
-  std::unique_ptr<BackupResult> safety;
+  backup.before_restore = {plan.snapshot, names_of(plan), std::string(kSafetyPrepared)};
+  return backup;
+}
+
+// Everything a step of a restore works with, under the lock. All is borrowed.
+struct RestoreRun {
+  const Store& store;
+  const AppLock& lock;
+  const Config& config;
+  const ServerRestoreOptions& options;
+  const Cancel& cancel;
+  Progress& progress;
+  spdlog::logger& log;
+};
+
+BackupResult pull_what_is_there(const RestoreRun& run, const RestorePlan& plan,
+                                const BackupOptions& options) {
+  std::optional<BackupResult> pulled;
   const auto error = error_of([&] {
-    safety = std::make_unique<BackupResult>(
-        run_backup(store, lock, config_for_safety(config, plan), backup, cancel, progress, log));
+    pulled = run_backup(run.store, run.lock, config_for_safety(run.config, plan), options, run.cancel,
+                        run.progress, run.log);
   });
   if (error)
     throw Error(error->kind(),
                 "no safety snapshot could be made, so nothing was changed on the server: " + error->message(),
                 error->hint().empty() ? "to go on without one: --no-safety-snapshot"
                                       : error->hint() + "; or go on without one: --no-safety-snapshot");
-  require_saved(plan, *safety);
-  warn_of_damage(plan, *safety, log);
-  return safety;
+  require_saved(plan, *pulled);
+  return std::move(*pulled);
+}
+
+// Keeps what is there, unless a safety snapshot of an earlier try holds it.
+void save_what_is_there(const RestoreRun& run, ServerRestore& restore) {
+  std::vector<SafetySnapshot> tries = earlier_tries(run.store, list_snapshots(run.store, run.config), restore.plan);
+  std::copy_if(tries.begin(), tries.end(), std::back_inserter(restore.safety),
+               [](const SafetySnapshot& safety) { return safety.open(); });
+  const std::vector<Manifest::Database> there = entries_there(restore.plan);
+  if (!run.options.safety_snapshot || there.empty()) return;
+
+  std::optional<SafetySnapshot> holds_it;
+  BackupOptions backup = safety_options(run.options, restore.plan);
+  backup.is_wanted = [&](const Manifest&, int dir_fd, const std::string& shown) {
+    const ServerState state{run.store, dir_fd, shown, there, restore.plan.snapshot};
+    const auto found = std::find_if(tries.rbegin(), tries.rend(), [&](const SafetySnapshot& safety) {
+      return is_known(state, safety, run.cancel);
+    });
+    if (found != tries.rend()) holds_it = *found;
+    return !holds_it;
+  };
+  BackupResult pulled = pull_what_is_there(run, restore.plan, backup);
+  restore.seen = pulled.manifest;
+  if (!holds_it) {
+    warn_of_damage(restore.plan, pulled, run.log);
+    holds_it = SafetySnapshot{pulled.manifest.snapshot, pulled.path, std::move(pulled.manifest)};
+  }
+  if (!holds_it->open()) restore.safety.push_back(std::move(*holds_it));
 }
 
 // Exact: the agent hashed what it replaced while it held the lock.
 std::vector<std::string> written_between(const ServerRestore& restore) {
   std::vector<std::string> names;
-  if (!restore.safety) return names;
+  if (!restore.seen) return names;
   for (const Restored& restored : restore.talk.restored) {
     const std::string& name = restore.plan.databases[restored.database].entry.name;
-    const Manifest::Database* saved = entry_of(*restore.safety, name);
+    const Manifest::Database* saved = entry_of(*restore.seen, name);
     if (restored.created == 0 && (saved == nullptr || saved->keyed_digest != to_hex(restored.replaced)))
       names.push_back(name);
   }
@@ -137,6 +213,51 @@ RestoreState state_of(const ServerRestore& restore) {
               safe_text(problem.hint));
 }
 
+// Returns the word's snapshot, and says what newer one was passed over.
+const Snapshot& select(const Listing& listing, const std::string& word, spdlog::logger& log) {
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
+  const Snapshot& snapshot = select_snapshot(listing, word, now_unix_s);
+  for (const std::string& newer :
+       {newer_stranger(listing, snapshot, word), newer_from_future(listing, snapshot, word, now_unix_s)})
+    if (!newer.empty()) log.warn("{}", newer);
+  return snapshot;
+}
+
+// Marks, on disk, that from now on the server may not be as the newest safety snapshot says. Returns what it
+// was marked before.
+std::string mark_open(const RestoreRun& run, ServerRestore& restore) {
+  if (restore.safety.empty()) return "";
+  SafetySnapshot& newest = restore.safety.back();
+  std::string before = newest.manifest.before_restore->state;
+  set_state(run.store, run.lock, newest, names_of(restore.plan), kSafetyOpen);
+  return before;
+}
+
+// What was done is done: that it cannot be recorded is no failure of the restore.
+void mark_ended(const RestoreRun& run, ServerRestore& restore, bool unchanged, const std::string& before) {
+  const auto unrecorded = error_of([&] {
+    if (restore.state == RestoreState::kRestored)
+      finish_safety(run.store, run.lock, list_snapshots(run.store, run.config), names_of(restore.plan));
+    else if (unchanged && !restore.safety.empty())
+      set_state(run.store, run.lock, restore.safety.back(), {}, before);
+  });
+  if (unrecorded)
+    run.log.warn("how far the restore came is not recorded in the safety snapshot: {}",
+                 describe(*unrecorded));
+}
+
+void replace_databases(const RestoreRun& run, const std::vector<RestoreFile>& files, ServerRestore& restore) {
+  const std::string before = mark_open(run, restore);
+  const auto unchanged = error_of([&] {
+    restore.talk = talk_restore(
+        run.config, run.options.agent_path, RestoreMode::kRestore, files, run.cancel, run.progress,
+        [&](const RestoreTalk& talk) { require_same_places(restore.plan, talk.targets); });
+    restore.state = state_of(restore);
+  });
+  mark_ended(run, restore, unchanged != nullptr, before);
+  if (unchanged) throw Error(*unchanged);
+}
+
 }  // namespace
 
 ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions& options,
@@ -144,9 +265,10 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
                                 Progress& progress, spdlog::logger& log) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   Listing listing = list_snapshots(store, config);
-  const Snapshot& snapshot = select_snapshot(listing, options.snapshot);
+  const Snapshot& snapshot = select(listing, options.snapshot, log);
   ServerRestore restore;
   restore.plan = plan_of(config, snapshot, choose_databases(snapshot, options.databases));
+  restore.plan.open = open_ones(store, listing, restore.plan);
   const DigestKey key = store.digest_key_if_there().value_or(new_digest_key());
   std::vector<RestoreFile> files = open_files(store, restore.plan, key, cancel, progress);
 
@@ -171,11 +293,9 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   // What the safety snapshot is made with decides; by now that may be another key.
   if (const DigestKey own = store.digest_key(lock); own != key)
     files = open_files(store, restore.plan, own, cancel, progress);
-  restore.safety = save_what_is_there(config, options, restore.plan, store, lock, cancel, progress, log);
-  restore.talk =
-      talk_restore(config, options.agent_path, RestoreMode::kRestore, files, cancel, progress,
-                   [&](const RestoreTalk& talk) { require_same_places(restore.plan, talk.targets); });
-  restore.state = state_of(restore);
+  const RestoreRun run{store, lock, config, options, cancel, progress, log};
+  save_what_is_there(run, restore);
+  replace_databases(run, files, restore);
   restore.written_between = written_between(restore);
   return restore;
 }

@@ -19,6 +19,7 @@
 #include "client/progress.h"
 #include "client/restore_plan.h"
 #include "client/restore_talk.h"
+#include "client/safety.h"
 
 namespace litepull {
 
@@ -26,8 +27,8 @@ struct ServerRestoreOptions {
   std::string snapshot;                // as client/select_snapshot.h takes it
   std::vector<std::string> databases;  // by name; empty: all that the snapshot has
   bool dry_run = false;                // the plan, and how much differs
-  bool safety_snapshot = true;
-  bool from_other_server = false;  // the snapshot may be from another source
+  bool safety_snapshot = true;         // of what earlier tries have not kept
+  bool from_other_server = false;      // the snapshot may be from another source
   std::string agent_path;
 };
 
@@ -43,7 +44,11 @@ struct ServerRestore {
   RestorePlan plan;
   RestoreState state = RestoreState::kPlanned;
   RestoreTalk talk;
-  std::unique_ptr<BackupResult> safety;  // null: there was nothing to save, or it was not wanted
+  // What was there: before the first try, when earlier ones did not end, and last what this one has kept.
+  // Empty when there was nothing to save, or that was not wanted.
+  std::vector<SafetySnapshot> safety;
+  // What the server had a moment before; none when nobody looked.
+  std::optional<Manifest> seen;
   // Databases that the app wrote to after the safety snapshot: what it wrote then is in neither.
   std::vector<std::string> written_between;
 };

@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #endif
 
+#include "client/clock.h"
 #include "client/directory.h"
 #include "client/file_digest.h"
 #include "client/recover.h"
@@ -58,8 +59,10 @@ Digest copy_through_memory(int from, const std::string& from_shown, int to, cons
 
 std::string other_verified(const Listing& listing, const Snapshot& snapshot) {
   const auto& all = listing.snapshots;
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
   const auto found = std::find_if(all.rbegin(), all.rend(), [&](const Snapshot& other) {
-    return other.verified == Verified::kOk && other.name != snapshot.name;
+    return other.verified == Verified::kOk && other.name != snapshot.name &&
+           why_unnumbered(other, now_unix_s).empty();
   });
   return found == all.rend() ? "" : found->name;
 }
@@ -92,20 +95,12 @@ bool is_among(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-const Snapshot& select_restorable(const Listing& listing, const std::string& word) {
+const Snapshot& select_restorable(const Listing& listing, const std::string& word, std::int64_t now_unix_s) {
   for (const Stranger& stranger : listing.strangers)
     if (stranger.name == word)
       throw Error(ErrorKind::kRefused, word + " cannot be restored: " + printable(stranger.reason),
                   "take latest-verified; litepull verify CONFIG all shows which snapshots are good");
-  return select_snapshot(listing, word);
-}
-
-std::string newer_stranger(const Listing& listing, const Snapshot& snapshot, const std::string& word) {
-  if (word != "latest" && word != "latest-verified") return "";
-  for (const Stranger& stranger : listing.strangers)
-    if (stranger.damaged && parse_snapshot_name(stranger.name)->unix_s > snapshot.time.unix_s)
-      return stranger.name + " is newer and was passed over: " + printable(stranger.reason);
-  return "";
+  return select_snapshot(listing, word, now_unix_s);
 }
 
 void require_room(int dir_fd, std::uint64_t bytes, const std::string& shown) {

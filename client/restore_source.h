@@ -19,11 +19,7 @@ namespace litepull {
 
 // The snapshot that `word` means (client/select_snapshot.h), of those that are no strangers: one that is
 // named and cannot be read is Error{kRefused} with the reason.
-const Snapshot& select_restorable(const Listing& listing, const std::string& word);
-
-// Why a newer directory than `snapshot` was passed over by `latest` or `latest-verified`; empty when none
-// was.
-std::string newer_stranger(const Listing& listing, const Snapshot& snapshot, const std::string& word);
+const Snapshot& select_restorable(const Listing& listing, const std::string& word, std::int64_t now_unix_s);
 
 struct RestoreChoice {
   std::vector<std::string> databases;  // by name; empty: all that the snapshot has

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "client/clock.h"
+
 namespace litepull {
 namespace {
 
@@ -15,8 +17,9 @@ bool is_newer_of_two(const SnapshotFacts* one, const SnapshotFacts* other) {
   return std::tie(one->time.unix_s, one->name) > std::tie(other->time.unix_s, other->name);
 }
 
-bool is_newer(const SnapshotFacts& one, const SnapshotFacts* other) {
-  return other == nullptr || is_newer_of_two(&one, other);
+bool is_taken_later(const SnapshotFacts& one, const SnapshotFacts* other) {
+  return other == nullptr || std::tie(one.order, one.time.unix_s, one.name) >
+                                 std::tie(other->order, other->time.unix_s, other->name);
 }
 
 // Neither is ever a snapshot from the future; null when there is none.
@@ -29,11 +32,11 @@ struct Newest {
 Newest find_newest(std::span<const SnapshotFacts> snapshots, std::int64_t now_unix_s) {
   Newest newest;
   for (const SnapshotFacts& snapshot : snapshots) {
-    if (snapshot.time.unix_s > now_unix_s) continue;
-    if (is_newer(snapshot, newest.of_all)) newest.of_all = &snapshot;
+    if (is_from_future(snapshot.time.unix_s, now_unix_s)) continue;
+    if (is_taken_later(snapshot, newest.of_all)) newest.of_all = &snapshot;
     if (snapshot.verified != Verified::kOk) continue;
-    if (is_newer(snapshot, newest.verified)) newest.verified = &snapshot;
-    if (snapshot.fully && is_newer(snapshot, newest.fully_verified)) newest.fully_verified = &snapshot;
+    if (is_taken_later(snapshot, newest.verified)) newest.verified = &snapshot;
+    if (snapshot.fully && is_taken_later(snapshot, newest.fully_verified)) newest.fully_verified = &snapshot;
   }
   return newest;
 }
@@ -146,7 +149,7 @@ void apply(const Rule& rule, const NewestFirst& snapshots, Reasons& reasons) {
 NewestFirst choose(std::span<const SnapshotFacts> snapshots, bool pre_deploy, std::int64_t now_unix_s) {
   NewestFirst chosen;
   for (const SnapshotFacts& snapshot : snapshots)
-    if (snapshot.time.unix_s <= now_unix_s && is_pre_deploy(snapshot.label) == pre_deploy)
+    if (!is_from_future(snapshot.time.unix_s, now_unix_s) && is_pre_deploy(snapshot.label) == pre_deploy)
       chosen.push_back(&snapshot);
   std::sort(chosen.begin(), chosen.end(), is_newer_of_two);
   return chosen;
@@ -180,7 +183,8 @@ Decision by_rules(const SnapshotFacts& snapshot, const Policy& policy, std::int6
 Decision decide_one(const SnapshotFacts& snapshot, const Newest& newest, const Reasons& reasons,
                     const Policy& policy, std::int64_t now_unix_s) {
   auto keep = [&](std::string reason) { return Decision{snapshot.name, true, std::move(reason)}; };
-  if (snapshot.time.unix_s > now_unix_s) return keep("from the future by this machine's clock");
+  if (is_from_future(snapshot.time.unix_s, now_unix_s))
+    return keep("from the future by this machine's clock");
   if (snapshot.pinned) return keep(snapshot.label.empty() ? "pinned" : "pinned: " + snapshot.label);
   if (&snapshot == newest.verified) return keep("newest verified snapshot");
   if (&snapshot == newest.fully_verified) return keep("newest fully verified snapshot");
@@ -188,7 +192,7 @@ Decision decide_one(const SnapshotFacts& snapshot, const Newest& newest, const R
     return keep("newest snapshot; none is verified");
   if (&snapshot == newest.of_all) return keep("newest snapshot");
   if (const auto found = reasons.find(&snapshot); found != reasons.end()) return keep(found->second);
-  return by_rules(snapshot, policy, now_unix_s - snapshot.time.unix_s);
+  return by_rules(snapshot, policy, std::max<std::int64_t>(now_unix_s - snapshot.time.unix_s, 0));
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct SnapshotFacts {
   std::string label;                       // shown in the reason; does not by itself keep a snapshot
   bool pinned = false;                     // kept whatever its age
   bool fully = true;                       // verified by integrity_check, not only by quick_check
+  std::int64_t order = 0;                  // greater for what was taken later; where equal, the time decides
+  bool time_in_doubt = false;              // by the server's clock it was taken earlier than its time says
 };
 
 // The counts are restic's `forget --keep-*`; 0 is no such rule. A snapshot stays when any rule keeps it.
@@ -44,8 +46,8 @@ bool is_pre_deploy(const std::string& label);
 
 // One decision for each snapshot, in the order given. Always kept: the newest one verified ok, the newest one
 // verified fully (quick_check passes what integrity_check refuses), the newest one of all, every pinned one,
-// and those from the future. A snapshot from the future never takes the place of another: a clock that was
-// once wrong must not cost the last good copy.
+// and those from the future (client/clock.h). The newest is the one that was taken last. A snapshot from the
+// future never takes the place of another: a clock that was once wrong must not cost the last good copy.
 //
 // Of the rest, those taken for a deploy stay while they are among the newest `keep_pre_deploy` of their kind,
 // and no other rule looks at them: a busy afternoon must not push out last month. All others stay while they

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "client/clock.h"
 #include "client/console.h"
 #include "client/origin.h"
+#include "client/select_snapshot.h"
 #include "client/snapshot_files.h"
 #include "common/error.h"
 
@@ -12,7 +14,9 @@ namespace {
 
 // Empty when it is good.
 std::string why_not_good(const Store& store, const Snapshot& snapshot, std::int64_t now_unix_s) {
-  if (snapshot.time.unix_s > now_unix_s) return "it is from the future by this machine's clock";
+  if (is_from_future(snapshot.time.unix_s, now_unix_s))
+    return "it is from the future by this machine's clock";
+  if (is_safety_snapshot(snapshot)) return "it holds what was there before a restore";
   if (snapshot.old_script()) return "the old script left it, and nothing proves it";
   switch (snapshot.verified) {
     case Verified::kFailed:

@@ -1,9 +1,11 @@
 // How an app's backups stand: the newest snapshot one could restore from, its age, and what became of the
 // last run. Looks, and changes nothing; needs no lock. Never counted as good: what was not verified ok, what
-// is from the future by this machine's clock, what is foreign (client/origin.h), directories of the old
-// script, and a snapshot whose manifest is damaged or whose files are not there in the size that it says.
+// is from the future by this machine's clock, what was taken before a restore, what is foreign
+// (client/origin.h), directories of the old script, and a snapshot whose manifest is damaged or whose files are
+// not there in the size that it says.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,7 +39,8 @@ struct AppStatus {
   std::vector<std::string> notes;          // what is newer and not good, and why
   std::size_t foreign = 0;                 // snapshots
 
-  std::int64_t age_s() const { return now_unix_s - newest->unix_s; }  // precondition: newest
+  // Precondition: newest. The clock may have been set back a little.
+  std::int64_t age_s() const { return std::max<std::int64_t>(now_unix_s - newest->unix_s, 0); }
   bool fresh() const { return newest && age_s() <= std::int64_t{max_age_hours} * 3600; }
   // The last run that is over was not good.
   bool failing() const;

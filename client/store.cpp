@@ -337,6 +337,15 @@ std::optional<std::string> Store::read_record() const {
   return text;
 }
 
+std::optional<std::int64_t> Store::file_system_time() const {
+  if (!exists()) return std::nullopt;
+  const Fd fd(retry_eintr(
+      [&] { return ::openat(dir_.get(), kLockName, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  struct stat info {};
+  if (!fd || ::futimens(fd.get(), nullptr) != 0 || ::fstat(fd.get(), &info) != 0) return std::nullopt;
+  return std::int64_t{info.st_mtime};
+}
+
 Listing Store::list() const {
   Listing listing;
   if (!exists()) return listing;
@@ -348,9 +357,7 @@ Listing Store::list() const {
     if (auto* snapshot = std::get_if<Snapshot>(&entry)) listing.snapshots.push_back(std::move(*snapshot));
     if (auto* stranger = std::get_if<Stranger>(&entry)) listing.strangers.push_back(std::move(*stranger));
   }
-  auto order = [](const Snapshot& snapshot) { return std::tie(snapshot.time.unix_s, snapshot.name); };
-  std::sort(listing.snapshots.begin(), listing.snapshots.end(),
-            [&](const Snapshot& a, const Snapshot& b) { return order(a) < order(b); });
+  sort_as_taken(listing.snapshots);
   return listing;
 }
 
@@ -511,6 +518,18 @@ void Store::remove_snapshot(const AppLock&, const std::string& name) const {
 
 void Store::remove_tree(const std::string& name) const {
   remove_below(dir_.get(), name, device_, path_of(name));
+}
+
+void sort_as_taken(std::vector<Snapshot>& snapshots) {
+  auto key = [](const Snapshot& one) { return std::tuple(one.order(), one.time.unix_s, one.name); };
+  std::sort(snapshots.begin(), snapshots.end(),
+            [&](const Snapshot& a, const Snapshot& b) { return key(a) < key(b); });
+}
+
+std::int64_t next_order(const Listing& listing, std::int64_t unix_s) {
+  std::int64_t order = unix_s;
+  for (const Snapshot& snapshot : listing.snapshots) order = std::max(order, snapshot.order() + 1);
+  return std::min(order, kMaxOrder);
 }
 
 Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {

@@ -46,6 +46,8 @@ struct Snapshot {
 
   bool foreign() const { return origin == Origin::kElsewhere; }
   bool old_script() const { return !manifest; }
+  // Where it stands among the others: greater for what was taken later, whatever the clock said then.
+  std::int64_t order() const { return manifest && manifest->order > 0 ? manifest->order : time.unix_s; }
 };
 
 // Has a snapshot's name and is not ours: never touched.
@@ -56,7 +58,7 @@ struct Stranger {
 };
 
 struct Listing {
-  std::vector<Snapshot> snapshots;  // oldest first, by instant, then by name
+  std::vector<Snapshot> snapshots;  // in the order in which they were taken, the newest last
   std::vector<Stranger> strangers;  // by name
 };
 
@@ -188,6 +190,9 @@ class Store {
   // whole.
   DigestKey digest_key(const AppLock& lock) const;
   std::optional<DigestKey> digest_key_if_there() const;
+  // What the file system stamps on files now, in seconds, found by touching the lock's file: on a network
+  // mount that may be another machine's clock. nullopt when that is not there or cannot be touched.
+  std::optional<std::int64_t> file_system_time() const;
 
   // Needs no lock: what is removed meanwhile is left out.
   Listing list() const;
@@ -234,6 +239,12 @@ class Store {
   Fd dir_;
   dev_t device_ = 0;  // nothing is followed to another one
 };
+
+// The newest last, by Snapshot::order, then by time and name.
+void sort_as_taken(std::vector<Snapshot>& snapshots);
+// The order of a snapshot that is taken now, at `unix_s`, beside those of the listing: its time, unless one
+// that is there stands at that time or later, because the clock was once ahead.
+std::int64_t next_order(const Listing& listing, std::int64_t unix_s);
 
 // A file of a published snapshot for reading; `name` as in its manifest. Regular files only, no links.
 Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown);

@@ -49,6 +49,7 @@ struct Outcome {
 struct Chosen {
   std::vector<Snapshot> snapshots;
   std::vector<Stranger> damaged;  // whose manifest cannot be read
+  std::string warning;            // of a newer one that the word does not mean
 };
 
 // --- choosing --------------------------------------------------------------------------------------------
@@ -67,20 +68,22 @@ bool is_newer(const Stranger& stranger, const Snapshot& snapshot) {
 
 // A damaged manifest makes its directory a stranger, and what is newest, or of that name, another one or
 // none: that is damage, too.
-Chosen choose(const Listing& listing, const std::string& word) {
+Chosen choose(const Listing& listing, const std::string& word, std::int64_t now_unix_s) {
   Chosen chosen;
   const std::vector<Stranger> damaged = damaged_strangers(listing);
   if (word == kAll) {
-    chosen = {listing.snapshots, damaged};
+    chosen = {listing.snapshots, damaged, ""};
     if (!chosen.snapshots.empty() || !damaged.empty()) return chosen;
   }
   for (const Stranger& stranger : damaged)
-    if (stranger.name == word) return {{}, {stranger}};
-  if (listing.snapshots.empty() && !damaged.empty()) return {{}, damaged};
-  chosen.snapshots.push_back(select_snapshot(listing, word == kAll ? "latest" : word));
-  if (word.starts_with("latest"))
+    if (stranger.name == word) return {{}, {stranger}, ""};
+  if (listing.snapshots.empty() && !damaged.empty()) return {{}, damaged, ""};
+  const Snapshot& snapshot = select_snapshot(listing, word == kAll ? "latest" : word, now_unix_s);
+  chosen.snapshots.push_back(snapshot);
+  chosen.warning = newer_from_future(listing, snapshot, word, now_unix_s);
+  if (!newer_stranger(listing, snapshot, word).empty())
     for (const Stranger& stranger : damaged)
-      if (is_newer(stranger, chosen.snapshots.front())) chosen.damaged.push_back(stranger);
+      if (is_newer(stranger, snapshot)) chosen.damaged.push_back(stranger);
   return chosen;
 }
 
@@ -229,7 +232,8 @@ std::vector<Outcome> verify_all(const Config& config, const VerifyCommand& comma
                                 Board& board) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   const Listing listing = list_snapshots(store, config);
-  const Chosen chosen = choose(listing, command.snapshot);
+  const Chosen chosen = choose(listing, command.snapshot, unix_ms_now() / 1000);
+  if (!chosen.warning.empty()) board.say("litepull: warning: " + chosen.warning);
   Progress progress(board, config.app_name);
   std::vector<Outcome> outcomes;
   for (const Stranger& stranger : chosen.damaged) outcomes.push_back(outcome_of(store, stranger));

@@ -26,6 +26,7 @@ Manifest example() {
   manifest.tool = "litepull 0.1.0";
   manifest.app = "billing";
   manifest.snapshot = "2026-11-22T020000+0100";
+  manifest.order = 1'795'309'201;
   manifest.label = "before deploy";
   manifest.started_at = rfc3339_utc(1'795'309'200'041);
   manifest.pinned_at = rfc3339_utc(1'795'309'200'312);
@@ -38,11 +39,13 @@ Manifest example() {
   manifest.skew_ms = 3.125;
   manifest.set_note = "a.sqlite3 was pinned in turn";
   manifest.lock_hold_ms = 1.5;
+  manifest.clock_difference_ms = 90'000'000;
   manifest.wire = {std::numeric_limits<std::uint64_t>::max(), 17};
   manifest.agent = {0.5, 12'000'000};
   manifest.duration_s = 3.829;
   manifest.verified = Verified::kFailed;
   manifest.pinned = true;
+  manifest.before_restore = {"2026-11-21T020000+0100", {"tenants/a.sqlite3"}, "open"};
   Manifest::Database good;
   good.name = "tenants/a.sqlite3";
   good.bytes = 8192;
@@ -254,7 +257,7 @@ TEST(Manifest, FieldsOfAnEarlierVersionMayBeMissing) {
   Json json = example_json();
   for (const char* key : {"label", "wire", "server", "moved_from", "skew_ms", "set_note", "verify", "duration_s"})
     json.erase(key);
-  json.erase("pinned");
+  for (const char* key : {"pinned", "order", "clock_difference_ms", "before_restore"}) json.erase(key);
   for (const int format : {1, 2}) {
     EXPECT_EQ(parse_manifest(written(json, format)).verify, "full");
     EXPECT_FALSE(parse_manifest(written(json, format)).pinned);
@@ -270,6 +273,12 @@ TEST(Manifest, ValuesThatDoNotFitAreRefused) {
       {"/verify", "half"},
       {"/set_consistency", "barriers"},
       {"/skew_ms", "1"},
+      {"/order", -1},
+      {"/order", 1'000'000'000'001},
+      {"/clock_difference_ms", "1"},
+      {"/before_restore", "x"},
+      {"/before_restore/databases", "x"},
+      {"/before_restore/databases/0", 1},
       {"/server", "x"},
       {"/pinned", 1},
       {"/pinned", "yes"},

@@ -40,9 +40,9 @@ TEST(Retention, NothingIsDecidedAboutNothing) {
 }
 
 TEST(Retention, EachDecisionNamesItsReason) {
-  const std::vector<SnapshotFacts> snapshots{
-      aged(-1),        aged(0),         aged(kHourS),        aged(kDayS),
-      aged(3 * kDayS), aged(7 * kDayS), aged(7 * kDayS + 1), aged(9 * kDayS)};
+  const std::vector<SnapshotFacts> snapshots{aged(-kDayS - 1),    aged(0),         aged(kHourS),
+                                             aged(kDayS),         aged(3 * kDayS), aged(7 * kDayS),
+                                             aged(7 * kDayS + 1), aged(9 * kDayS)};
   EXPECT_EQ(reasons(snapshots),
             (Texts{"keep: from the future by this machine's clock", "keep: newest verified snapshot",
                    "keep: less than a day old, kept for 7", "keep: 1 day old, kept for 7",
@@ -76,6 +76,18 @@ TEST(Retention, PinnedSnapshotsStay) {
                    "keep: newest verified snapshot"}));
 }
 
+TEST(Retention, AClockThatWasSetBackALittleMakesNoSnapshotOfTheFuture) {
+  EXPECT_EQ(reasons({aged(40 * kDayS), aged(-kDayS)}, 0),
+            (Texts{"remove: 40 days old, past 0", "keep: newest verified snapshot"}));
+}
+
+TEST(Retention, TheNewestIsTheOneThatWasTakenLast) {
+  SnapshotFacts ahead = aged(kHourS), last = aged(2 * kHourS);
+  last.order = 1;
+  EXPECT_EQ(reasons({ahead, last}, 0),
+            (Texts{"remove: less than a day old, past 0", "keep: newest verified snapshot"}));
+}
+
 TEST(Retention, ASnapshotFromTheFutureNeverCostsTheNewestRealOne) {
   EXPECT_EQ(reasons({aged(60 * kDayS), aged(40 * kDayS), aged(-300 * kDayS)}),
             (Texts{"remove: 60 days old, past 7", "keep: newest verified snapshot",
@@ -101,7 +113,7 @@ TEST(Retention, AZeroLimitStillKeepsTheNewestVerified) {
 }
 
 TEST(Retention, TheOrderOfTheListDoesNotMatter) {
-  std::vector<SnapshotFacts> snapshots{aged(30 * kDayS), aged(20 * kDayS), aged(2 * kDayS), aged(-kDayS),
+  std::vector<SnapshotFacts> snapshots{aged(30 * kDayS), aged(20 * kDayS), aged(2 * kDayS), aged(-3 * kDayS),
                                        aged(9 * kDayS, Verified::kFailed)};
   std::map<std::string, std::string> expected;
   for (const Decision& decision : decide(snapshots, {7}, kNow)) expected[decision.name] = decision.reason;
@@ -371,7 +383,7 @@ class Model {
 
   bool keeps(const SnapshotFacts& one) const {
     const std::int64_t age_s = now_ - one.time.unix_s;
-    if (age_s < 0 || one.pinned || is_newest(one)) return true;
+    if (age_s < -kDayS || one.pinned || is_newest(one)) return true;
     if (is_pre_deploy(one.label)) return counted(one, policy_.keep_pre_deploy, "%s");
     return (policy_.retention_days && age_s <= *policy_.retention_days * kDayS) ||
            counted(one, policy_.keep_last, "%s") || counted(one, policy_.keep_daily, "%Y-%m-%d") ||
@@ -391,7 +403,8 @@ class Model {
   bool is_newest(const SnapshotFacts& one) const {
     bool newer_verified = false, newer = false;
     for (const SnapshotFacts& other : all_) {
-      const bool later = other.time.unix_s > one.time.unix_s && other.time.unix_s <= now_;
+      const bool later = std::pair(other.order, other.time.unix_s) > std::pair(one.order, one.time.unix_s) &&
+                         other.time.unix_s <= now_ + kDayS;
       newer = newer || later;
       newer_verified = newer_verified || (later && other.verified == Verified::kOk);
     }
@@ -408,7 +421,8 @@ class Model {
         best;  // "%s" is the instant: GNU and BSD; as text, same length
     const SnapshotFacts* oldest = &one;
     for (const SnapshotFacts& other : all_) {
-      if (other.time.unix_s > now_ || is_pre_deploy(other.label) != is_pre_deploy(one.label)) continue;
+      if (other.time.unix_s > now_ + kDayS || is_pre_deploy(other.label) != is_pre_deploy(one.label))
+        continue;
       if (other.time.unix_s < oldest->time.unix_s) oldest = &other;
       const SnapshotFacts*& found =
           best[*format == '%' && format[1] == 's' ? other.name : period(other, format)];
@@ -441,6 +455,7 @@ std::vector<SnapshotFacts> random_history(std::mt19937_64& random) {
     const std::int64_t unix_s = random() % 4 ? kNow - age_s : kNow - age_s / kDayS * kDayS;  // edges too
     history[unix_s] = at(unix_s, static_cast<Verified>(random() % 4));
     history[unix_s].pinned = random() % 10 == 0;
+    history[unix_s].order = static_cast<std::int64_t>(random() % 3);
     if (random() % 4 == 0) history[unix_s].label = random() % 2 ? "pre-deploy" : "pre-deploy 3f2a1c0";
   }
   std::vector<SnapshotFacts> snapshots;

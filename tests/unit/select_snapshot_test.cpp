@@ -10,9 +10,13 @@
 namespace litepull {
 namespace {
 
+constexpr std::int64_t kDayS = 86'400;
+constexpr std::int64_t kNow = 1'795'309'200 + kDayS;  // 2026-11-23T020000+0100
+
 struct Made {
   std::string name, label;
   Verified verified = Verified::kOk;
+  std::int64_t order = 0;
 };
 
 Listing listing_of(const std::vector<Made>& all) {
@@ -24,8 +28,10 @@ Listing listing_of(const std::vector<Made>& all) {
     snapshot.verified = made.verified;
     snapshot.manifest.emplace();
     snapshot.manifest->label = made.label;
+    snapshot.manifest->order = made.order;
     listing.snapshots.push_back(std::move(snapshot));
   }
+  sort_as_taken(listing.snapshots);
   return listing;
 }
 
@@ -34,7 +40,7 @@ const Listing kThree = listing_of({{"2026-11-20T020000+0100", "before-deploy"},
                                    {"2026-11-22T020000+0100", "before-deploy", Verified::kFailed}});
 
 std::string chosen(const Listing& listing, const std::string& word) {
-  return select_snapshot(listing, word).name;
+  return select_snapshot(listing, word, kNow).name;
 }
 
 std::string refusal(const Listing& listing, const std::string& word) {
@@ -73,7 +79,7 @@ TEST(SelectSnapshot, IndexesCountFromTheNewest) {
   EXPECT_EQ(chosen(kThree, "1"), "2026-11-22T020000+0100");
   EXPECT_EQ(chosen(kThree, "3"), "2026-11-20T020000+0100");
   EXPECT_NE(refusal(kThree, "4").find("there is no snapshot 4"), std::string::npos);
-  EXPECT_EQ(index_of(kThree, select_snapshot(kThree, "2")), 2u);
+  EXPECT_EQ(number_of(kThree, select_snapshot(kThree, "2", kNow), kNow), 2u);
 }
 
 TEST(SelectSnapshot, NamesLabelsAndBeginningsOfNamesAreTaken) {
@@ -104,6 +110,86 @@ TEST(SelectSnapshot, AWholeNameWinsOverALabel) {
       {{"2026-11-20T020000+0100", "2026-11-21T020000+0100"}, {"2026-11-21T020000+0100", "2026-11-20"}});
   EXPECT_EQ(chosen(listing, "2026-11-21T020000+0100"), "2026-11-21T020000+0100");
   EXPECT_EQ(chosen(listing, "2026-11-20"), "2026-11-21T020000+0100");
+}
+
+// --- what no number means --------------------------------------------------------------------------------
+
+const Listing kAfterRestore = listing_of({{"2026-11-21T020000+0100", ""},
+                                          {"2026-11-22T020000+0100", "nightly"},
+                                          {"2026-11-22T100000+0100", "before-restore"}});
+
+TEST(SelectSnapshot, WhatWasTakenBeforeARestoreIsMeantByItsNameAlone) {
+  EXPECT_EQ(chosen(kAfterRestore, "latest"), "2026-11-22T020000+0100");
+  EXPECT_EQ(chosen(kAfterRestore, "latest-verified"), "2026-11-22T020000+0100");
+  EXPECT_EQ(chosen(kAfterRestore, "1"), "2026-11-22T020000+0100");
+  EXPECT_EQ(chosen(kAfterRestore, "2"), "2026-11-21T020000+0100");
+  EXPECT_NE(refusal(kAfterRestore, "3").find("there is no snapshot 3"), std::string::npos);
+  for (const char* word : {"before-restore", "2026-11-22T10", "2026-11-22T100000+0100"})
+    EXPECT_EQ(chosen(kAfterRestore, word), "2026-11-22T100000+0100");
+  const Snapshot& safety = kAfterRestore.snapshots.back();
+  EXPECT_EQ(why_unnumbered(safety, kNow), "before-restore");
+  EXPECT_EQ(number_of(kAfterRestore, safety, kNow), std::nullopt);
+  const Listing ahead =
+      listing_of({{"2026-11-22T020000+0100", ""}, {"2027-11-22T100000+0100", "before-restore"}});
+  EXPECT_EQ(newer_from_future(ahead, ahead.snapshots[0], "latest", kNow), "");
+}
+
+TEST(SelectSnapshot, ASafetySnapshotIsKnownByItsManifestWhateverItsLabel) {
+  Listing listing = kAfterRestore;
+  listing.snapshots[1].manifest->before_restore.emplace();
+  EXPECT_EQ(chosen(listing, "latest"), "2026-11-21T020000+0100");
+}
+
+TEST(SelectSnapshot, OneFromTheFutureComesAfterThePastOnesAndIsTold) {
+  const Listing listing = listing_of({{"2026-11-21T020000+0100", ""}, {"2027-11-22T020000+0100", ""}});
+  for (const char* word : {"latest", "latest-verified", "1"}) {
+    const Snapshot& snapshot = select_snapshot(listing, word, kNow);
+    EXPECT_EQ(snapshot.name, "2026-11-21T020000+0100");
+    const std::string warning = newer_from_future(listing, snapshot, word, kNow);
+    EXPECT_NE(warning.find("2027-11-22T020000+0100 was taken after it and is from the future"),
+              std::string::npos)
+        << warning;
+  }
+  EXPECT_EQ(chosen(listing, "2027"), "2027-11-22T020000+0100");
+  EXPECT_EQ(why_unnumbered(listing.snapshots[1], kNow), "future");
+  // Once something was taken after it, it is plain which of the clocks was wrong.
+  const Listing after = listing_of({{"2026-11-21T020000+0100", ""},
+                                    {"2027-11-22T020000+0100", ""},
+                                    {"2026-11-22T020000+0100", "", Verified::kOk, 4'000'000'000}});
+  EXPECT_EQ(chosen(after, "latest"), "2026-11-22T020000+0100");
+  EXPECT_EQ(newer_from_future(after, after.snapshots.back(), "latest", kNow), "");
+}
+
+TEST(SelectSnapshot, WithAClockThatIsBehindAllNoWordMeansAnything) {
+  const std::int64_t behind = kNow - 300 * kDayS;
+  for (const char* word : {"latest", "latest-verified", "1"}) {
+    try {
+      ADD_FAILURE() << select_snapshot(kThree, word, behind).name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kConfiguration);
+      EXPECT_NE(error.message().find("3 are from the future by this machine's clock"), std::string::npos)
+          << error.message();
+      EXPECT_NE(error.hint().find("set this machine's clock"), std::string::npos);
+    }
+  }
+  EXPECT_EQ(select_snapshot(kThree, "quiet", behind).name, "2026-11-21T020000+0100");
+}
+
+TEST(SelectSnapshot, LatestIsWhatWasTakenLastThoughAClockWasAhead) {
+  // The second run's clock was 20 hours ahead; it was set right before the third.
+  const std::int64_t ahead = parse_snapshot_name("2026-11-22T220000+0100")->unix_s;
+  const Listing listing = listing_of({{"2026-11-21T020000+0100", ""},
+                                      {"2026-11-22T220000+0100", "", Verified::kOk, ahead},
+                                      {"2026-11-22T020500+0100", "", Verified::kOk, ahead + 1}});
+  EXPECT_EQ(chosen(listing, "latest"), "2026-11-22T020500+0100");
+  EXPECT_EQ(chosen(listing, "2"), "2026-11-22T220000+0100");
+  EXPECT_EQ(next_order(listing, kNow), kNow);
+  EXPECT_EQ(next_order(listing, kNow - 10 * kDayS), ahead + 2);
+}
+
+TEST(SelectSnapshot, AClockThatWasSetBackALittleChangesNothing) {
+  const std::int64_t just_before = parse_snapshot_name("2026-11-22T020000+0100")->unix_s - 3600;
+  EXPECT_EQ(select_snapshot(kThree, "latest", just_before).name, "2026-11-22T020000+0100");
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST_F(Status, WhatLacksItsFilesCostsNoWholeSnapshotItsPlaceInACleanupEither) {
   std::filesystem::remove(path(gutted) + "/production.sqlite3");
   const Store store(config_.local_backup_root, "billing", Store::Missing::kEmpty);
   config_.policy = {7};
-  for (const Decision& decision : plan_prune(store, config_, kNow).decisions)
+  for (const Decision& decision : plan_prune(store, config_, {.now_unix_s = kNow}, false).decisions)
     EXPECT_TRUE(decision.keep || decision.name != whole) << decision.reason;
 }
 
@@ -157,7 +157,7 @@ TEST_F(Status, OnlyWhatIsProvenCounts) {
   const std::string skipped = publish(kNow - 5 * kHour, Verified::kSkipped);
   publish(kNow - 4 * kHour, Verified::kPending);
   publish(kNow - 3 * kHour, Verified::kFailed);
-  publish(kNow + kHour);
+  publish(kNow + 25 * kHour);
   write_file(path(format_snapshot_name({kNow - 2 * kHour, 60}) + "/production.sqlite3"), "the old script's");
   const std::string damaged = publish(kNow - kHour);
   write_file(path(damaged + "/manifest.json"), read_file(path(damaged + "/manifest.json")) + "x");
