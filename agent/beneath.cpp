@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 
@@ -40,6 +41,8 @@ Parent parent_of(const char* path) {
   std::size_t begin = 0;
   for (std::size_t end; (end = all.find('/', begin)) != std::string::npos; begin = end + 1) {
     const std::string part = all.substr(begin, end - begin);
+    if (part == "..") errno = EACCES;  // no name that we gave SQLite has it
+    if (part == "..") return {{}, path, false};
     Fd next(openat(parent.fd(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     parent.found = static_cast<bool>(next);
     if (!parent.found) return parent;

@@ -314,10 +314,14 @@ void enter_directory(const std::string& directory) {
                   "to root or to the directory's owner"
             : "check REMOTE_BACKUP_DIR; for a named volume it is the volume's mountpoint on the host");
   }
+  require_local_file_system(printable(path));
+}
+
+void require_local_file_system(const std::string& shown) {
   const FileSystem* on = known_file_system(file_system_magic("."));
   if (on != nullptr && on->network)
     throw Error(ErrorKind::kRefused,
-                printable(path) + " is on " + on->name + ", where SQLite's locks cannot be trusted",
+                shown + " is on " + on->name + ", where SQLite's locks cannot be trusted",
                 "run the pull against the machine whose disk it is");
 }
 

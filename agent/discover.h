@@ -29,6 +29,9 @@ struct Candidate {
 // directory, Error{kRefused} when it is on a network file system, where SQLite's locks cannot be trusted.
 void enter_directory(const std::string& directory);
 
+// Throws Error{kRefused} when the working directory is on a network file system; `shown` is its path.
+void require_local_file_system(const std::string& shown);
+
 // What kind of file system `path` is on: "ext4", say, or its magic number in hex.
 std::string file_system_name(const std::string& path);
 

@@ -49,8 +49,8 @@ void look_at_database(GuardVfs& guard, Place& place) {
   }
 }
 
-int look(const LookRequest& request, FrameWriter& writer) {
-  enter_directory(request.directory);
+int look(const LookRequest& request, const Confinement* confinement, FrameWriter& writer) {
+  enter_requested(confinement, request.directory);
   Request names;
   names.directory = request.directory;
   names.databases = request.databases;
@@ -73,8 +73,8 @@ int look(const LookRequest& request, FrameWriter& writer) {
 
 }  // namespace
 
-void look_and_exit(const LookRequest& request, DeadlineSource& source, FrameReader& reader,
-                   FrameWriter& writer) {
+void look_and_exit(const LookRequest& request, const Confinement* confinement, DeadlineSource& source,
+                   FrameReader& reader, FrameWriter& writer) {
   source.set_silence_ms(request.silence_ms);
   ClientWatch watch(source, reader);
   watch.start({.take = [](const Frame&) { return false; },
@@ -82,7 +82,7 @@ void look_and_exit(const LookRequest& request, DeadlineSource& source, FrameRead
                .tick = [&] { writer.try_write(MessageType::kAlive); }});
   int status = 1;
   try {
-    status = run_and_tell(writer, [&] { return look(request, writer); });
+    status = run_and_tell(writer, [&] { return look(request, confinement, writer); });
   } catch (const std::exception&) {
     // Nobody is left to hear it.
   }

@@ -3,14 +3,16 @@
 #pragma once
 
 #include "agent/client_watch.h"
+#include "agent/confine.h"
 #include "common/frame.h"
 #include "common/protocol.h"
 
 namespace litepull {
 
+// `confinement`: null when it may work wherever its login may.
 // Ends the process, with status 0 when all was told. What keeps one database from being pulled is told with
 // it; what keeps all of them from it is an Error in place of the rest.
-[[noreturn]] void look_and_exit(const LookRequest& request, DeadlineSource& source, FrameReader& reader,
-                                FrameWriter& writer);
+[[noreturn]] void look_and_exit(const LookRequest& request, const Confinement* confinement,
+                                DeadlineSource& source, FrameReader& reader, FrameWriter& writer);
 
 }  // namespace litepull

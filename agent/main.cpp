@@ -1,12 +1,15 @@
 // litepull-agent: runs on the server, beside the databases, for as long as one pull, restore or look around
-// takes. It takes no arguments: the client's request comes on standard input, the pages and answers
-// go out on standard output.
+// takes. The client's request comes on standard input, the pages and answers go out on standard output. Its
+// one option, --storage DIRECTORY, is for a rule of sudo's; see agent/confine.h.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
+#include <string>
 
 #include "agent/session.h"
 #include "agent/sqlite.h"
@@ -21,13 +24,33 @@ void __verbose_terminate_handler() {
 }
 }  // namespace __gnu_cxx
 
-int main() {
+namespace {
+
+// One that is closed would be that of the first file that is opened, a database's say.
+bool has_standard_streams() {
+  for (const int fd : {0, 1, 2})
+    if (fcntl(fd, F_GETFD) < 0) return false;
+  return true;
+}
+
+bool is_storage_option(int argc, char** argv) {
+  return argc == 3 && std::string(argv[1]) == "--storage";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (!has_standard_streams()) return 2;
+  if (argc != 1 && !is_storage_option(argc, argv)) {
+    std::fprintf(stderr, "litepull-agent: it takes no argument but --storage DIRECTORY\n");
+    return 2;
+  }
   litepull::keep_large_buffers();
   std::signal(SIGPIPE, SIG_IGN);
   umask(077);
   try {
     litepull::initialize_sqlite();
-    litepull::run_session(0, 1);
+    litepull::run_session(0, 1, argc == 3 ? std::optional<std::string>(argv[2]) : std::nullopt);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "litepull-agent: %s\n", error.what());
     return 1;

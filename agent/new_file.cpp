@@ -3,17 +3,22 @@
 #include <dirent.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <vector>
 
+#include "agent/beneath.h"
 #include "agent/discover.h"
+#include "agent/guard_vfs.h"
+#include "agent/spool.h"
+#include "agent/sqlite.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -117,16 +122,50 @@ bool rename_to_free(int directory_fd, const std::string& from, const std::string
 }
 
 void require_room(int fd, const Image& image) {
-  struct statvfs disk {};
-  if (fstatvfs(fd, &disk) != 0) throw_errno("look at the disk of the storage directory");
   const std::uint64_t needed = std::uint64_t{image.pages()} * image.page_size();
-  const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::uint64_t available = bytes_free_to_use(fd);
   if (needed > available)
     throw Error(ErrorKind::kRefused,
                 "making it needs " + std::to_string((needed >> 20) + 1) +
                     " MiB on the disk of the storage directory, which has " +
-                    std::to_string(available >> 20) + " MiB left",
+                    std::to_string(available >> 20) + " MiB left beside what stays for the app",
                 "free some space there, then run this again; nothing was changed on the server");
+}
+
+// As a part of a URI, https://sqlite.org/uri.html.
+std::string percent_encoded(const std::string& path) {
+  std::string encoded;
+  for (const char c : path) {
+    char code[4];
+    std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("/._-", c) != nullptr;
+    encoded += plain ? std::string(1, c) : std::string(code);
+  }
+  return encoded;
+}
+
+std::uint32_t number(const Connection& connection, const char* sql) {
+  Statement value(connection.get(), sql);
+  return value.step() ? static_cast<std::uint32_t>(value.integer()) : 0;
+}
+
+// By SQLite itself, as a file that nobody changes: it makes nothing beside it, and takes no lock.
+void open_as_database(const std::string& path, const struct stat& status, const Image& image) {
+  const GuardVfs guard;
+  Candidate candidate;
+  candidate.path = "file:" + percent_encoded(path) + "?immutable=1";
+  candidate.device = status.st_dev;
+  candidate.inode = status.st_ino;
+  const Connection connection =
+      open_candidate(candidate, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, GuardVfs::kName);
+  sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  number(connection, "PRAGMA schema_version");  // compares the header's number of pages with the file's
+  execute(connection.get(),
+          "PRAGMA writable_schema=ON");  // a schema that it cannot parse is none of our business
+  if (number(connection, "PRAGMA page_count") != image.pages() ||
+      number(connection, "PRAGMA page_size") != image.page_size())
+    throw SqliteError(SQLITE_NOTADB, "it has another number or size of pages");
+  number(connection, "SELECT count(*) FROM sqlite_schema");
 }
 
 }  // namespace
@@ -143,6 +182,7 @@ NewFile::NewFile(const std::string& name, const Image& image)
     if (fchmod(file_.get(), mode_of_siblings()) != 0) throw_errno("set the mode of " + shown_);
     require_room(file_.get(), image);
     fill(file_.get(), image, shown_);
+    require_database("./" + name.substr(0, name.size() - base_.size()) + hidden_, image);
   } catch (const Error&) {
     unlinkat(directory_.get(), hidden_.c_str(), 0);
     throw;
@@ -151,6 +191,17 @@ NewFile::NewFile(const std::string& name, const Image& image)
 
 NewFile::~NewFile() {
   if (!hidden_.empty()) unlinkat(directory_.get(), hidden_.c_str(), 0);
+}
+
+void NewFile::require_database(const std::string& path, const Image& image) const {
+  struct stat status {};
+  if (fstat(file_.get(), &status) != 0) throw_errno("look at the new " + shown_);
+  try {
+    open_as_database(path, status, image);
+  } catch (const SqliteError& error) {
+    throw Error(ErrorKind::kCorrupt, shown_ + ": SQLite does not open what was to be made: " + error.what(),
+                "check the snapshot with litepull verify; nothing was changed on the server");
+  }
 }
 
 void NewFile::publish() {

@@ -1,6 +1,9 @@
 #include "agent/owner.h"
 
 #include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,22 +15,20 @@
 namespace litepull {
 namespace {
 
-using Owner = std::pair<uid_t, gid_t>;
-
 Owner most_common_owner(const std::vector<Candidate>& candidates) {
-  std::map<Owner, int> counts;
+  std::map<std::pair<uid_t, gid_t>, int> counts;
   for (const Candidate& candidate : candidates)
     if (!candidate.problem) ++counts[{candidate.uid, candidate.gid}];
   const auto most = std::max_element(counts.begin(), counts.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == counts.end() ? Owner{0, 0} : most->first;
+  return most == counts.end() ? Owner{} : Owner{most->first.first, most->first.second};
 }
 
-void drop_root(const Owner& owner) {
-  if (setgroups(0, nullptr) != 0) throw_errno("give up root's groups");
-  if (setresgid(owner.second, owner.second, owner.second) != 0) throw_errno("become the databases' group");
-  if (setresuid(owner.first, owner.first, owner.first) != 0) throw_errno("become the databases' owner");
-  check(owner.first == 0 || setuid(0) != 0, "root could be had back");
+// Also those that a process keeps, or could get back, when it is no longer root (capabilities(7)).
+void give_up_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capset, &header, none) != 0) throw_errno("give up root's capabilities");
 }
 
 bool app_has_it_open(const Candidate& candidate) {
@@ -36,23 +37,43 @@ bool app_has_it_open(const Candidate& candidate) {
          access(candidate.path.c_str(), R_OK | W_OK) == 0;
 }
 
+// Root's databases are not among those that REMOTE_SUDO reaches.
+std::string remedy_for(const std::string& owner) {
+  if (owner == "0")
+    return "set SERVER_USER=root and REMOTE_SUDO=no, or give it to the user that the app runs as";
+  return "set SERVER_USER to root or to user " + owner +
+         ", or REMOTE_SUDO=yes; where owners are mixed, give each owner's databases a configuration of their "
+         "own, "
+         "and for REMOTE_SUDO a directory, too";
+}
+
 }  // namespace
+
+void give_up_root(const Owner& owner) {
+  check(owner.uid != 0, "root is no owner to become");
+  if (setgroups(0, nullptr) != 0) throw_errno("give up root's groups");
+  if (setresgid(owner.gid, owner.gid, owner.gid) != 0) throw_errno("become the databases' group");
+  if (setresuid(owner.uid, owner.uid, owner.uid) != 0) throw_errno("become the databases' owner");
+  give_up_capabilities();
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno("give up programs with more rights");
+  // No process of the owner's may look into this one, which was root.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw_errno("keep this process from being looked into");
+  check(setuid(0) != 0 && (owner.gid == 0 || setgid(0) != 0), "root could be had back");
+}
 
 void become_owner(std::vector<Candidate>& candidates) {
   if (geteuid() == 0) {
     const Owner owner = most_common_owner(candidates);
-    if (owner.first != 0) drop_root(owner);
+    if (owner.uid != 0) give_up_root(owner);
   }
   if (geteuid() == 0) return;  // only root's SQLite hands new sidecars to the database's owner by itself
   for (Candidate& candidate : candidates) {
     if (candidate.problem || candidate.uid == geteuid() || app_has_it_open(candidate)) continue;
     const std::string owner = std::to_string(candidate.uid);
-    candidate.problem =
-        Problem{ErrorKind::kRefused,
-                "it belongs to user " + owner + ", and opening it as user " + std::to_string(geteuid()) +
-                    " could leave files that the app cannot use",
-                "set SERVER_USER to root or to user " + owner + ", or REMOTE_SUDO=yes" +
-                    "; where owners are mixed, give each owner's databases a configuration of their own"};
+    candidate.problem = Problem{ErrorKind::kRefused,
+                                "it belongs to user " + owner + ", and opening it as user " +
+                                    std::to_string(geteuid()) + " could leave files that the app cannot use",
+                                remedy_for(owner)};
   }
 }
 

@@ -1,6 +1,5 @@
 #include "agent/restore_session.h"
 
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/database_header.h"
 #include "agent/guard_vfs.h"
 #include "agent/hash_feed.h"
 #include "agent/image.h"
@@ -19,6 +19,7 @@
 #include "agent/report.h"
 #include "agent/rewrite.h"
 #include "agent/source_database.h"
+#include "agent/spool.h"
 #include "agent/target.h"
 #include "common/digest.h"
 #include "common/error.h"
@@ -126,12 +127,13 @@ struct Work {
 
 class Restore {
  public:
-  Restore(const RestoreRequest& request, FromClient& client, FrameWriter& writer)
-      : request_(request), client_(client), writer_(writer) {}
+  Restore(const RestoreRequest& request, const Confinement* confinement, FromClient& client,
+          FrameWriter& writer)
+      : request_(request), confinement_(confinement), client_(client), writer_(writer) {}
 
   // False when a database could not be restored after others may have been.
   [[nodiscard]] bool run() {
-    enter_directory(request_.directory);
+    enter_requested(confinement_, request_.directory);
     find();
     announce();
     if (request_.mode == RestoreMode::kLook) return done();
@@ -153,7 +155,15 @@ class Restore {
       work.place = std::move(place);
       works_.push_back(std::move(work));
       if (works_.back().place.target.state == TargetState::kThere) open(works_.back());
+      if (works_.back().place.target.state == TargetState::kMissing) require_name_to_make(works_.back());
     }
+  }
+
+  void require_name_to_make(Work& work) const {
+    const auto problem = confinement_ == nullptr ? std::nullopt : why_not_made(work.place.item.name);
+    if (!problem) return;
+    work.place.target.state = TargetState::kRefused;
+    work.place.target.problem = *problem;
   }
 
   // What keeps it from being restored is told with all the others, not thrown.
@@ -267,15 +277,24 @@ class Restore {
   void prove(Work& work) {
     const RestoreItem& item = work.place.item;
     client_.pages.wait_for_all();
-    if (work.image->digest() == item.digest) return;
+    if (work.image->digest() == item.digest) return require_database(work);
     Asking asking(writer_, client_.pages, work.place.target.index, 1, false);
     asking.add(1, item.pages);
     asking.flush();
     client_.pages.wait_for_all();
     work.differing = item.pages;
-    if (work.image->digest() == item.digest) return;
+    if (work.image->digest() == item.digest) return require_database(work);
     throw Error(ErrorKind::kCorrupt,
                 item.name + ": what arrived on the server is not what the snapshot's manifest says",
+                "check the snapshot with litepull verify; nothing was changed on the server");
+  }
+
+  // What ends up under a database's name is one, whatever the client has sent.
+  void require_database(const Work& work) {
+    work.image->read(1, 1, block_);
+    const std::string why = why_no_database(block_, work.place.item.page_size);
+    if (why.empty()) return;
+    throw Error(ErrorKind::kCorrupt, work.place.item.name + ": what arrived is no SQLite database: " + why,
                 "check the snapshot with litepull verify; nothing was changed on the server");
   }
 
@@ -292,14 +311,12 @@ class Restore {
       if (item.pages > target.page_count)
         needed += std::uint64_t{item.pages - target.page_count} * item.page_size;
     }
-    struct statvfs disk {};
-    if (statvfs(".", &disk) != 0) throw_errno("look at the disk of the storage directory");
-    const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    const std::uint64_t available = bytes_free_to_use(open_path(".", O_PATH | O_DIRECTORY).get());
     if (needed > available)
       throw Error(ErrorKind::kRefused,
                   "replacing the databases needs " + std::to_string((needed >> 20) + 1) +
                       " MiB on the disk of the storage directory, which has " +
-                      std::to_string(available >> 20) + " MiB left",
+                      std::to_string(available >> 20) + " MiB left beside what stays for the app",
                   "free some space there, then run this again; nothing was changed on the server");
   }
 
@@ -354,6 +371,7 @@ class Restore {
   }
 
   const RestoreRequest& request_;
+  const Confinement* confinement_;
   FromClient& client_;
   FrameWriter& writer_;
   GuardVfs guard_;
@@ -389,8 +407,8 @@ void gone(FromClient& client, const Error& why) {
 
 }  // namespace
 
-void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, FrameReader& reader,
-                      FrameWriter& writer) {
+void restore_and_exit(const RestoreRequest& request, const Confinement* confinement, DeadlineSource& source,
+                      FrameReader& reader, FrameWriter& writer) {
   source.set_silence_ms(request.silence_ms);
   FromClient client;
   ClientWatch watch(source, reader);
@@ -399,7 +417,8 @@ void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, Fra
                .tick = [&] { writer.try_write(MessageType::kAlive); }});
   int status = 1;
   try {
-    status = run_and_tell(writer, [&] { return Restore(request, client, writer).run() ? 0 : 1; });
+    status =
+        run_and_tell(writer, [&] { return Restore(request, confinement, client, writer).run() ? 0 : 1; });
   } catch (const std::exception&) {
   }
   // Not by returning: the other thread uses what lives here.

@@ -6,15 +6,17 @@
 #pragma once
 
 #include "agent/client_watch.h"
+#include "agent/confine.h"
 #include "common/frame.h"
 #include "common/protocol.h"
 
 namespace litepull {
 
+// `confinement`: null when it may work wherever its login may.
 // Ends the process, with status 0 when all that was asked for was done, else 1. Before the client's Commit a
 // client that is gone ends it as in a pull, and nothing was changed; after it nothing keeps it from
 // finishing.
-[[noreturn]] void restore_and_exit(const RestoreRequest& request, DeadlineSource& source, FrameReader& reader,
-                                   FrameWriter& writer);
+[[noreturn]] void restore_and_exit(const RestoreRequest& request, const Confinement* confinement,
+                                   DeadlineSource& source, FrameReader& reader, FrameWriter& writer);
 
 }  // namespace litepull

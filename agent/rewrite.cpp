@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "agent/beneath.h"
@@ -41,11 +42,28 @@ void put_big_endian(Bytes& page, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) page[at + i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
 }
 
+// A journal may name another one, anywhere, of a transaction over several databases. SQLite would read that
+// and remove it.
+int open_no_super_journal(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+  file->pMethods = nullptr;
+  if ((flags & SQLITE_OPEN_SUPER_JOURNAL) != 0) return SQLITE_CANTOPEN;
+  sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
+  return real->xOpen(real, name, file, flags, out_flags);
+}
+
+int remove_beneath(sqlite3_vfs*, const char* name, int sync_directory) {
+  if (!std::string_view(name).starts_with("./")) return SQLITE_IOERR_DELETE;
+  sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
+  return real->xDelete(real, name, sync_directory);
+}
+
 // SQLite's own VFS, but for names, which are taken as they are: it would resolve them through directories
 // that we may no longer cross (see agent/discover.h).
 const char* write_vfs() {
   static sqlite3_vfs vfs = [] {
     sqlite3_vfs own = *sqlite3_vfs_find(nullptr);
+    own.xOpen = open_no_super_journal;
+    own.xDelete = remove_beneath;
     own.zName = kVfsName;
     own.pNext = nullptr;
     own.xFullPathname = [](sqlite3_vfs*, const char* name, int size, char* out) {

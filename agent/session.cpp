@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/client_watch.h"
+#include "agent/confine.h"
 #include "agent/copy.h"
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
@@ -284,8 +285,14 @@ void leave_out_empty(Databases& databases, std::vector<Unpinned>& left_out) {
   });
 }
 
-void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
-  enter_directory(request.directory);
+std::uint64_t wal_bytes_of(const Databases& databases) {
+  std::uint64_t bytes = 0;
+  for (const auto& database : databases) bytes += database->wal_bytes_at_pin();
+  return bytes;
+}
+
+void pull(const Request& request, const Confinement* confinement, HashFeed& hashes, Outbox& outbox) {
+  enter_requested(confinement, request.directory);
   Notices notices;
   std::vector<Candidate> candidates = discover(request, notices);
   become_owner(candidates);
@@ -303,8 +310,12 @@ void pull(const Request& request, HashFeed& hashes, Outbox& outbox) {
   return_free_memory();  // of the connections that held the write locks: pages are to have room now
   Turns turns(databases, known, hashes, outbox);
   announce(outbox, hashes, databases, known, left_out, pinned.set);
-  copy_all(outbox, databases, known, turns,
-           {std::uint64_t{1000} * request.hold_max_ms, request.wal_growth_max_bytes}, request.key);
+  const std::uint64_t wal_growth =
+      confinement == nullptr
+          ? request.wal_growth_max_bytes
+          : confinement->bounded_wal_growth(request.wal_growth_max_bytes, wal_bytes_of(databases));
+  copy_all(outbox, databases, known, turns, {std::uint64_t{1000} * request.hold_max_ms, wal_growth},
+           request.key);
   if (turns.correct(pinned.set)) outbox.send(MessageType::kSet, encode(pinned.set));
   outbox.send(MessageType::kDone, encode(make_done()));
   outbox.flush();
@@ -317,9 +328,9 @@ int tell(Outbox& outbox, const Problem& problem) {
 }
 
 // Without a client, telling throws again, and there is nobody to tell.
-int pull_or_tell(const Request& request, HashFeed& hashes, Outbox& outbox) {
+int pull_or_tell(const Request& request, const Confinement* confinement, HashFeed& hashes, Outbox& outbox) {
   try {
-    pull(request, hashes, outbox);
+    pull(request, confinement, hashes, outbox);
     return 0;
   } catch (const Error& error) {
     return tell(outbox, problem_of(error));
@@ -328,8 +339,8 @@ int pull_or_tell(const Request& request, HashFeed& hashes, Outbox& outbox) {
   }
 }
 
-[[noreturn]] void pull_and_exit(const Request& request, DeadlineSource& source, FrameReader& reader,
-                                FrameWriter& writer) {
+[[noreturn]] void pull_and_exit(const Request& request, const Confinement* confinement,
+                                DeadlineSource& source, FrameReader& reader, FrameWriter& writer) {
   source.set_silence_ms(request.silence_ms);
   HashFeed hashes;
   Outbox outbox(writer, hashes, request.key, request.memory_bytes, request.compression_level);
@@ -349,31 +360,53 @@ int pull_or_tell(const Request& request, HashFeed& hashes, Outbox& outbox) {
                .tick = [&] { writer.try_write(MessageType::kAlive); }});
   int status = 1;
   try {
-    status = pull_or_tell(request, hashes, outbox);
+    status = pull_or_tell(request, confinement, hashes, outbox);
   } catch (const std::exception&) {
   }
   // Not by returning: two other threads use what lives here, and one may be stuck in a write to a dead link.
   _exit(status);
 }
 
+// Nothing has been read from the client yet; when it may not have what its login was lent, it is told so.
+std::optional<Confinement> confine(const std::optional<std::string>& storage) {
+  if (!storage) {
+    require_own_rights();
+    return std::nullopt;
+  }
+  std::optional<Confinement> confinement(*storage);
+  // What only root can see of this machine has to be seen here.
+  confinement->give_up_root();
+  return confinement;
+}
+
+std::optional<Confinement> confine_or_exit(const std::optional<std::string>& storage, FrameWriter& writer) {
+  std::optional<Confinement> confinement;
+  if (run_and_tell(writer, [&] { return (confinement = confine(storage)), 0; }) != 0) _exit(1);
+  return confinement;
+}
+
 }  // namespace
 
-void run_session(int in_fd, int out_fd) {
+void run_session(int in_fd, int out_fd, const std::optional<std::string>& storage) {
   forbid_core_files();
   allow_many_descriptors();
   widen_pipe(out_fd);
   const std::string greeting = std::string(kAgentGreeting) + "\n";
   write_all(out_fd, greeting.data(), greeting.size(), "the client's stream");
 
+  FdSink sink(out_fd, "the client's stream");
+  FrameWriter writer(sink);
+  const std::optional<Confinement> confined = confine_or_exit(storage, writer);
+  const Confinement* confinement = confined ? &*confined : nullptr;
+
   DeadlineSource source(in_fd, kDefaultSilenceMs);
   FrameReader reader(source);
   const Frame first = read_request(reader);
-  FdSink sink(out_fd, "the client's stream");
-  FrameWriter writer(sink);
-  if (first.type == MessageType::kRequest) pull_and_exit(decode_request(first.body), source, reader, writer);
+  if (first.type == MessageType::kRequest)
+    pull_and_exit(decode_request(first.body), confinement, source, reader, writer);
   if (first.type == MessageType::kLookRequest)
-    look_and_exit(decode_look_request(first.body), source, reader, writer);
-  restore_and_exit(decode_restore_request(first.body), source, reader, writer);
+    look_and_exit(decode_look_request(first.body), confinement, source, reader, writer);
+  restore_and_exit(decode_restore_request(first.body), confinement, source, reader, writer);
 }
 
 }  // namespace litepull

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/beneath.h"
+#include "agent/database_header.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -121,6 +122,7 @@ SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
 // is damaged is found.
 void SourceDatabase::probe() {
   reader_ = open_guarded(candidate_);
+  require_own_header();  // before SQLite looks for a log
   begin(Busy::kWait);
   {
     Statement mode(reader_.get(), "PRAGMA journal_mode");
@@ -140,6 +142,14 @@ void SourceDatabase::forget_schema() {
   sqlite3_db_config(reader_.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_release_memory(reader_.get());
   GuardVfs::let_go_of_index(reader_.get());
+}
+
+// By the file's own bytes. A log that somebody put beside another file would give it a first page, and the
+// rest of that file would be taken for the pages of a database.
+void SourceDatabase::require_own_header() {
+  FileHeader header{};
+  if (!read_file_header(reader_.get(), header) || !has_database_magic(header))
+    throw SqliteError(SQLITE_NOTADB, "file is not a database");
 }
 
 std::uint32_t SourceDatabase::pragma(const char* statement) {

@@ -66,6 +66,7 @@ class SourceDatabase {
   enum class Busy { kWait, kFailAtOnce };
 
   void probe();
+  void require_own_header();
   void close() noexcept;
   void forget_schema();
   void begin(Busy busy);

@@ -55,6 +55,15 @@ Fd open_unlinked_with_room(std::uint64_t bytes) {
   return best.empty() ? Fd() : open_unlinked(best);
 }
 
+std::uint64_t bytes_free_to_use(int fd) {
+  struct statvfs disk {};
+  if (fstatvfs(fd, &disk) != 0) throw_errno("look at the disk of the storage directory");
+  const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::uint64_t kept =
+      std::min(Spool::kReserveBytes, std::uint64_t{disk.f_blocks} * disk.f_frsize / 20);
+  return available > kept ? available - kept : 0;
+}
+
 bool Spool::reserve(std::uint64_t bytes) {
   if (!file_) {
     file_ = open_unlinked_with_room(bytes);

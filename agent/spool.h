@@ -12,6 +12,10 @@ namespace litepull {
 // (Spool::kReserveBytes, and a twentieth of the disk); else none. Never in the storage directory.
 Fd open_unlinked_with_room(std::uint64_t bytes);
 
+// Bytes that a restore may take on the disk that `fd` is on. A twentieth of it, at most kReserveBytes, stays
+// for the app, whatever the client wants. Throws Error when the disk cannot be looked at.
+std::uint64_t bytes_free_to_use(int fd);
+
 // One thread writes, another reads what was written before. The file has no name, so that no way of dying
 // leaves it behind; it is never in the storage directory.
 class Spool {

@@ -276,6 +276,9 @@ void Reader::read_remote_sudo() {
   if (entry->value != "yes" && entry->value != "no")
     refuse(*entry, "must be 'yes' or 'no'", "write REMOTE_SUDO=yes, or remove the line");
   config_.remote_sudo = entry->value == "yes";
+  if (config_.remote_sudo && !config_.remote_backup_dir.starts_with('/'))
+    refuse(required(kRemoteBackupDir), "must be absolute when REMOTE_SUDO is 'yes'",
+           "write the whole path: sudo's rule names that directory, and lets the agent work in no other");
 }
 
 void Reader::read_choice_of_databases() {

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
+#include <vector>
 
 #include "client/agent_file.h"
 #include "client/agent_messages.h"
@@ -20,6 +22,20 @@ namespace {
 
 constexpr std::uint64_t kReapUs = 5'000'000;
 constexpr int kPipeBytes = 1 << 20;  // fewer turns between the two processes than with the usual 64 KiB
+
+// Without what sudo and its like say of their caller: it is this program that starts the agent, and that runs
+// whatever its configuration says with the rights that it has.
+std::vector<char*> own_environment() {
+  std::vector<char*> kept;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const bool of_caller =
+        text.starts_with("SUDO_") || text.starts_with("PKEXEC_") || text.starts_with("DOAS_");
+    if (!of_caller) kept.push_back(*entry);
+  }
+  kept.push_back(nullptr);
+  return kept;
+}
 
 class LocalLink : public Link {
  public:
@@ -99,7 +115,8 @@ class LocalLink : public Link {
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes, &none);
     char* argv[] = {const_cast<char*>(agent_path.c_str()), nullptr};  // posix_spawn does not write to it
-    const int code = posix_spawn(&pid_, agent_path.c_str(), &actions, &attributes, argv, environ);
+    std::vector<char*> environment = own_environment();
+    const int code = posix_spawn(&pid_, agent_path.c_str(), &actions, &attributes, argv, environment.data());
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (code != 0) throw Error(ErrorKind::kFailed, "cannot start " + agent_path + ": " + std::strerror(code));

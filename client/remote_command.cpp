@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "client/sudo_rule.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -77,11 +78,13 @@ std::string start_command(const std::vector<AgentFile>& agents) {
 std::string sudo_start_command(const std::vector<AgentFile>& agents) {
   // Its words are read: they must not be in another language.
   const std::string run =
-      "{ echo \"litepull sudo $(id -un) $a\"; LC_ALL=C; export LC_ALL; exec sudo -n \"$a\"; }";
-  return for_any_shell("command -v sudo >/dev/null || { echo \"LITEPULL 1 no-sudo\"; exit 1; }; " +
-                       choose_build(agents) + kOurs + "a=\"" + kRootPlace + "/agent-$b\"; [ -x \"$a\" ] && " +
-                       run + "; " + kIgnoreReasons + kEachDirectory + run_there(run) + "done; " +
-                       kAskForUpload);
+      "{ echo \"litepull sudo $(id -un) $a\"; LC_ALL=C; export LC_ALL; exec sudo -n \"$a\" --storage "
+      "\"$storage\"; }";
+  // A shell reads a line byte by byte where it cannot go back: what follows is the agent's.
+  return for_any_shell(
+      "IFS= read -r storage; command -v sudo >/dev/null || { echo \"LITEPULL 1 no-sudo\"; exit 1; }; " +
+      choose_build(agents) + kOurs + "a=\"" + kRootPlace + "/agent-$b\"; [ -x \"$a\" ] && " + run + "; " +
+      kIgnoreReasons + kEachDirectory + run_there(run) + "done; " + kAskForUpload);
 }
 
 std::string directory_command(std::size_t size) {

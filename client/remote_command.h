@@ -15,11 +15,11 @@ namespace litepull {
 // machine, prints "LITEPULL 1 upload <system> <machine>".
 std::string start_command(const std::vector<AgentFile>& agents);
 
-// The same through `sudo -n`, as root: who then becomes the databases' owner. First says, in a line of its
-// own, "litepull sudo <login user> <agent's path>"; without sudo prints "LITEPULL 1 no-sudo". An agent in
-// kRootPlace is preferred to one that the login user could replace.
+// The same through `sudo -n`, with the options --storage and the first line of standard input, which is the
+// storage directory. First says, in a line of its own, "litepull sudo <login user> <agent's path>"; without
+// sudo prints "LITEPULL 1 no-sudo". An agent in kRootPlace (client/sudo_rule.h) is preferred to one that the
+// login user could replace.
 std::string sudo_start_command(const std::vector<AgentFile>& agents);
-inline constexpr const char* kRootPlace = "/usr/local/lib/litepull";
 
 // Stores standard input, which must have `size` bytes, as the agent of that build, in the first private
 // directory that can run programs and has room. Prints "stored" on success; otherwise exits with 1, has said

@@ -20,6 +20,7 @@
 #include "client/remote_command.h"
 #include "client/ssh_connect.h"
 #include "client/ssh_session.h"
+#include "client/sudo_rule.h"
 #include "common/shell_word.h"
 
 namespace litepull {
@@ -316,39 +317,6 @@ void upload(SshSession& session, const AgentFile& agent, const Config& config) {
               "make room in one of these directories, or mount one without noexec");
 }
 
-bool is_path_to_show(const std::string& path) {
-  return path.starts_with('/') && std::all_of(path.begin(), path.end(), [](char c) {
-           return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("/._-", c) != nullptr;
-         });
-}
-
-// What sudo was to run, and for whom; as the server says it, so it is shown only when it is plain.
-struct SudoCall {
-  std::string user = "USER", path = "/PATH/TO/agent";
-};
-
-SudoCall sudo_call_of(const std::string& noise) {
-  constexpr std::string_view kMark = "litepull sudo ";
-  SudoCall call;
-  const std::size_t from = noise.rfind(kMark);
-  if (from == std::string::npos) return call;
-  std::istringstream words(noise.substr(from + kMark.size()));
-  std::string user, path;
-  words >> user >> path;
-  if (is_user(user)) call.user = user;
-  if (is_path_to_show(path)) call.path = path;
-  return call;
-}
-
-// sudo allows a program by its path. One that the login user can replace is as good as all of root's rights,
-// so the remedy first puts it where only root can.
-std::string how_to_allow(const SudoCall& call) {
-  const std::string path = kRootPlace + call.path.substr(call.path.rfind('/'));
-  const std::string rule = "'" + call.user + " ALL=(root) NOPASSWD: " + kRootPlace + "/agent-* \"\"'";
-  const std::string install = call.path == path ? "" : "install -D -m 755 " + call.path + " " + path + " && ";
-  return "allow it, as root there: " + install + "echo " + rule + " > /etc/sudoers.d/litepull";
-}
-
 // Of words that were made safe to print.
 std::string first_line(const std::string& words) {
   return words.substr(0, words.find("\\x0A"));
@@ -357,7 +325,7 @@ std::string first_line(const std::string& words) {
 [[noreturn]] void fail_sudo(const Config& config, const std::string& words, const SudoCall& call) {
   throw Error(ErrorKind::kFailed,
               config.server_host + ": sudo does not start the agent as root: " + first_line(words),
-              how_to_allow(call));
+              how_to_allow(call, config.app_name, config.remote_backup_dir));
 }
 
 [[noreturn]] void fail_start(const Config& config, SshLink& link, const std::string& noise,
@@ -377,6 +345,12 @@ std::string first_line(const std::string& words) {
                   shell_word(user + config.server_host) + " echo hello");
 }
 
+// What the command for sudo reads before the agent starts.
+void name_storage(SshLink& link, const Config& config) {
+  const std::string line = config.remote_backup_dir + "\n";
+  link.write({reinterpret_cast<const std::uint8_t*>(line.data()), line.size()}, {});
+}
+
 }  // namespace
 
 std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
@@ -389,6 +363,7 @@ std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& age
     const std::vector<AgentFile> tried = is_broken ? std::vector<AgentFile>{} : agents;
     Channel channel = session->execute(config.remote_sudo ? sudo_start_command(tried) : start_command(tried));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
+    if (config.remote_sudo) name_storage(*link, config);
     std::string greeting;
     PatientSource patient(*link, patience_us(config.idle_timeout_s));
     const std::string noise = read_greeting(patient, greeting);

@@ -35,6 +35,15 @@ std::vector<Base> take_bases(ByteReader& in) {
   return bases;
 }
 
+void require_bounds(const Request& request) {
+  require_peer(request.barrier_ms <= kMaxBarrierMs, "a barrier that lasts too long");
+  require_peer(request.hold_max_ms <= kMaxHoldMs, "a transaction that lasts too long");
+  require_peer(request.wal_growth_max_bytes <= kMaxWalGrowthBytes, "a WAL that may grow too large");
+  require_peer(request.memory_bytes <= kMaxMemoryBytes, "more memory than an agent may take");
+  const int level = request.compression_level;
+  require_peer(level == kAutoLevel || (level >= kMinLevel && level <= kMaxLevel), "a level out of range");
+}
+
 }  // namespace
 
 std::size_t max_body_bytes(std::uint8_t type) {
@@ -112,6 +121,7 @@ Request decode_request(ByteView body) {
   request.key = take_key(in);
   request.bases = take_bases(in);
   in.end();
+  require_bounds(request);
   return request;
 }
 

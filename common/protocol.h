@@ -37,6 +37,13 @@ inline constexpr std::uint32_t kMaxPageCount = 4294967294;  // https://sqlite.or
 // pages.
 inline constexpr std::int8_t kAutoLevel = 127;
 
+// What a request may ask for. Whoever speaks to the agent is bounded by these, and so is the configuration.
+inline constexpr std::uint32_t kMaxBarrierMs = 10'000;   // writers feel each try
+inline constexpr std::uint32_t kMaxHoldMs = 86'400'000;  // a day
+inline constexpr std::uint64_t kMaxWalGrowthBytes = 1ULL << 40;
+inline constexpr std::uint64_t kMaxMemoryBytes = 64ULL << 20;
+inline constexpr std::int8_t kMinLevel = -7, kMaxLevel = 19;  // zstd's; higher ones take 100s of MB
+
 // Page hashes that the client may have sent and the agent not yet used: 1 MiB of the agent's memory.
 inline constexpr std::uint32_t kHashWindow = 256 * 1024;
 inline constexpr std::size_t kMaxHashesPerMessage = 16 * 1024;

@@ -14,6 +14,7 @@
 
 #include "agent/beneath.h"
 #include "agent/discover.h"
+#include "agent/guard_vfs.h"
 #include "agent/image.h"
 #include "agent/new_file.h"
 #include "agent/page_intake.h"
@@ -436,6 +437,64 @@ TEST_F(RestoreTest, ASidecarOfTheDatabaseThatWasThereIsNeverPlayedIntoANewOne) {
   test::write_file(storage_ / "a.sqlite3", "the app's");
   EXPECT_THROW(fresh.publish(), Error);
   EXPECT_EQ(test::file_bytes(storage_ / "a.sqlite3"), "the app's");
+}
+
+TEST_F(RestoreTest, WhatIsNoDatabaseNeverGetsADatabasesName) {
+  const std::string file = snapshot_of(rows("t", 90, 60));
+  std::string text = file, pages = file, garbage = file;
+  text.replace(0, 16, "* * * * * root x");
+  pages.replace(28, 4, std::string("\0\0\xFF\0", 4));
+  garbage.replace(100, 412, std::string(412, '#'));
+  const std::string before = test::listing(storage_.path());
+  for (const std::string& content : {text, pages, garbage})
+    EXPECT_THROW(NewFile("a.sqlite3", image_of(item_of("a.sqlite3", file), content)), Error);
+  EXPECT_EQ(test::listing(storage_.path()), before);
+}
+
+// A log that somebody put beside another file gives it a first page.
+TEST_F(RestoreTest, AFileIsReadAsADatabaseOnlyIfItBeginsAsOneItself) {
+  app("a.sqlite3", "PRAGMA journal_mode=WAL; CREATE TABLE t (a)");
+  const Connection open = app("a.sqlite3", "INSERT INTO t VALUES (1)");
+  test::write_file(storage_ / "secret", std::string(8192, '#'));
+  fs::copy_file("a.sqlite3-wal", "secret-wal");
+  GuardVfs guard;
+  try {
+    SourceDatabase(guard, find_databases({"secret"}).at(0));
+    FAIL() << "it was opened";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCorrupt) << error.message();
+  }
+}
+
+// The name of a journal of several databases, in a journal that somebody has put there: SQLite removes what
+// it names.
+TEST_F(RestoreTest, AFileThatAPlantedJournalNamesIsNotTouched) {
+  const std::string victim = elsewhere_ / "victim-mj0123459ab", content = "./a.sqlite3-journal";
+  test::write_file(victim, content);
+  app("a.sqlite3", rows("t", 90, 60));
+  {
+    const Connection writer = app("b.sqlite3", rows("t", 90, 60));
+    execute(writer.get(), "BEGIN; UPDATE t SET b = 0");
+    fs::copy_file("b.sqlite3-journal", "journal");
+    execute(writer.get(), "ROLLBACK");
+  }
+  fs::rename("b.sqlite3", "a.sqlite3");
+  std::string journal = test::file_bytes(storage_ / "journal");
+  const auto number = [](std::uint32_t value) {
+    return std::string{static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+                       static_cast<char>(value >> 8), static_cast<char>(value)};
+  };
+  std::uint32_t sum = 0;
+  for (const char c : victim) sum += static_cast<std::uint32_t>(static_cast<signed char>(c));
+  journal += number(0x40000000 / 4096 + 1) + victim + number(static_cast<std::uint32_t>(victim.size())) +
+             number(sum) + "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
+  test::write_file(storage_ / "a.sqlite3-journal", journal);
+  try {
+    restore("a.sqlite3", snapshot_of(rows("t", 90, 60)), kImpatient);
+  } catch (const Error&) {
+  }
+  ASSERT_TRUE(fs::exists(victim));
+  EXPECT_EQ(test::file_bytes(victim), content);
 }
 
 // --- Where ---

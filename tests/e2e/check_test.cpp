@@ -223,8 +223,10 @@ TEST_F(CheckThroughSudo, NamesASudoThatAsksForAPasswordAndTheRuleThatAllowsIt) {
   use_sudo("echo 'sudo: a password is required' >&2; exit 1");
   EXPECT_EQ(check(), 1);
   expect_step("agent", "FAILED", "sudo: a password is required");
-  expect_step("agent", "FAILED", "NOPASSWD: /usr/local/lib/litepull/agent-* \"\"' > /etc/sudoers.d/litepull");
-  use_sudo("shift; exec \"$@\"");  // what the rule is for: no password, the program as it is named
+  expect_step("agent", "FAILED",
+              "NOPASSWD: /usr/local/lib/litepull/agent-* --storage " + app_.storage() +
+                  "' > /etc/sudoers.d/litepull-app");
+  use_sudo("shift; SUDO_UID=0 exec \"$@\"");  // what the rule is for: no password, the program as it is named
   expect_ready();
   expect_step("agent", "ok", "through sudo");
 }

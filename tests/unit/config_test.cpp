@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/protocol.h"
 #include "tests/support/baits.h"
 
 namespace litepull {
@@ -288,6 +289,25 @@ TEST_F(ConfigTest, RemoteSudoIsYesOrNo) {
   EXPECT_FALSE(load_with({}).remote_sudo);
   EXPECT_TRUE(load_with({{"REMOTE_SUDO", "yes"}}).remote_sudo);
   expect_refused("REMOTE_SUDO", "true", "must be 'yes' or 'no'");
+}
+
+TEST_F(ConfigTest, WithSudoTheStorageDirectoryIsAbsolute) {
+  EXPECT_EQ(load_with({{"REMOTE_SUDO", "yes"}, {"REMOTE_BACKUP_DIR", "/srv/storage"}}).remote_backup_dir,
+            "/srv/storage");
+  for (const char* directory : {"'~/storage'", "storage"})
+    EXPECT_THROW(load_with({{"REMOTE_SUDO", "yes"}, {"REMOTE_BACKUP_DIR", directory}}), Error) << directory;
+}
+
+TEST_F(ConfigTest, WhatMayBeConfiguredAnAgentTakes) {
+  const Config config = load_with({{"COMPRESSION_LEVEL", "19"},
+                                   {"HOLD_MAX_SECONDS", "86400"},
+                                   {"WAL_GROWTH_MAX_MB", "1048576"},
+                                   {"BARRIER_TIMEOUT_MS", "10000"}});
+  EXPECT_EQ(config.compression_level, kMaxLevel);
+  EXPECT_EQ(load_with({{"COMPRESSION_LEVEL", "-7"}}).compression_level, kMinLevel);
+  EXPECT_EQ(static_cast<std::uint32_t>(config.hold_max_s) * 1000, kMaxHoldMs);
+  EXPECT_EQ(static_cast<std::uint64_t>(config.wal_growth_max_mb) << 20, kMaxWalGrowthBytes);
+  EXPECT_EQ(static_cast<std::uint32_t>(config.barrier_ms), kMaxBarrierMs);
 }
 
 TEST_F(ConfigTest, NumbersAreWholeAndInTheirRange) {

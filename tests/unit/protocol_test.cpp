@@ -185,6 +185,25 @@ TEST(ProtocolTest, MoreBasesOrHashesThanThereCanBeAreRefused) {
   EXPECT_THROW(decode_database(encode(info)), Error);
 }
 
+TEST(ProtocolTest, ARequestForMoreThanAnAgentMayTakeIsRefused) {
+  const auto take = [](auto change) {
+    Request request;
+    change(request);
+    decode_request(encode(request));
+  };
+  EXPECT_NO_THROW(take([](Request& r) { r.barrier_ms = kMaxBarrierMs, r.hold_max_ms = kMaxHoldMs; }));
+  EXPECT_NO_THROW(take([](Request& r) { r.wal_growth_max_bytes = kMaxWalGrowthBytes; }));
+  EXPECT_NO_THROW(take([](Request& r) { r.memory_bytes = kMaxMemoryBytes; }));
+  for (const int level : {-7, 0, 19, 127})
+    EXPECT_NO_THROW(take([&](Request& r) { r.compression_level = static_cast<std::int8_t>(level); }));
+  EXPECT_THROW(take([](Request& r) { r.barrier_ms = kMaxBarrierMs + 1; }), Error);
+  EXPECT_THROW(take([](Request& r) { r.hold_max_ms = kMaxHoldMs + 1; }), Error);
+  EXPECT_THROW(take([](Request& r) { r.wal_growth_max_bytes = kMaxWalGrowthBytes + 1; }), Error);
+  EXPECT_THROW(take([](Request& r) { r.memory_bytes = kMaxMemoryBytes + 1; }), Error);
+  for (const int level : {-128, -8, 20, 126})
+    EXPECT_THROW(take([&](Request& r) { r.compression_level = static_cast<std::int8_t>(level); }), Error);
+}
+
 TEST(ProtocolTest, MessagesOfARestoreComeBackAsTheyWere) {
   const RestoreRequest request = decode_restore_request(encode(sample_restore()));
   EXPECT_EQ(request.mode, RestoreMode::kCompare);

@@ -109,13 +109,18 @@ TEST_P(RemoteCommandTest, AServerRunsTheAgentForItsMachineAlsoWhereAnotherIsTher
   EXPECT_EQ(run(start_command(both)).out, "the agent\n");
 }
 
-TEST_P(RemoteCommandTest, SudoIsGivenTheAgentsPathAndNothingElse) {
-  use_sudo("echo \"sudo: $# $1\"; shift; exec \"$1\"\n");
+TEST_P(RemoteCommandTest, SudoIsGivenTheAgentsPathAndTheDirectoryAndTheAgentTheRest) {
+  use_sudo("printf 'sudo: %s %s %s [%s]\\n' $# \"$1\" \"$3\" \"$4\"; shift; exec \"$1\"\n");
   EXPECT_TRUE(run(sudo_start_command(kAgents)).out.starts_with("LITEPULL 1 upload Linux "));
-  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
-  const std::string out = run(sudo_start_command(kAgents)).out;
-  EXPECT_TRUE(out.starts_with("litepull sudo ")) << out;
-  EXPECT_TRUE(out.ends_with(" " + agent_path() + "\nsudo: 2 -n\nthe agent\n")) << out;
+  const std::string agent = "#!/bin/sh\necho the agent; cat\n";
+  ASSERT_EQ(run(upload_command(kBuild, agent.size()), agent).out, "stored\n");
+  for (const std::string storage : {"/srv/storage", " /a b \\t$(id)`id`\"'*?! ", ""}) {
+    const std::string out = run(sudo_start_command(kAgents), storage + "\nrequest").out;
+    EXPECT_TRUE(out.starts_with("litepull sudo ")) << out;
+    EXPECT_TRUE(
+        out.ends_with(" " + agent_path() + "\nsudo: 4 -n --storage [" + storage + "]\nthe agent\nrequest"))
+        << out;
+  }
 }
 
 TEST_P(RemoteCommandTest, ARefusalOfSudoIsPassedOn) {
