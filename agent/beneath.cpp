@@ -1,10 +1,12 @@
 #include "agent/beneath.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -13,13 +15,9 @@
 namespace litepull {
 namespace {
 
-struct FileId {
-  dev_t device;
-  ino_t inode;
-};
-
 // SQLite's calls have no room for a pointer of ours.
 std::optional<FileId> last_opened;
+std::map<FileId, std::uint32_t> kept;
 
 bool is_beneath(const char* path) {
   return path[0] == '.' && path[1] == '/';
@@ -58,7 +56,7 @@ int open_beneath(const char* path, int flags, int mode) {
   if (!parent.found) return -1;
   const int fd = openat(parent.fd(), parent.base, flags | O_NOFOLLOW, mode);
   struct stat status {};
-  if (fd >= 0 && fstat(fd, &status) == 0) last_opened = {status.st_dev, status.st_ino};
+  if (fd >= 0 && fstat(fd, &status) == 0) last_opened = id_of(status);
   return fd;
 }
 
@@ -66,6 +64,18 @@ int unlink_beneath(const char* path) {
   if (!is_beneath(path)) return ::unlink(path);
   const Parent parent = parent_of(path);
   return parent.found ? unlinkat(parent.fd(), parent.base, 0) : -1;
+}
+
+bool is_alive(std::uint32_t pid) {
+  return kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM;
+}
+
+int truncate_unless_kept(int fd, off_t size) {
+  struct stat status {};
+  const auto found = fstat(fd, &status) == 0 ? kept.find(id_of(status)) : kept.end();
+  if (found == kept.end() || !is_alive(found->second)) return ::ftruncate(fd, size);
+  errno = EBUSY;
+  return -1;
 }
 
 }  // namespace
@@ -79,8 +89,13 @@ void keep_sqlite_beneath() {
     };
     replace("open", open_beneath);
     replace("unlink", unlink_beneath);
+    replace("ftruncate", truncate_unless_kept);
     return true;
   }();
+}
+
+void keep_shared_memory(const std::map<FileId, std::uint32_t>& process_of_file) {
+  for (const auto& [file, process] : process_of_file) kept.insert_or_assign(file, process);
 }
 
 Connection open_candidate(const Candidate& candidate, int flags, const char* vfs) {

@@ -131,7 +131,7 @@ DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
                           const DigestKey& key, Outbox& outbox) {
   DatabaseEnd end;
   try {
-    end = Copier(database, index, pinned, policy, key, outbox).run();
+    database.read([&] { end = Copier(database, index, pinned, policy, key, outbox).run(); });
     end.wal_bytes = database.wal_bytes();
     end.state = database.state(key);
     database.release();

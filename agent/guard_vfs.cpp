@@ -75,7 +75,7 @@ bool read_file_header(sqlite3* connection, FileHeader& header) {
   sqlite3_file* file = nullptr;
   sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file);
   return file != nullptr && file->pMethods != nullptr &&
-         file->pMethods->xRead(file, header.data(), static_cast<int>(header.size()), 0) == SQLITE_OK;
+         GuardVfs::read_file_itself(file, header.data(), static_cast<int>(header.size()), 0) == SQLITE_OK;
 }
 
 GuardVfs::Extension& GuardVfs::extension(sqlite3_file* file) {
@@ -110,6 +110,11 @@ void GuardVfs::let_go_of_index(sqlite3* connection) {
   if (file == nullptr || file->pMethods == nullptr) return;
   for (const Region& region : extension(file).index)
     if (region.begin != nullptr) madvise(region.begin, region.bytes, MADV_DONTNEED);
+}
+
+int GuardVfs::read_file_itself(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
+  const auto own = file->pMethods->xRead == read ? extension(file).read : file->pMethods->xRead;
+  return own(file, out, size, offset);
 }
 
 GuardVfs::GuardVfs() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {

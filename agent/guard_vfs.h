@@ -61,6 +61,9 @@ class GuardVfs {
 
   static constexpr const char* kName = "litepull-guard";
 
+  // As it is now: past what was read ahead. `file` is of any VFS; SQLite's result.
+  static int read_file_itself(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
+
   // Lets SQLite remove `database_path`-wal when the last connection closes: only for one that our own
   // opening created.
   void allow_wal_removal(const std::string& database_path) { removable_.insert(database_path + "-wal"); }

@@ -50,26 +50,30 @@ void Image::write(std::uint32_t first, ByteView pages) {
 
 void Image::copy_from(SourceDatabase& database) {
   try {
-    const ReadAhead ahead(database.reader());
-    Statement pages(database.reader(), "SELECT data FROM sqlite_dbpage('main')");
-    Bytes block;
-    std::uint32_t first = 1, next = 1;
-    while (next <= pages_ && pages.step()) {
-      const ByteView page = pages.blob();
-      check(page.size() == page_size_, "a page of another size");
-      block.insert(block.end(), page.begin(), page.end());
-      ++next;
-      if (block.size() < kBlockBytes) continue;
-      write(first, block);
-      block.clear();
-      first = next;
-    }
-    if (!block.empty()) write(first, block);
+    database.read([&] { copy_pages(database); });
   } catch (const SqliteError& error) {
     const Problem problem = describe(error, "./" + database.name());
     throw Error(problem.kind, problem.message, problem.hint);
   }
   database.release();
+}
+
+void Image::copy_pages(SourceDatabase& database) {
+  const ReadAhead ahead(database.reader());
+  Statement pages(database.reader(), "SELECT data FROM sqlite_dbpage('main')");
+  Bytes block;
+  std::uint32_t first = 1, next = 1;
+  while (next <= pages_ && pages.step()) {
+    const ByteView page = pages.blob();
+    check(page.size() == page_size_, "a page of another size");
+    block.insert(block.end(), page.begin(), page.end());
+    ++next;
+    if (block.size() < kBlockBytes) continue;
+    write(first, block);
+    block.clear();
+    first = next;
+  }
+  if (!block.empty()) write(first, block);
 }
 
 Digest Image::digest() const {

@@ -34,6 +34,8 @@ class Image {
   const DigestKey& key() const { return key_; }
 
  private:
+  void copy_pages(SourceDatabase& database);
+
   const std::uint32_t page_size_;
   const std::uint32_t pages_;
   const DigestKey key_;

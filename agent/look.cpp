@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/discover.h"
+#include "agent/doors.h"
 #include "agent/guard_vfs.h"
 #include "agent/report.h"
 #include "agent/source_database.h"
@@ -19,7 +20,7 @@
 namespace litepull {
 namespace {
 
-Storage look_at_storage() {
+Storage look_at_storage(bool all_seen) {
   struct stat status {};
   struct statvfs disk {};
   if (stat(".", &status) != 0) throw_errno("look at the storage directory");
@@ -30,6 +31,7 @@ Storage look_at_storage() {
   storage.uid = status.st_uid;
   storage.gid = status.st_gid;
   storage.mode = status.st_mode & 07777;
+  storage.processes_seen = all_seen;
   return storage;
 }
 
@@ -56,11 +58,14 @@ int look(const LookRequest& request, const Confinement* confinement, FrameWriter
   names.databases = request.databases;
   names.exclude = request.exclude;
   Notices notices;
-  std::vector<Place> places = places_of(discover(names, notices));
+  std::vector<Candidate> candidates = discover(names, notices);
+  const Surroundings surroundings = Surroundings::look(candidates);
+  refuse_other_doors(candidates, surroundings);
+  std::vector<Place> places = places_of(candidates, surroundings);
   become_owner(places);
   writer.write(MessageType::kHello, encode(make_hello()));
   for (const Notice& notice : notices) writer.write(MessageType::kNotice, encode(notice));
-  writer.write(MessageType::kStorage, encode(look_at_storage()));
+  writer.write(MessageType::kStorage, encode(look_at_storage(surroundings.processes.all_seen)));
   GuardVfs guard;
   for (Place& place : places) {
     look_at_database(guard, place);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/database_header.h"
+#include "agent/doors.h"
 #include "agent/guard_vfs.h"
 #include "agent/hash_feed.h"
 #include "agent/image.h"
@@ -31,6 +32,7 @@ namespace {
 // How much is compared between two reports to the client; within what the client may be ahead.
 constexpr std::uint32_t kReportPages = 16 * 1024;
 constexpr std::uint64_t kBlockBytes = 1 << 20;
+constexpr std::uint64_t kFreshUs = 1'000'000;
 
 // The client's word that the databases may be changed.
 class Consent {
@@ -344,7 +346,28 @@ class Restore {
     return true;
   }
 
+  // Once more, since the app may have been started another way while the pages were on their way. All that
+  // was seen is at most kFreshUs old.
+  void require_our_door(const Work& work) {
+    if (monotonic_us() - seen_us_ > kFreshUs) {
+      surroundings_ = Surroundings::look(candidates());
+      seen_us_ = monotonic_us();
+    }
+    const Place& place = work.place;
+    const auto problem = place.there ? other_door_of(*place.there, surroundings_)
+                                     : other_door_of_missing(place.item.name, surroundings_);
+    if (problem) throw Error(problem->kind, problem->message, problem->hint);
+  }
+
+  std::vector<Candidate> candidates() const {
+    std::vector<Candidate> all;
+    for (const Work& work : works_)
+      if (work.place.there) all.push_back(*work.place.there);
+    return all;
+  }
+
   Restored replace(Work& work) {
+    require_our_door(work);
     Restored restored;
     if (work.fresh) {
       work.fresh->publish();
@@ -376,6 +399,8 @@ class Restore {
   FrameWriter& writer_;
   GuardVfs guard_;
   std::vector<Work> works_;
+  Surroundings surroundings_;  // as of seen_us_
+  std::uint64_t seen_us_ = 0;
   Bytes block_;
   std::vector<std::uint32_t> wanted_;
 };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/beneath.h"
+#include "agent/lock_watch.h"
 #include "agent/source_database.h"
 #include "agent/sqlite.h"
 #include "common/error.h"
@@ -206,9 +207,17 @@ class Rewrite {
     }
   }
 
-  // One pass over all that is there, hashed on the way, against all of the image.
+  // With the locks held to their word: nobody may write to what we are about to replace.
   void find_differences() {
     require_same_file();
+    LockWatch locks(connection_.get(), there_, wal_ ? JournalMode::kWal : JournalMode::kRollback);
+    locks.begin();
+    compare_pages();
+    locks.require_still();
+  }
+
+  // One pass over all that is there, hashed on the way, against all of the image.
+  void compare_pages() {
     std::fill(changed_.begin(), changed_.end(), false);
     Statement there(connection_.get(), "SELECT data FROM sqlite_dbpage('main')");
     StreamingDigest replaced(image_.key()), written(image_.key());

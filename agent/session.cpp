@@ -17,6 +17,7 @@
 #include "agent/confine.h"
 #include "agent/copy.h"
 #include "agent/discover.h"
+#include "agent/doors.h"
 #include "agent/guard_vfs.h"
 #include "agent/hash_feed.h"
 #include "agent/hold_watch.h"
@@ -295,6 +296,7 @@ void pull(const Request& request, const Confinement* confinement, HashFeed& hash
   enter_requested(confinement, request.directory);
   Notices notices;
   std::vector<Candidate> candidates = discover(request, notices);
+  refuse_other_doors(candidates, Surroundings::look(candidates));
   become_owner(candidates);
   outbox.send(MessageType::kHello, encode(make_hello()));
   for (const Notice& notice : notices) outbox.send(MessageType::kNotice, encode(notice));

@@ -6,6 +6,7 @@
 
 #include "agent/beneath.h"
 #include "agent/database_header.h"
+#include "agent/report.h"
 #include "common/posix.h"
 
 namespace litepull {
@@ -39,6 +40,22 @@ std::uint64_t size_of(const std::string& path) {
   return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
+// A hot journal is of a program that has died: it stays what it is.
+bool is_being_written(const std::string& path) {
+  constexpr int kLooks = 5;
+  constexpr useconds_t kBetweenUs = 20'000;
+  struct stat first {
+  }, now{};
+  if (lstat(path.c_str(), &first) != 0) return true;
+  for (int look = 0; look < kLooks; ++look) {
+    usleep(kBetweenUs);
+    if (lstat(path.c_str(), &now) != 0 || now.st_ino != first.st_ino || now.st_size != first.st_size ||
+        now.st_mtim.tv_sec != first.st_mtim.tv_sec || now.st_mtim.tv_nsec != first.st_mtim.tv_nsec)
+      return true;
+  }
+  return false;
+}
+
 Connection open_guarded(const Candidate& candidate) {
   Connection connection = open_candidate(candidate, SQLITE_OPEN_READWRITE, GuardVfs::kName);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -69,10 +86,18 @@ Problem describe(const SqliteError& error, const std::string& path) {
   const std::string said = error.what();
   const int code = error.code();
   const bool journal = exists(path + "-journal");
-  if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && journal && size_of(path + "-journal") > 0)
+  if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && journal && size_of(path + "-journal") > 0) {
+    if (is_being_written(path + "-journal"))
+      return problem_of(locks_do_not_meet("somebody writes its journal, and holds no lock on it"));
     return {ErrorKind::kRefused,
             "it has a hot journal: a program died while it was writing, and its change must be undone first",
             "start the app, or open the database once with sqlite3 on the server, then pull again"};
+  }
+  // SQLite would have played a journal back that is not there any more.
+  if (error.extended_code() == SQLITE_READONLY && !journal && access(path.c_str(), W_OK) == 0)
+    return problem_of(locks_do_not_meet("its journal comes and goes, and nobody holds a lock on it"));
+  if (error.extended_code() == SQLITE_IOERR_SHMOPEN && exists(path + "-shm"))
+    return problem_of(locks_do_not_meet("a process has its shared memory open, and holds no lock on it"));
   switch (code) {
     case SQLITE_NOTADB:
       return {ErrorKind::kCorrupt, "it is not a SQLite database, or it is encrypted",
@@ -239,6 +264,7 @@ void SourceDatabase::settle_pin() {
     FileHeader header{};
     const bool wal = read_file_header(reader_.get(), header) && header[kReadVersionAt] == kWalVersion;
     if (wal) journal_mode_ = JournalMode::kWal;
+    locks_.emplace(reader_.get(), candidate_, journal_mode_);
     page_size_ = pragma("PRAGMA page_size");
     page_count_ = count_pages();
     marks_ = state_probe_->settle(reader_.get(), journal_mode_);
@@ -261,6 +287,7 @@ std::uint32_t SourceDatabase::count_pages() {
 
 void SourceDatabase::release() {
   if (!pinned_) return;
+  locks_.reset();
   execute(reader_.get(), "COMMIT");
   pinned_ = false;
   hold_us_ = monotonic_us() - pinned_since_us_;

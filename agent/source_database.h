@@ -10,6 +10,7 @@
 
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
+#include "agent/lock_watch.h"
 #include "agent/source_state.h"
 #include "agent/sqlite.h"
 #include "common/protocol.h"
@@ -56,6 +57,24 @@ class SourceDatabase {
   std::uint64_t hold_us() const { return hold_us_; }                               // after release
   sqlite3* reader() { return reader_.get(); }
 
+  // While pinned: runs `work`, which reads its pages. Throws what that throws, and Error{kRefused} when
+  // somebody wrote who may not have (agent/lock_watch.h): what was read is torn, then, and what failed is no
+  // damage.
+  template <typename Work>
+  void read(Work work) {
+    locks_->begin();
+    try {
+      work();
+    } catch (const SqliteError&) {
+      locks_->require_still();
+      throw;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kCorrupt) locks_->require_still();
+      throw;
+    }
+    locks_->require_still();
+  }
+
   bool pinned() const { return pinned_; }
   // Its readers keep writers waiting.
   bool blocks_writers() const { return pinned_ && journal_mode_ == JournalMode::kRollback; }
@@ -88,6 +107,7 @@ class SourceDatabase {
   std::uint32_t page_count_ = 0;
   std::uint64_t wal_bytes_at_pin_ = 0;
   SourceMarks marks_;
+  std::optional<LockWatch> locks_;  // while pinned and settled
 };
 
 // What went wrong with a database, in words for its user, from SQLite's error.

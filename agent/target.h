@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/discover.h"
+#include "agent/doors.h"
 #include "agent/source_database.h"
 #include "common/protocol.h"
 
@@ -19,12 +20,12 @@ struct Place {
   Target target;                   // as far as it is known without opening the database
 };
 
-// In the order of the request, of the working directory. Looks through /proc for processes that have the
-// databases open, of other users only when started as root.
+// In the order of the request, of the working directory. Looks around for other doors, with all the rights
+// that the agent was started with: to be called before it becomes the databases' owner.
 std::vector<Place> find_places(const RestoreRequest& request);
 
 // What was found, whatever becomes of it. In the same order.
-std::vector<Place> places_of(const std::vector<Candidate>& found);
+std::vector<Place> places_of(const std::vector<Candidate>& found, const Surroundings& surroundings);
 
 // Fills in what only the database itself can say. `source` is or was pinned.
 void describe(Target& target, const SourceDatabase& source);

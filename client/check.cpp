@@ -231,6 +231,13 @@ class Checker {
                     owner_text(storage.uid, storage.mode), look_->hello.uid));
     for (const Notice& notice : look_->notices)
       add("storage", StepState::kWarning, printable(notice.message), printable(notice.hint));
+    if (!storage.processes_seen)
+      add("storage", StepState::kWarning,
+          fmt::format(
+              "user {} may not see which files the processes of other users have open: an app of theirs "
+              "that opens the databases by another name, with a WAL or locks of its own, is not noticed",
+              look_->hello.uid),
+          "where the app runs as another user than the databases' owner, set SERVER_USER to root");
   }
 
   void check_databases() {

@@ -308,6 +308,9 @@ struct Storage {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint32_t mode = 0;  // permission bits
+  // False: which files some of the processes have open may not be seen, so that an app that opens the
+  // databases by another name, with locks of its own, may have passed unnoticed.
+  bool processes_seen = true;
 };
 
 // A database that was found, and could be opened and read for a moment, or why not. Never kMissing.

@@ -227,6 +227,7 @@ Bytes encode(const Storage& storage) {
   out.u32(storage.uid);
   out.u32(storage.gid);
   out.u32(storage.mode);
+  out.u8(storage.processes_seen ? 1 : 0);
   return out.bytes();
 }
 
@@ -238,7 +239,10 @@ Storage decode_storage(ByteView body) {
   storage.uid = in.u32();
   storage.gid = in.u32();
   storage.mode = in.u32();
+  const std::uint8_t seen = in.u8();
   in.end();
+  require_peer(seen <= 1, "a storage directory that is neither seen nor unseen");
+  storage.processes_seen = seen == 1;
   return storage;
 }
 

@@ -120,7 +120,7 @@ Target target(std::uint32_t index, TargetState state) {
 }
 
 Storage storage() {
-  return {"ext4", 1 << 30, 1000, 1000, 0755};
+  return {"ext4", 1 << 30, 1000, 1000, 0755, true};
 }
 
 Request request() {

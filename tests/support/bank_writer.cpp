@@ -1,5 +1,6 @@
 // bank_writer DATABASE wal|delete|truncate|persist [options]: moves money between random accounts until it is
-// told to stop. The database is created when missing, else its counter goes on. See tests/support/bank.h.
+// told to stop. The database is created when missing, else its counter goes on; it may be named by a URI. See
+// tests/support/bank.h.
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <CLI/CLI.hpp>
@@ -20,11 +21,13 @@ struct BankOptions {
   std::string database;
   std::string journal_mode;
   std::string synchronous;  // empty: NORMAL in WAL mode, FULL in rollback mode
+  std::string locking_mode = "normal";
   std::int64_t accounts = 1000;
   std::int64_t wal_autocheckpoint_pages = -1;  // -1: SQLite's default
 };
 
 void set_up_connection(SQLite::Database& database, const BankOptions& options) {
+  database.exec("PRAGMA locking_mode=" + options.locking_mode);
   const std::string mode = database.execAndGet("PRAGMA journal_mode=" + options.journal_mode).getString();
   if (mode != options.journal_mode) throw std::runtime_error("the journal mode stayed " + mode);
   std::string synchronous = options.synchronous;
@@ -90,7 +93,8 @@ class Bank {
 };
 
 void write_bank(const BankOptions& options, const WriterOptions& writer) {
-  SQLite::Database database(options.database, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
+  SQLite::Database database(options.database, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_URI,
+                            kBusyTimeoutMs);
   set_up_connection(database, options);
   if (!database.tableExists("totals")) create_bank(database, options.accounts);
   Bank bank(database);
@@ -106,6 +110,7 @@ int run_program(int argc, char** argv) {
       ->required()
       ->check(CLI::IsMember({"wal", "delete", "truncate", "persist"}));
   app.add_option("--accounts", options.accounts, "Accounts in a new database")->check(CLI::PositiveNumber);
+  app.add_option("--locking-mode", options.locking_mode, "normal or exclusive");
   app.add_option("--synchronous", options.synchronous, "off, normal, full or extra");
   app.add_option("--wal-autocheckpoint", options.wal_autocheckpoint_pages, "Pages; 0 turns it off");
   add_writer_options(app, writer);

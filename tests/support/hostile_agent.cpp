@@ -664,7 +664,7 @@ void add_end_scripts(std::map<std::string, Script>& all) {
 Script looked(std::function<void(Peer&)> rest, std::uint64_t ahead_s = 0) {
   return greeted([rest, ahead_s](Peer& peer) {
     peer.hello(ahead_s);
-    peer.send(MessageType::kStorage, encode(Storage{"ext4", 1ULL << 30, 0, 0, 0755}));
+    peer.send(MessageType::kStorage, encode(Storage{"ext4", 1ULL << 30, 0, 0, 0755, true}));
     rest(peer);
   });
 }

@@ -395,12 +395,13 @@ TEST(ProtocolTest, MessagesOfALookComeBackAsTheyWere) {
   EXPECT_EQ(asked.directory, "/storage");
   EXPECT_EQ(asked.databases, request.databases);
   EXPECT_EQ(asked.exclude, request.exclude);
-  const Storage storage = decode_storage(encode(Storage{"ext4", 1ULL << 40, 1000, 1001, 0755}));
+  const Storage storage = decode_storage(encode(Storage{"ext4", 1ULL << 40, 1000, 1001, 0755, false}));
   EXPECT_EQ(storage.file_system, "ext4");
   EXPECT_EQ(storage.available_bytes, 1ULL << 40);
   EXPECT_EQ(storage.uid, 1000U);
   EXPECT_EQ(storage.gid, 1001U);
   EXPECT_EQ(storage.mode, 0755U);
+  EXPECT_FALSE(storage.processes_seen);
   Found found;
   found.name = "a.sqlite3";
   found.target.page_size = 4096;
@@ -420,7 +421,7 @@ TEST(ProtocolTest, AnswersToALookThatCannotBeAreRefused) {
   found.target.state = TargetState::kThere;
   found.target.page_size = 3000;
   EXPECT_THROW(decode_found(encode(found)), Error);
-  EXPECT_THROW(decode_storage(encode(Storage{std::string(100, 'x'), 0, 0, 0, 0})), Error);
+  EXPECT_THROW(decode_storage(encode(Storage{std::string(100, 'x'), 0, 0, 0, 0, true})), Error);
   LookRequest request;
   request.version = kProtocolVersion + 1;
   EXPECT_THROW(decode_look_request(encode(request)), Error);
