@@ -64,8 +64,11 @@ Error locks_do_not_meet(const std::string& sign) {
 }
 
 LockWatch::LockWatch(sqlite3* reader, const Candidate& candidate, JournalMode mode)
-    : reader_(reader), candidate_(candidate), mode_(mode), first_(look()), taken_ns_(now_ns()) {
+    : reader_(reader), candidate_(candidate), mode_(mode) {
   if (mode_ == JournalMode::kWal) take_log_state();
+  // In this order: a checkpoint writes to the file before it says that it has.
+  first_ = look();
+  taken_ns_ = now_ns();
 }
 
 LockWatch::Look LockWatch::look() const {

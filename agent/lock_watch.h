@@ -53,8 +53,8 @@ class LockWatch {
   sqlite3* reader_;
   const Candidate& candidate_;
   const JournalMode mode_;
-  const Look first_;
-  const std::int64_t taken_ns_;
+  Look first_;
+  std::int64_t taken_ns_ = 0;
   Bytes header_;  // since begin()
   // WAL mode:
   bool reads_log_ = false;         // then it may not begin anew

@@ -123,8 +123,7 @@ std::string origin_column(const Snapshot* snapshot, bool with_origins) {
   return fmt::format("{:7}  ", word);
 }
 
-void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origins,
-               std::int64_t now_unix_s) {
+void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origins, std::int64_t now_unix_s) {
   const std::uint64_t shared = shared_bytes(snapshot);
   const auto number = number_of(listing, snapshot, now_unix_s);
   fmt::print(kRow, number ? std::to_string(*number) : "-", snapshot.name, age_of(snapshot.time.unix_s),

@@ -71,8 +71,8 @@ PruneResult plan_prune(const Store& store, const Config& config, const TimeEvide
     if (is_gutted(store, snapshot)) facts.back().verified = Verified::kFailed;
   }
   Guarded guarded = guard(facts, decide(facts, config.policy, evidence.now_unix_s), evidence, attended);
-  return {with_foreign(listing, guarded.decisions, source_of(config)), std::move(listing.strangers), std::move(guarded.note),
-          std::move(guarded.hint)};
+  return {with_foreign(listing, guarded.decisions, source_of(config)), std::move(listing.strangers),
+          std::move(guarded.note), std::move(guarded.hint)};
 }
 
 PruneResult prune(const Store& store, const AppLock& lock, const Config& config, const TimeEvidence& evidence,

@@ -26,8 +26,8 @@ SnapshotFacts facts_of(const Snapshot& snapshot);
 // file, which must be there to count.
 TimeEvidence evidence_here(const Store& store, std::int64_t now_unix_s);
 
-// What a run would remove and what it would keep by the configuration's policy, as client/prune_guard.h allows
-// it. A foreign snapshot is kept, and takes no other's place: no rule sees it.
+// What a run would remove and what it would keep by the configuration's policy, as client/prune_guard.h
+// allows it. A foreign snapshot is kept, and takes no other's place: no rule sees it.
 PruneResult plan_prune(const Store& store, const Config& config, const TimeEvidence& evidence, bool attended);
 
 // Removes what the plan does not keep; `removed` gets the names as they go, also when a later one throws.

@@ -108,7 +108,8 @@ std::vector<SafetySnapshot> open_ones(const Store& store, const Listing& listing
 }
 
 // Of earlier tries of this restore.
-std::vector<SafetySnapshot> earlier_tries(const Store& store, const Listing& listing, const RestorePlan& plan) {
+std::vector<SafetySnapshot> earlier_tries(const Store& store, const Listing& listing,
+                                          const RestorePlan& plan) {
   std::vector<SafetySnapshot> tries = unfinished_safety(store, listing);
   std::erase_if(tries, [&](const SafetySnapshot& safety) {
     return safety.manifest.before_restore->snapshot != plan.snapshot || !is_about(safety, plan);
@@ -163,7 +164,8 @@ BackupResult pull_what_is_there(const RestoreRun& run, const RestorePlan& plan,
 
 // Keeps what is there, unless a safety snapshot of an earlier try holds it.
 void save_what_is_there(const RestoreRun& run, ServerRestore& restore) {
-  std::vector<SafetySnapshot> tries = earlier_tries(run.store, list_snapshots(run.store, run.config), restore.plan);
+  std::vector<SafetySnapshot> tries =
+      earlier_tries(run.store, list_snapshots(run.store, run.config), restore.plan);
   std::copy_if(tries.begin(), tries.end(), std::back_inserter(restore.safety),
                [](const SafetySnapshot& safety) { return safety.open(); });
   const std::vector<Manifest::Database> there = entries_there(restore.plan);

@@ -28,8 +28,8 @@ inline constexpr const char* kSafetyLabel = "before-restore";
 // Taken of what a restore replaces; also by an earlier litepull, which only labelled it.
 bool is_safety_snapshot(const Snapshot& snapshot);
 
-// "future", "foreign" or "before-restore" for a snapshot that only its name, its label or their beginning means; empty
-// for the others.
+// "future", "foreign" or "before-restore" for a snapshot that only its name, its label or their beginning
+// means; empty for the others.
 std::string_view why_unnumbered(const Snapshot& snapshot, std::int64_t now_unix_s);
 
 // In this order: `latest`, `latest-verified`, a snapshot's whole name, a number as `list` shows it (1 is

@@ -1,8 +1,8 @@
 // How an app's backups stand: the newest snapshot one could restore from, its age, and what became of the
 // last run. Looks, and changes nothing; needs no lock. Never counted as good: what was not verified ok, what
 // is from the future by this machine's clock, what was taken before a restore, what is foreign
-// (client/origin.h), directories of the old script, and a snapshot whose manifest is damaged or whose files are
-// not there in the size that it says.
+// (client/origin.h), directories of the old script, and a snapshot whose manifest is damaged or whose files
+// are not there in the size that it says.
 #pragma once
 
 #include <algorithm>

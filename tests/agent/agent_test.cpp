@@ -231,8 +231,8 @@ TEST_F(AgentTest, WhatIsSpooledIsOnDiskAndNotInMemory) {
   collector.delay_us = 10'000;
   FrameWriter writer(collector);
   HashFeed hashes;
-  hashes.expect({{}});
-  Outbox outbox(writer, hashes, 1 << 20, 0);
+  hashes.expect({0});
+  Outbox outbox(writer, hashes, kKey, 1 << 20, 0);
   ASSERT_TRUE(outbox.reserve_spool(std::uint64_t{kBlocks} * kMaxBatchBytes));
   const std::uint64_t before = resident_bytes();
   for (std::uint32_t i = 0; i < kBlocks; ++i) {

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <xxhash.h>
 #include <zstd.h>
 
 #include <csignal>
@@ -38,12 +37,11 @@ constexpr const char* kAgent = "/usr/local/lib/litepull/agent-0123";
 // As noise, so that no compression hides it.
 constexpr const char* kSecret = "9fK2qLx7Vb0ZtR4mWc8sYd1HgP6nJe3U5aQoXiTvBkCl";
 
+// With the key of the requests, which is zeros.
 Digest digest_of(const std::string& content) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(content.data(), content.size()));
-  Digest digest;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), digest.begin());
-  return digest;
+  StreamingDigest digest(DigestKey{});
+  digest.add({reinterpret_cast<const std::uint8_t*>(content.data()), content.size()});
+  return digest.result();
 }
 
 std::string text_of(const Bytes& bytes) {
@@ -412,7 +410,7 @@ class Lent : public testing::Test {
     request.mode = RestoreMode::kRestore;
     request.directory = directory;
     request.items = {
-        {name, page_size, static_cast<std::uint32_t>(content.size() / page_size), 7, digest_of(content)}};
+        {name, page_size, static_cast<std::uint32_t>(content.size() / page_size), digest_of(content)}};
     return request;
   }
 
@@ -598,7 +596,7 @@ TEST_F(Lent, NumbersWithoutMeasureAreRefused) {
   }
   Request many = pull_request(storage_);
   for (std::size_t i = 0; i < kMaxDatabases; ++i)
-    many.bases.push_back({"b" + std::to_string(i) + ".sqlite3", 512, kMaxPageCount, i, {}, {}});
+    many.bases.push_back({"b" + std::to_string(i) + ".sqlite3", 512, kMaxPageCount, {}, {}});
   EXPECT_EQ(converse(MessageType::kRequest, encode(many)), "pulled");
   expect_harmless("numbers");
 }

@@ -20,9 +20,9 @@ namespace {
 constexpr const char* kName = "production.sqlite3";
 constexpr int kBlobBytes = 40'000;
 
-class Twins : public testing::TestWithParam<Over> {
+class ChecksumTwins : public testing::TestWithParam<Over> {
  protected:
-  Twins() : app_(GetParam()) {
+  ChecksumTwins() : app_(GetParam()) {
     SQLite::Database database(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     database.exec("PRAGMA page_size=4096; PRAGMA journal_mode=DELETE; CREATE TABLE uploads(body BLOB)");
     std::mt19937_64 random(1);
@@ -79,7 +79,7 @@ class Twins : public testing::TestWithParam<Over> {
   std::array<std::string, 2> twins_;
 };
 
-TEST_P(Twins, AreTwoStatesForPullsDiffsAndRestores) {
+TEST_P(ChecksumTwins, AreTwoStatesForPullsDiffsAndRestores) {
   const BackupRun first = pull_of(0), second = pull_of(1);
   ASSERT_EQ(first.database(kName)["xxh128"], second.database(kName)["xxh128"])
       << "these are no twins: the test shows nothing";
@@ -99,7 +99,7 @@ TEST_P(Twins, AreTwoStatesForPullsDiffsAndRestores) {
   EXPECT_NE(now.find(twins_[0]), std::string::npos) << "the snapshot's state is not what is there now";
 }
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, Twins, testing::Values(Over::kSsh, Over::kLocal),
+INSTANTIATE_TEST_SUITE_P(Everywhere, ChecksumTwins, testing::Values(Over::kSsh, Over::kLocal),
                          [](const auto& over) { return over.param == Over::kSsh ? "Ssh" : "Local"; });
 
 }  // namespace

@@ -37,6 +37,7 @@ void require_writable(const Config& config) {
     return;
   const ProjectEnv env{"a test",
                        config.app_name,
+                       config.app_id,
                        config.workspace_dir,
                        config.local_backup_root,
                        config.server_user,
@@ -47,7 +48,8 @@ void require_writable(const Config& config) {
                        "",
                        ""};
   const Config again = parse_config(render_env(env, "/home/u"), "again.env", environment());
-  check(again.app_name == config.app_name && again.workspace_dir == config.workspace_dir &&
+  check(again.app_name == config.app_name && again.app_id == config.app_id &&
+            again.workspace_dir == config.workspace_dir &&
             again.local_backup_root == config.local_backup_root && again.server_user == config.server_user &&
             again.server_host == config.server_host && again.server_port == config.server_port &&
             again.remote_backup_dir == config.remote_backup_dir,

@@ -255,7 +255,8 @@ TEST(Manifest, FieldsOfALaterVersionArePassedOver) {
 
 TEST(Manifest, FieldsOfAnEarlierVersionMayBeMissing) {
   Json json = example_json();
-  for (const char* key : {"label", "wire", "server", "moved_from", "skew_ms", "set_note", "verify", "duration_s"})
+  for (const char* key :
+       {"label", "wire", "server", "moved_from", "skew_ms", "set_note", "verify", "duration_s"})
     json.erase(key);
   for (const char* key : {"pinned", "order", "clock_difference_ms", "before_restore"}) json.erase(key);
   for (const int format : {1, 2}) {

@@ -141,7 +141,7 @@ TEST_F(Status, RetentionLeavesAnotherServersSnapshotsAloneAndTheyTakeNoPlace) {
   const std::string failed = publish(kNow - 70 * 24 * kHour, Verified::kFailed, 4, "billing.example");
   const std::string newest = publish(kNow - kHour, Verified::kOk, 4, "staging.example");
   const Store store(config_.local_backup_root, "billing", Store::Missing::kEmpty);
-  const auto decisions = plan_prune(store, config_, kNow).decisions;
+  const auto decisions = plan_prune(store, config_, {.now_unix_s = kNow}, false).decisions;
   ASSERT_EQ(decisions.size(), 4U);
   const std::string names[] = {own, foreign, failed, newest};
   for (std::size_t i = 0; i < 4; ++i) {
