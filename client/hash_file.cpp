@@ -13,6 +13,23 @@ constexpr std::uint32_t kSeededFormat = 1, kFormat = 2;
 constexpr std::size_t kHeadBytes = 32;
 constexpr std::size_t kFlushBytes = 64 * 1024;
 
+// The check tells a damaged head from one of another key.
+Bytes head_bytes(const HashFileHead& head, std::uint64_t mark, std::uint32_t check) {
+  ByteWriter out;
+  for (const char c : kMagic) out.u8(static_cast<std::uint8_t>(c));
+  out.u32(kFormat);
+  out.u32(head.page_size);
+  out.u32(head.pages);
+  out.u32(check);
+  out.u64(mark);
+  return out.bytes();
+}
+
+std::uint32_t check_of(const HashFileHead& head, std::uint64_t mark) {
+  const Bytes bytes = head_bytes(head, mark, 0);
+  return static_cast<std::uint32_t>(XXH3_64bits(bytes.data(), bytes.size()));
+}
+
 struct Head {
   std::uint32_t format = 0;
   HashFileHead told;
@@ -34,8 +51,9 @@ std::optional<Head> read_head(int fd, const std::string& shown) {
     head.format = in.u32();
     head.told.page_size = in.u32();
     head.told.pages = in.u32();
-    if (in.u32() != 0) return std::nullopt;
+    const std::uint32_t check = in.u32();
     head.mark = in.u64();
+    if (check != (head.format == kSeededFormat ? 0 : check_of(head.told, head.mark))) return std::nullopt;
     return head;
   } catch (const Error&) {
     return std::nullopt;
@@ -72,12 +90,8 @@ std::vector<std::uint32_t> HashFile::read(std::uint32_t first, std::uint32_t cou
 
 HashFileWriter::HashFileWriter(Fd fd, std::string shown, const HashFileHead& head, const DigestKey& key)
     : fd_(std::move(fd)), shown_(std::move(shown)) {
-  for (const char c : kMagic) buffer_.u8(static_cast<std::uint8_t>(c));
-  buffer_.u32(kFormat);
-  buffer_.u32(head.page_size);
-  buffer_.u32(head.pages);
-  buffer_.u32(0);
-  buffer_.u64(mark_of(key));
+  const std::uint64_t mark = mark_of(key);
+  for (const std::uint8_t byte : head_bytes(head, mark, check_of(head, mark))) buffer_.u8(byte);
 }
 
 void HashFileWriter::add(std::uint32_t hash) {

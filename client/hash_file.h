@@ -3,8 +3,9 @@
 // or, when it claims pages that are not there, a checksum of the whole database that does not fit.
 //
 // Format, integers little-endian: 8 bytes "LPHASHES", u32 format (2), u32 page size in bytes, u32 number of
-// pages, u32 zero, u64 the mark of the key, then a u32 for each page: its hash with that key
-// (common/digest.h). Format 1 had seeds in place of a key, and is no longer read.
+// pages, u32 the lower half of XXH3-64 of the head with zeros in this place, u64 the mark of the key, then a
+// u32 for each page: its hash with that key (common/digest.h). Format 1 had seeds in place of a key, and is
+// no longer read.
 #pragma once
 
 #include <cstdint>

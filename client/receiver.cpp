@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -218,9 +219,14 @@ class Receiver {
     std::set<std::string> taken;
     for (const PulledDatabase& database : pull_.databases)
       if (!database.info.failed) taken.insert(database.info.name);
-    for (PulledDatabase& database : pull_.databases)
-      if (database.info.failed)
-        while (!taken.insert(printable(database.info.name)).second) database.info.name += "+";
+    std::map<std::string, int> times;
+    for (PulledDatabase& database : pull_.databases) {
+      if (!database.info.failed) continue;
+      const std::string name = printable(database.info.name);
+      int& time = times[name];
+      std::string& own = database.info.name = name;
+      while (!taken.insert(own).second) own = name + " (" + std::to_string(++time + 1) + ")";
+    }
   }
 
   // What the server does not have (any more) is not to be published either.

@@ -104,20 +104,26 @@ KeptHashes read_hashes(const std::string& path) {
   if (in.u32() != 2) refuse();
   kept.page_size = in.u32();
   kept.hashes.resize(in.u32());
-  if (in.u32() != 0 || content.size() != kHashHeadBytes + 4 * kept.hashes.size()) refuse();
+  const std::uint32_t check = in.u32();
+  if (check == 0 || content.size() != kHashHeadBytes + 4 * kept.hashes.size()) refuse();
   kept.mark = in.u64();
   for (std::uint32_t& hash : kept.hashes) hash = in.u32();
   return kept;
 }
 
 void write_hashes(const std::string& path, const KeptHashes& kept) {
-  ByteWriter out;
-  for (const char c : kHashMagic) out.u8(static_cast<std::uint8_t>(c));
-  out.u32(2);
-  out.u32(kept.page_size);
-  out.u32(static_cast<std::uint32_t>(kept.hashes.size()));
-  out.u32(0);
-  out.u64(kept.mark);
+  const auto head = [&](std::uint32_t check) {
+    ByteWriter out;
+    for (const char c : kHashMagic) out.u8(static_cast<std::uint8_t>(c));
+    out.u32(2);
+    out.u32(kept.page_size);
+    out.u32(static_cast<std::uint32_t>(kept.hashes.size()));
+    out.u32(check);
+    out.u64(kept.mark);
+    return out;
+  };
+  const Bytes unchecked = head(0).bytes();
+  ByteWriter out = head(static_cast<std::uint32_t>(XXH3_64bits(unchecked.data(), unchecked.size())));
   for (const std::uint32_t hash : kept.hashes) out.u32(hash);
   write_file(path, {reinterpret_cast<const char*>(out.bytes().data()), out.bytes().size()});
 }

@@ -223,6 +223,7 @@ class DoorWays : public testing::TestWithParam<Way> {
     scene_.ack = ack_;
     GetParam().set_up(scene_);
     if (!scene_.made) GTEST_SKIP() << "there is no such file system here";
+    moved_ = scene_.storage != app_->storage();
     app_->move_storage(scene_.storage);
     mode_ = mode;
   }
@@ -241,7 +242,8 @@ class DoorWays : public testing::TestWithParam<Way> {
   // True when it was not refused.
   bool pull_is_right_or_refused() {
     const std::uint64_t acknowledged = read_ack(ack_);
-    const BackupRun run = app_->backup();
+    const BackupRun run =
+        app_->backup(moved_ ? std::vector<std::string>{"--moved"} : std::vector<std::string>{});
     if (run.exit_code() != 0) {
       EXPECT_EQ(run.exit_code(), 1) << run.words();  // there is no other database
       const std::string message = run.json["error"]["message"].get<std::string>();
@@ -251,6 +253,7 @@ class DoorWays : public testing::TestWithParam<Way> {
       return false;
     }
     EXPECT_EQ(run.exit_code(), 0) << run.words();
+    moved_ = false;  // that is recorded now
     EXPECT_EQ(check_bank(run.file(kName), acknowledged).failure, "");
     return true;
   }
@@ -259,8 +262,9 @@ class DoorWays : public testing::TestWithParam<Way> {
   bool restores() {
     RunOptions options;
     options.timeout = Milliseconds(60'000);
-    const ProcessResult result = run({built_program("litepull"), "restore", app_->config_path(), "latest",
-                                      "--to-server", "--yes", "app", "--no-safety-snapshot"},
+    const ProcessResult result = run({built_program("litepull"), "restore", app_->config_path(),
+                                      fs::path(app_->snapshots().back()).filename(), "--to-server", "--yes",
+                                      "app", "--no-safety-snapshot", "--from-other-server"},
                                      options);
     EXPECT_TRUE(result.ok() || result.err.find(kName) != std::string::npos) << result.out << result.err;
     return result.ok();
@@ -310,6 +314,7 @@ class DoorWays : public testing::TestWithParam<Way> {
   std::unique_ptr<PullFixture> app_;
   Scene scene_;
   std::string ack_, mode_;
+  bool moved_ = false;  // the storage has another path than where the newest snapshot is from
   std::set<std::string> said_;
 };
 

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <map>
+#include <memory>
 
 #include "tests/e2e/pull_fixture.h"
 #include "tests/support/proc.h"
@@ -36,7 +37,12 @@ struct Answer {
 // An app with two databases, one snapshot of both when they were good, and then the accident.
 class Accident {
  public:
+  // Over SSH, it is reached through `proxy`.
   explicit Accident(const std::string& mode, Over over = Over::kLocal) : app(over) {
+    if (over == Over::kSsh) {
+      proxy = std::make_unique<TcpProxy>(app.sshd().port());
+      app.reach_through(proxy->port());
+    }
     for (const char* name : {kA, kB}) {
       SQLite::Database database(app.in_storage(name), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
       database.exec("PRAGMA journal_mode=" + mode);
@@ -127,6 +133,7 @@ class Accident {
   }
 
   PullFixture app;
+  std::unique_ptr<TcpProxy> proxy;
   std::string snapshot;
 };
 
@@ -270,9 +277,7 @@ TEST(RestoreAgain, AfterAKillInTheMiddleGoesOnWithWhatTheFirstTryKept) {
 
 TEST(RestoreAgain, AfterACutLinkGoesOnWhateverBecameOfTheFirstTry) {
   Accident accident("delete", Over::kSsh);
-  TcpProxy proxy(accident.app.sshd().port());
-  accident.app.reach_through(proxy.port());
-  strike_in_the_middle(accident, [&](Child&) { proxy.cut_after(0, CutMode::kReset); });
+  strike_in_the_middle(accident, [&](Child&) { accident.proxy->cut_after(0, CutMode::kReset); });
   EXPECT_TRUE(contains(read_file(accident.app.scratch("restore.err")), "again: litepull restore"));
   expect_that_it_goes_on(accident);
 }

@@ -804,6 +804,7 @@ TEST_F(LentToAClient, TheRuleOfADirectoryWithAnyNameIsForThatDirectoryAlone) {
     fs::create_directory(storage);
     own(storage, kApp);
     make_database(storage + "/main.sqlite3", "public", kApp);
+    fs::remove_all(app_.app_directory());  // of another directory
     app_.set("REMOTE_BACKUP_DIR", "placeholder");
     std::string config = read_file(app_.config_path());
     const std::size_t at = config.find("'placeholder'");

@@ -316,14 +316,21 @@ void write_clients_streams(const Seeds& seeds, const char* to) {
 }
 
 // As client/hash_file.h describes it.
-void write_hash_file(const Seeds& seeds, const char* to) {
+ByteWriter hash_file_head(std::uint32_t check) {
   ByteWriter out;
   for (const char c : std::string_view("LPHASHES")) out.u8(static_cast<std::uint8_t>(c));
   out.u32(2);
   out.u32(kPageSize);
   out.u32(kPages);
-  out.u32(0);
+  out.u32(check);
   out.u64(mark_of(key()));
+  return out;
+}
+
+void write_hash_file(const Seeds& seeds, const char* to) {
+  const Bytes unchecked = hash_file_head(0).bytes();
+  ByteWriter out =
+      hash_file_head(static_cast<std::uint32_t>(XXH3_64bits(unchecked.data(), unchecked.size())));
   for (const std::uint32_t hash : hashes_of(0, sample_file(kPages, 7)).hashes) out.u32(hash);
   seeds.write(to, "whole", out.bytes());
 }

@@ -78,6 +78,8 @@ TEST_F(HashFileTest, IsWrittenAsDocumented) {
   const std::uint64_t mark = mark_of(kKey);
   std::string expected("LPHASHES\x02\0\0\0\0\0\x01\0\x02\0\0\0\0\0\0\0", 24);
   for (int shift = 0; shift < 64; shift += 8) expected += static_cast<char>(mark >> shift);
+  const std::uint64_t check = XXH3_64bits(expected.data(), expected.size());
+  for (std::size_t i = 0; i < 4; ++i) expected[20 + i] = static_cast<char>(check >> (8 * i));
   expected += "\xb1\x79\x37\x9e\x62\xf3\x6e\x3c";
   EXPECT_EQ(test::read_file(path_), expected);
 }
@@ -107,6 +109,8 @@ TEST_F(HashFileTest, OfAnotherKeyOrTheFirstFormatIsKnownAsThat) {
   EXPECT_TRUE(is_of_another_key(other));
   EXPECT_FALSE(HashFile::open(open_path(path_, O_RDONLY), path_, kBytes, other));
   set_byte(8, 1);
+  EXPECT_FALSE(is_of_another_key(kKey)) << "a head that does not fit its check is damaged";
+  for (std::size_t offset = 20; offset < 24; ++offset) set_byte(offset, 0);
   EXPECT_TRUE(is_of_another_key(kKey));
   EXPECT_FALSE(open());
   set_byte(0, 'x');
