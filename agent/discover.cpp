@@ -1,6 +1,5 @@
 #include "agent/discover.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <map>
 #include <memory>
 
+#include "agent/directory.h"
 #include "common/database_name.h"
 #include "common/glob.h"
 #include "common/posix.h"
@@ -25,11 +25,6 @@ namespace {
 
 constexpr std::size_t kMaxPathForSqlite = 480;  // its POSIX layer has room for 512 bytes, sidecars included
 constexpr std::size_t kMaxNamed = 20;           // hidden directories that are named; the rest are counted
-
-struct DirectoryCloser {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, DirectoryCloser>;
 
 bool ends_with_any(const std::string& name, std::initializer_list<const char*> endings) {
   return std::any_of(endings.begin(), endings.end(),

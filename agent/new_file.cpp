@@ -1,6 +1,5 @@
 #include "agent/new_file.h"
 
-#include <dirent.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "agent/beneath.h"
+#include "agent/directory.h"
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
 #include "agent/spool.h"
@@ -26,10 +26,6 @@ namespace {
 
 constexpr const char* kHiddenPrefix = ".litepull-new-";
 constexpr mode_t kMode = 0600;
-
-struct DirectoryCloser {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
 
 // Component by component, since none may be a link.
 Fd open_parent(const std::string& name) {
@@ -76,7 +72,7 @@ mode_t mode_of_siblings() {
 // Those that nobody holds locked any more.
 void sweep(int directory_fd) {
   const int copy = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, DirectoryCloser> directory(copy < 0 ? nullptr : fdopendir(copy));
+  const Directory directory(copy < 0 ? nullptr : fdopendir(copy));
   if (!directory) return;
   std::vector<std::string> left;
   while (const dirent* entry = readdir(directory.get()))

@@ -1,6 +1,5 @@
 #include "agent/processes.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -13,16 +12,12 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/directory.h"
 #include "common/posix.h"
 #include "common/protocol.h"
 
 namespace litepull {
 namespace {
-
-struct DirectoryCloser {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, DirectoryCloser>;
 
 // Nothing when there is none, or it is not ours to read: processes end all the time.
 Directory open_directory(int dir_fd, const std::string& path) {

@@ -1,6 +1,5 @@
 #include "agent/storage_owner.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "agent/database_header.h"
+#include "agent/directory.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -20,11 +20,6 @@ namespace {
 
 constexpr int kMaxDepth = 16;
 constexpr std::size_t kMaxEntries = 50'000;  // all levels together; the app's uploads may lie there too
-
-struct DirectoryCloser {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, DirectoryCloser>;
 
 Fd open_below(int directory_fd, const char* name, int flags) {
   return Fd(openat(directory_fd, name, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));

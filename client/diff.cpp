@@ -151,9 +151,7 @@ struct Live {
 const Snapshot& selected(const Listing& listing, const std::string& word, spdlog::logger& log) {
   const std::int64_t now_unix_s = unix_ms_now() / 1000;
   const Snapshot& snapshot = select_snapshot(listing, word, now_unix_s);
-  for (const std::string& newer :
-       {newer_stranger(listing, snapshot, word), newer_from_future(listing, snapshot, word, now_unix_s)})
-    if (!newer.empty()) log.warn("{}", newer);
+  for (const std::string& newer : passed_over(listing, snapshot, word, now_unix_s)) log.warn("{}", newer);
   return snapshot;
 }
 

@@ -85,8 +85,8 @@ Opened prepare(const OpenCommand& command, const Config& config, const Store& st
   const Listing listing = list_snapshots(store, config);
   const std::int64_t now_unix_s = unix_ms_now() / 1000;
   const Snapshot& snapshot = select_restorable(listing, command.snapshot, now_unix_s);
-  warn_of(newer_stranger(listing, snapshot, command.snapshot));
-  warn_of(newer_from_future(listing, snapshot, command.snapshot, now_unix_s));
+  for (const std::string& newer : passed_over(listing, snapshot, command.snapshot, now_unix_s))
+    warn_of(newer);
   const std::string name = choose_database(databases_of(store, snapshot), command.database, snapshot.name);
   const std::string path = store.path_of(snapshot.name);
   Opened opened{path + "/" + name, snapshot.name + "/" + name, std::nullopt};

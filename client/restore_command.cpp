@@ -147,9 +147,8 @@ Outcome restore(const RestoreCommand& command, const Config& config, const Cance
   const Listing listing = list_snapshots(store, config);
   const std::int64_t now_unix_s = unix_ms_now() / 1000;
   const Snapshot& snapshot = select_restorable(listing, command.snapshot, now_unix_s);
-  for (const std::string& newer : {newer_stranger(listing, snapshot, command.snapshot),
-                                   newer_from_future(listing, snapshot, command.snapshot, now_unix_s)})
-    if (!newer.empty()) log.warn("{}", newer);
+  for (const std::string& newer : passed_over(listing, snapshot, command.snapshot, now_unix_s))
+    log.warn("{}", newer);
   const RestoreSource source(store, listing, snapshot, command.choice);
   Outcome outcome{config.app_name,
                   source.snapshot(),

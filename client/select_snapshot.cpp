@@ -163,4 +163,12 @@ std::string newer_from_future(const Listing& listing, const Snapshot& snapshot, 
          format_snapshot_name(local_snapshot_time(now_unix_s)) + "; if that is wrong, set it, or give a name";
 }
 
+std::vector<std::string> passed_over(const Listing& listing, const Snapshot& snapshot,
+                                     const std::string& word, std::int64_t now_unix_s) {
+  std::vector<std::string> warnings{newer_stranger(listing, snapshot, word),
+                                    newer_from_future(listing, snapshot, word, now_unix_s)};
+  std::erase(warnings, "");
+  return warnings;
+}
+
 }  // namespace litepull

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/store.h"
 
@@ -47,5 +48,8 @@ std::string newer_stranger(const Listing& listing, const Snapshot& snapshot, con
 // The same for snapshots from the future that were taken after `snapshot`, but for safety snapshots.
 std::string newer_from_future(const Listing& listing, const Snapshot& snapshot, const std::string& word,
                               std::int64_t now_unix_s);
+// Both, as warnings; none when nothing was passed over.
+std::vector<std::string> passed_over(const Listing& listing, const Snapshot& snapshot,
+                                     const std::string& word, std::int64_t now_unix_s);
 
 }  // namespace litepull

@@ -291,7 +291,9 @@ class Soak : public testing::Test {
   unsigned checkpoints_ = 0;
   int pulls_ = 0, barriers_ = 0;
   // The banks' ledgers grow and are verified: some MiB of that are no leak.
-  Series client_memory_{"client's memory, MiB", 8}, agent_memory_{"agent's memory, MiB", 4};
+  Series client_memory_{"client's memory, MiB", 8};
+  // Up to 8 MiB of pages wait for the network, as soon as the databases have grown to that size.
+  Series agent_memory_{"agent's memory, MiB", 9};
   // Looked at while a pull is at work, now with one database open, now with all; a leak of one a pull is far
   // more in the long form.
   Series client_descriptors_{"client's descriptors", 6}, agent_descriptors_{"agent's descriptors", 6};
