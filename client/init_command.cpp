@@ -79,6 +79,18 @@ KamalApp read_app(const InitCommand& command, const std::vector<std::string>& de
   return read_kamal(base, read_text(destination_file(command.from, destination), hint));
 }
 
+// Rails' own file tells what is where; without it, or when it cannot be read, which `unread` says, the usual
+// place is taken.
+std::vector<RailsDatabase> read_databases(const std::string& path, const KamalApp& app, std::string& unread) {
+  if (!is_taken(path)) return {};
+  std::vector<RailsDatabase> found;
+  const auto error = error_of([&] {
+    found = read_database_yml({printable(path), read_file(path, kMaxReadBytes)}, app.environment);
+  });
+  if (error) unread = error->message() + "; check that DATABASES covers what the app uses";
+  return found;
+}
+
 // --- the hook --------------------------------------------------------------------------------------------
 
 struct Hook {
@@ -170,17 +182,20 @@ int init_command(const InitCommand& command) {
   const auto path_of = [&](const std::string& app) {
     return joined(project, "config/projects/" + app + ".env");
   };
-  InitSources sources{printable(command.from), absolute(project), destinations_beside(command.from), {}};
+  InitSources sources{printable(command.from), absolute(project), destinations_beside(command.from), {}, {}};
   sources.app_chosen = [&](const std::string& app) { require_free(path_of(app)); };
 
   const KamalApp app = read_app(command, sources.destinations);
+  std::string unread;
+  sources.databases = read_databases(joined(project, "config/database.yml"), app, unread);
   Hook hook;
   if (command.hook) hook = required_hook(app, project, environment);
   InitFlags flags = command.flags;
   if (!flags.key.empty() && flags.key != "none" && !flags.key.starts_with("~/"))
     flags.key = absolute(flags.key);
   const Ask ask = can_ask() ? Ask(ask_at_terminal) : Ask();
-  const InitPlan plan = plan_init(app, flags, sources, ask, environment);
+  InitPlan plan = plan_init(app, flags, sources, ask, environment);
+  if (!unread.empty()) plan.notes.push_back(unread);
   if (ask && !command.hook) hook = offered_hook(app, project, environment);
 
   const std::string path = path_of(plan.env.app_name);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/directory.h"
+#include "client/init_databases.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -70,6 +71,9 @@ class Planner {
   void choose_key();
   void choose_proxy();
   void choose_storage();
+  void choose_databases();
+  std::string own_ssh_config();
+  void choose_ssh_config();
   void choose_host();
   void choose_backup_root();
   void require_all() const;
@@ -77,6 +81,7 @@ class Planner {
 
   const std::vector<KamalHost>& hosts() const;
   Offer host_offer() const;
+  const KamalVolume* storage_volume() const;
   Offer storage_offer();
   std::string mounts_text() const;
   std::string choose(const Field& field, const std::string& flag, Offer offer);
@@ -103,6 +108,8 @@ InitPlan Planner::plan() && {
   choose_storage();
   choose_key();
   choose_proxy();
+  choose_ssh_config();
+  choose_databases();
   choose_backup_root();
   require_all();
   return std::move(plan_);
@@ -158,7 +165,7 @@ void Planner::choose_app() {
 
 // Where the storage volume is: on the primary role, unless only another one has it.
 const std::vector<KamalHost>& Planner::hosts() const {
-  const KamalVolume* volume = flags_.storage.empty() ? storage_volume(app_) : nullptr;
+  const KamalVolume* volume = flags_.storage.empty() ? storage_volume() : nullptr;
   return volume == nullptr || volume->hosts.empty() ? app_.hosts : volume->hosts;
 }
 
@@ -199,6 +206,10 @@ void Planner::choose_login() {
 
 // --- its storage -----------------------------------------------------------------------------------------
 
+const KamalVolume* Planner::storage_volume() const {
+  return volume_holding(app_, storage_path(app_, sources_.databases));
+}
+
 std::string Planner::mounts_text() const {
   std::vector<std::string> mounts;
   for (const KamalVolume& volume : app_.volumes)
@@ -207,14 +218,15 @@ std::string Planner::mounts_text() const {
 }
 
 Offer Planner::storage_offer() {
-  const KamalVolume* volume = storage_volume(app_);
+  const std::string path = storage_path(app_, sources_.databases);
+  const KamalVolume* volume = storage_volume();
   if (volume == nullptr) {
     for (const KamalVolume& other : app_.volumes)
       if (other.mount.empty() && !other.source.erb.empty()) return offer_of(other.source);
     return {"", fmt::format("no volume is mounted at {}{}", kRailsStorage, mounts_text()), ""};
   }
   if (!volume->source.known()) return offer_of(volume->source);
-  const std::string directory = host_path(*volume, kRailsStorage);
+  const std::string directory = host_path(*volume, path);
   if (directory.empty())
     return {"",
             fmt::format("{}: the server's shell decides what {} is", volume->source.where,
@@ -280,12 +292,35 @@ void Planner::choose_proxy() {
   if (app_.proxy_command.said() && !app_.proxy.said() && flags_.proxy.empty())
     note(
         fmt::format("{}: ssh/proxy_command is not taken over: put it in ~/.ssh/config as ProxyCommand or "
-                    "ProxyJump of that host, and add the line SSH_CONFIG=yes",
+                    "ProxyJump of that host, which the line SSH_CONFIG=yes reads",
                     app_.proxy_command.where));
-  if (app_.own_ssh_config)
-    note(
-        "ssh/config names files of its own: what that host needs of them must be in ~/.ssh/config, with the "
-        "line SSH_CONFIG=yes");
+}
+
+// As Kamal: it reads OpenSSH's configuration unless it is told not to. Empty: the usual files.
+std::string Planner::own_ssh_config() {
+  if (app_.ssh_configs.empty()) return "";
+  const KamalValue& first = app_.ssh_configs.front();
+  const bool is_whole = first.text.starts_with('/') || first.text.starts_with("~/");
+  const std::string path = is_whole ? first.text : sources_.project + "/" + first.text;
+  const std::string why = first.known() ? why_not("SSH_CONFIG", path, environment_) : known_to_ruby(first);
+  if (!why.empty())
+    note(fmt::format("{}: {}; ~/.ssh/config is read in its place", first.where, why));
+  else if (app_.ssh_configs.size() > 1)
+    note(fmt::format("{}: ssh/config names several files; SSH_CONFIG is the first, {}", first.where,
+                     printable(path)));
+  return why.empty() ? path : "";
+}
+
+void Planner::choose_ssh_config() {
+  if (!app_.reads_ssh_config) return;
+  const std::string own = own_ssh_config();
+  plan_.env.ssh_config = own.empty() ? "yes" : own;
+}
+
+void Planner::choose_databases() {
+  DatabasePatterns found = database_patterns(app_, sources_.databases, plan_.env.storage, plan_.env.app_name);
+  plan_.env.databases = std::move(found.patterns);
+  for (std::string& text : found.notes) plan_.notes.push_back(std::move(text));
 }
 
 void Planner::choose_backup_root() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/database_yml.h"
 #include "client/kamal_config.h"
 #include "client/project_env.h"
 
@@ -31,6 +32,7 @@ struct InitSources {
   std::string file;                       // Kamal's, as it was named, safe to print
   std::string project;                    // the project's directory, absolute
   std::vector<std::string> destinations;  // those that have a file of their own
+  std::vector<RailsDatabase> databases;   // by config/database.yml; empty when there is none
   // Called as soon as the app's name is known, so that nobody is asked the rest in vain; may be empty.
   std::function<void(const std::string&)> app_chosen;
 };

@@ -197,6 +197,8 @@ class Reader {
  private:
   Yaml top(const std::string& key) const { return at(root_, key, "the file"); }
   void read_ssh();
+  void read_ssh_config(const Yaml& config);
+  void read_environment(const Yaml& env);
   void read_keys(const Yaml& ssh);
   void read_hosts();
   void read_volumes();
@@ -219,6 +221,7 @@ KamalApp Reader::read() && {
   const KamalValue required = word(top("require_destination"), "require_destination");
   if (required.said() && required.text != "false") app_.destination_required = required;
   read_ssh();
+  read_environment(top("env"));
   read_hosts();
   read_volumes();
   return std::move(app_);
@@ -233,8 +236,30 @@ void Reader::read_ssh() {
   read_keys(ssh);
   if (is_open(ssh)) return;
   app_.key_data = !is_nothing(at(ssh, "key_data", "ssh"));
-  const Yaml config = at(ssh, "config", "ssh");
-  app_.own_ssh_config = !is_nothing(config) && config->text != "true" && config->text != "false";
+  read_ssh_config(at(ssh, "config", "ssh"));
+}
+
+void Reader::read_ssh_config(const Yaml& config) {
+  const std::vector<Yaml> items = list(config, "ssh/config");
+  const bool is_switch = items.size() == 1 && (items[0]->text == "true" || items[0]->text == "false");
+  app_.reads_ssh_config = is_nothing(config) || (!items.empty() && items[0]->text != "false");
+  if (is_switch) return;
+  for (const Yaml& item : items)
+    if (KamalValue file = word(item, "ssh/config"); file.said()) app_.ssh_configs.push_back(std::move(file));
+}
+
+// Names and values, or such a mapping as `clear` beside a list of names as `secret`.
+void Reader::read_environment(const Yaml& env) {
+  if (is_nothing(env) || !env->is(Kind::kMapping)) return;
+  const Yaml clear = env->find("clear"), secret = env->find("secret");
+  const Yaml& plain = clear == nullptr && secret == nullptr ? env : clear;
+  if (plain != nullptr && plain->is(Kind::kMapping))
+    for (const auto& [name, value] : plain->entries)
+      if (value->is(Kind::kScalar))
+        app_.environment[name->text] = value->erb.empty() ? value->text : value->erb;
+  if (secret != nullptr && secret->is(Kind::kSequence))
+    for (const Yaml& name : secret->items)
+      app_.environment[name->text.substr(0, name->text.find(':'))] = "<%= a secret %>";
 }
 
 void Reader::read_keys(const Yaml& ssh) {
@@ -396,14 +421,14 @@ KamalApp read_kamal(const KamalText& base, const std::optional<KamalText>& over)
   return Reader(is_nothing(second) ? first : deep_merge(first, second)).read();
 }
 
-const KamalVolume* storage_volume(const KamalApp& app) {
+const KamalVolume* volume_holding(const KamalApp& app, std::string_view path) {
   const KamalVolume* best = nullptr;
   const auto rank = [](const KamalVolume& volume) {
     const bool primary = volume.hosts.empty() && !volume.of.starts_with("accessories/");
     return std::tuple(primary, volume.mount.size(), volume.source.known());
   };
   for (const KamalVolume& volume : app.volumes)
-    if (holds(volume, kRailsStorage) && (best == nullptr || rank(volume) > rank(*best))) best = &volume;
+    if (holds(volume, path) && (best == nullptr || rank(volume) > rank(*best))) best = &volume;
   return best;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,10 +47,13 @@ struct KamalApp {
   std::vector<KamalHost> other_hosts;  // of other roles, where they differ
   std::string no_hosts;                // why `hosts` is empty: "servers/web lists no host", ...
   KamalValue user, port, proxy, proxy_command;
-  std::vector<KamalValue> keys;  // files
-  bool key_data = false;         // ssh/key_data is there: names of secrets, or secrets
-  bool own_ssh_config = false;   // ssh/config names files
+  std::vector<KamalValue> keys;         // files
+  bool key_data = false;                // ssh/key_data is there: names of secrets, or secrets
+  bool reads_ssh_config = true;         // Kamal reads OpenSSH's configuration, unless ssh/config is false
+  std::vector<KamalValue> ssh_configs;  // the files that ssh/config names; empty: the usual ones
   std::vector<KamalVolume> volumes;
+  // What the app's containers are given, by name; with an ERB tag in it where only Ruby or a secret tells.
+  std::map<std::string, std::string> environment;
   KamalValue hooks_path;
 };
 
@@ -64,9 +68,9 @@ KamalApp read_kamal(const KamalText& base, const std::optional<KamalText>& over)
 // Where Rails 8's Dockerfile has the app's storage.
 inline constexpr std::string_view kRailsStorage = "/rails/storage";
 
-// The volume that holds kRailsStorage: mounted there or at a directory above it, on the primary role before
-// elsewhere. Null when there is none.
-const KamalVolume* storage_volume(const KamalApp& app);
+// The volume that holds `path`, a path inside the container: mounted there or at a directory above it, on the
+// primary role before elsewhere. Null when there is none.
+const KamalVolume* volume_holding(const KamalApp& app, std::string_view path);
 
 // Where on the host `path`, a path inside the container, is; empty when `volume` does not hold it, and when
 // its source is for the server's shell to expand.

@@ -47,6 +47,12 @@ std::string local_path(const std::string& path, const std::string& home) {
   return "\"$HOME" + escaped(below) + "\"";
 }
 
+std::string joined(const std::vector<std::string>& patterns) {
+  std::string out;
+  for (const std::string& pattern : patterns) out += (out.empty() ? "" : " ") + pattern;
+  return out;
+}
+
 class Writer {
  public:
   void comment(const std::string& text) { text_ += "# " + printable(text) + "\n"; }
@@ -70,6 +76,9 @@ void write_server(Writer& out, const ProjectEnv& env, const std::string& home) {
   out.line("The directory on the server that holds the databases" +
                (env.storage_is.empty() ? "" : ": " + env.storage_is) + ".",
            "REMOTE_BACKUP_DIR", shell_quoted(env.storage));
+  if (!env.ssh_config.empty())
+    out.line("Read this host's entries in OpenSSH's configuration, as Kamal does.", "SSH_CONFIG",
+             env.ssh_config == "yes" ? "yes" : local_path(env.ssh_config, home));
   if (!env.key.empty()) out.line("The private key to log in with.", "SSH_KEY", local_path(env.key, home));
   if (!env.proxy.empty())
     out.line("The host to jump over on the way there.", "SSH_PROXY", shell_quoted(env.proxy));
@@ -93,6 +102,7 @@ std::string& field(ProjectEnv& env, std::string_view key) {
   if (key == "SERVER_PORT") return env.port;
   if (key == "REMOTE_BACKUP_DIR") return env.storage;
   if (key == "SSH_KEY") return env.key;
+  if (key == "SSH_CONFIG") return env.ssh_config;
   check(key == "SSH_PROXY", "a key that init does not write");
   return env.proxy;
 }
@@ -118,7 +128,7 @@ std::string render_env(const ProjectEnv& env, const std::string& home) {
   write_server(out, env, home);
   out.blank();
   out.line("Which databases: patterns divided by spaces; **/ descends into directories.", "DATABASES",
-           "'*.sqlite3'");
+           shell_quoted(joined(env.databases)));
   out.line("How many days to keep snapshots; the newest good one is always kept.", "RETENTION_DAYS", "7");
   return std::move(out).text();
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/env_file.h"
 
@@ -19,6 +20,8 @@ struct ProjectEnv {
   std::string storage_is;  // "the Docker volume billing_storage", for a comment; may be empty
   std::string key;         // a leading '~/' is this machine's home; empty: no line
   std::string proxy;       // [user@]host[:port]; empty: no line
+  std::string ssh_config;  // "yes", or a file as `key` is; empty: no line
+  std::vector<std::string> databases{"*.sqlite3"};  // patterns
 };
 
 // Reading it back gives each value as it is here, whatever it holds; the parser refuses control bytes.

@@ -101,6 +101,27 @@ TEST_F(Init, WritesAConfigurationThatOtherCommandsRead) {
   EXPECT_FALSE(fs::exists(app_ / ".kamal")) << "no hook without being asked for";
 }
 
+TEST_F(Init, PatternsAreThoseOfTheAppsOwnDatabases) {
+  write_kamal(kWhole);
+  write_kamal(
+      "production:\n  primary: {adapter: sqlite3, database: storage/db/production.sqlite3}\n"
+      "  queue: {adapter: sqlite3, database: storage/tenants/%{tenant}/queue.db}\n",
+      "database.yml");
+  const ProcessResult result = init();
+  ASSERT_EQ(result.status.code, 0) << result.err;
+  EXPECT_TRUE(contains(read_file(env_file()), "\nDATABASES='db/*.sqlite3 tenants/*/*.db'\n"));
+  EXPECT_FALSE(contains(result.out, "note:")) << result.out;
+}
+
+TEST_F(Init, AnUnreadableDatabaseYmlIsNoObstacle) {
+  write_kamal(kWhole);
+  write_kamal("production: [\n", "database.yml");
+  const ProcessResult result = init();
+  ASSERT_EQ(result.status.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "note: config/database.yml:")) << result.out;
+  EXPECT_TRUE(contains(read_file(env_file()), "\nDATABASES='*.sqlite3'\n"));
+}
+
 TEST_F(Init, JsonNamesWhatWasWritten) {
   write_kamal(kWhole);
   const ProcessResult result = init({"--json", "--hook"});

@@ -46,7 +46,9 @@ void require_writable(const Config& config) {
                        config.remote_backup_dir,
                        "",
                        "",
-                       ""};
+                       "",
+                       "",
+                       {"*.sqlite3"}};
   const Config again = parse_config(render_env(env, "/home/u"), "again.env", environment());
   check(again.app_name == config.app_name && again.app_id == config.app_id &&
             again.workspace_dir == config.workspace_dir &&

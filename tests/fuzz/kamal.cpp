@@ -37,7 +37,7 @@ void require_sound(const KamalApp& app) {
     const std::string path = host_path(volume, kRailsStorage);
     check(path.empty() || path.starts_with('/') || path.starts_with("~/"), "a relative path on the server");
   }
-  storage_volume(app);
+  volume_holding(app, kRailsStorage);
 }
 
 void take(std::string_view text) {

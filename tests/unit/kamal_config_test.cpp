@@ -89,7 +89,7 @@ class KamalConfig : public testing::Test {
   }
 
   InitPlan plan(const std::string& text, const InitFlags& flags = {}, const std::string& over = "") const {
-    return plan_init(read(text, over), flags, {"config/deploy.yml", "/srv/project", {}, {}}, Ask(),
+    return plan_init(read(text, over), flags, {"config/deploy.yml", "/srv/project", {}, {}, {}}, Ask(),
                      environment_);
   }
 
@@ -396,6 +396,31 @@ TEST_F(KamalConfig, ADestinationIsMergedAtEveryLevel) {
   EXPECT_EQ(config(base, {.destination = "mars"}, "# nothing\n").server_host, "10.0.0.1");
 }
 
+TEST_F(KamalConfig, SshConfigIsReadWhereKamalReadsIt) {
+  const std::string file = home_ / "ssh";
+  test::write_file(file, "Host *\n");
+  const auto ssh_config = [&](const std::string& text) { return plan(text).env.ssh_config; };
+  EXPECT_EQ(ssh_config(kRails), "yes");
+  EXPECT_EQ(ssh_config(with_ssh("ssh: {config: true}\n")), "yes");
+  EXPECT_EQ(ssh_config(with_ssh("ssh: {config: false}\n")), "");
+  EXPECT_EQ(ssh_config(with_ssh("ssh: {config: " + file + "}\n")), file);
+  EXPECT_EQ(ssh_config(with_ssh("ssh: {config: [" + file + ", b]}\n")), file);
+  const InitPlan several = plan(with_ssh("ssh: {config: [" + file + ", b]}\n"));
+  ASSERT_EQ(several.notes.size(), 1U);
+  EXPECT_TRUE(contains(several.notes[0], "several files")) << several.notes[0];
+  const InitPlan missing = plan(with_ssh("ssh: {config: nowhere}\n"));
+  EXPECT_EQ(missing.env.ssh_config, "yes");
+  ASSERT_EQ(missing.notes.size(), 1U);
+  EXPECT_TRUE(contains(missing.notes[0], "/srv/project/nowhere")) << missing.notes[0];
+}
+
+TEST_F(KamalConfig, TheContainersEnvironmentIsReadAndItsSecretsAreNotGuessed) {
+  const KamalApp app = read(with_ssh("env: {clear: {A: 1, B: <%= x %>}, secret: [C, D:E]}\n"));
+  EXPECT_EQ(app.environment.at("A"), "1");
+  for (const char* name : {"B", "C", "D"}) EXPECT_TRUE(contains(app.environment.at(name), "<%")) << name;
+  EXPECT_EQ(read(with_ssh("env: {A: x}\n")).environment.at("A"), "x");
+}
+
 // --- what is not known -----------------------------------------------------------------------------------
 
 struct UnknownCase {
@@ -526,8 +551,8 @@ TEST_F(KamalConfig, AnAnswerThatDoesNotDoIsAskedForAgain) {
     answers.erase(answers.begin());
     return answer;
   };
-  const InitPlan made = plan_init(read("service: shop\n"), {}, {"config/deploy.yml", "/srv/project", {}, {}},
-                                  ask, environment_);
+  const InitPlan made = plan_init(read("service: shop\n"), {},
+                                  {"config/deploy.yml", "/srv/project", {}, {}, {}}, ask, environment_);
   EXPECT_EQ(made.env.host, "h.example.com");
   EXPECT_EQ(made.env.storage, "/var/lib/docker/volumes/shop_data/_data");
   ASSERT_EQ(asked.size(), 3U);
