@@ -17,6 +17,7 @@
 #include "client/clock.h"
 #include "client/commands.h"
 #include "client/console.h"
+#include "client/git_ignore.h"
 #include "client/jobs.h"
 #include "client/key_file.h"
 #include "client/look.h"
@@ -88,6 +89,7 @@ class Checker {
     check_origin();
     check_local_space();
     check_lock();
+    check_git();
     check_schedule();
     report_.exit_code = worst_exit_code(codes_);
     return std::move(report_);
@@ -342,6 +344,16 @@ class Checker {
       else
         add("lock", StepState::kOk, "no other run is at work");
     });
+  }
+
+  // Nothing to say where git does not have them, or is not there to be asked.
+  void check_git() {
+    const std::string snapshots = config_.local_backup_root + "/" + config_.app_name;
+    for (const std::string& path : {config_.file, snapshots})
+      if (const auto tracked = tracked_by_git(path, cancel_))
+        add("git", StepState::kWarning,
+            printable(*tracked) + " is tracked by git, and so goes where that goes",
+            "git rm -r --cached -- " + shell_path(path) + ", and keep it out with a .gitignore");
   }
 
   void check_schedule() {

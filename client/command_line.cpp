@@ -93,7 +93,10 @@ void add_init(Line& line) {
   add("--proxy", flags.proxy, "Host to jump over, or none", "[USER@]HOST[:PORT]");
   add("--storage", flags.storage,
       "Where the databases are on the server: a directory, or a Docker volume's name", "DIR");
-  add("--backup-root", flags.backup_root, "Where to keep snapshots (default storage/backups of the project)",
+  add("--workspace", flags.workspace,
+      "The directory for the app's code and snapshots (default APP-workspace around or beside the project)",
+      "DIR");
+  add("--backup-root", flags.backup_root, "Where to keep snapshots (default db_backups of the workspace)",
       "DIR");
   command.add_flag("--hook", init->hook, "Install Kamal's pre-deploy hook, which takes a snapshot");
   add_json(command, init->common);
@@ -119,7 +122,7 @@ void add_backup(Line& line) {
           [](const std::string& mode) { return kModes.contains(mode) ? "" : "must be full, quick or none"; })
       ->type_name("MODE");
   command.add_flag("--full", backup->options.full, "Pull every page, also those that are at hand");
-  command.add_option("--label", backup->options.label, "A word for the snapshot, e.g. before-deploy")
+  command.add_option("--label", backup->options.label, "A word for the snapshot, e.g. pre-deploy")
       ->check([](const std::string& label) {
         return is_label(label) ? "" : "must be printable and at most 64 bytes";
       });

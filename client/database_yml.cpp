@@ -24,8 +24,7 @@ std::string_view trimmed(std::string_view text) {
 // Reads an expression from the left; each `take` moves on only when it succeeds.
 class Expression {
  public:
-  Expression(std::string_view code, const Variables& environment)
-      : rest_(code), environment_(environment) {}
+  Expression(std::string_view code, const Variables& environment) : rest_(code), environment_(environment) {}
 
   // The value of the whole expression; nothing when it is of no form that is known.
   std::optional<std::string> value();

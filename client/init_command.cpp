@@ -1,12 +1,16 @@
 #include "client/init_command.h"
 
 #include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "client/console.h"
 #include "client/directory.h"
+#include "client/git_ignore.h"
+#include "client/openssh_config.h"
 #include "client/share_files.h"
 #include "client/terminal.h"
 #include "client/whole_file.h"
@@ -41,6 +45,18 @@ std::string project_of(const std::string& from) {
 std::string absolute(const std::string& path) {
   const std::string whole = fs::absolute(path).lexically_normal().string();
   return whole.size() > 1 && whole.ends_with('/') ? whole.substr(0, whole.size() - 1) : whole;
+}
+
+void make_absolute(std::string& path) {
+  if (!path.empty() && !path.starts_with("~/")) path = absolute(path);
+}
+
+// `ssh -G` names the user of this machine where the configuration names none.
+std::string user_in_ssh_config(const std::string& file, const std::string& host) {
+  OpenSshHost found;
+  const auto error = error_of([&] { found = ask_openssh({file, host, "", std::nullopt}, Cancel()); });
+  const passwd* self = ::getpwuid(::geteuid());
+  return error || self == nullptr || found.user == self->pw_name ? "" : found.user;
 }
 
 // config/deploy.yml and mars: config/deploy.mars.yml.
@@ -155,21 +171,31 @@ void require_free(const std::string& path) {
              "; or give another name with --app NAME, or remove it first");
 }
 
-void print(const ProjectEnv& env, const std::string& path, const Hook& hook,
-           const std::vector<std::string>& notes) {
+std::string snapshots_dir(const ProjectEnv& env) {
+  const std::string& root = env.backup_root;
+  const bool is_relative = !root.starts_with('/') && !root.starts_with("~/");
+  return (is_relative ? env.workspace_dir + "/" : "") + root + "/" + env.app_name;
+}
+
+void print(const InitPlan& plan, const std::string& path, const Hook& hook) {
+  const ProjectEnv& env = plan.env;
   fmt::print("{}: wrote {}\n", env.app_name, printable(path));
-  fmt::print("  databases in {}@{}:{}, SSH port {}\n", env.user, env.host, printable(env.storage), env.port);
+  fmt::print("  databases in {}{}:{}{}\n", env.user.empty() ? "" : env.user + "@", env.host,
+             printable(env.storage), env.port.empty() ? "" : ", SSH port " + env.port);
   if (!env.storage_is.empty()) fmt::print("    {}\n", printable(env.storage_is));
+  fmt::print("  snapshots in {} ({})\n", printable(snapshots_dir(env)), plan.workspace_why);
   if (!hook.content.empty()) fmt::print("  installed {}\n", printable(hook.path));
-  for (const std::string& note : notes) fmt::print("  note: {}\n", note);
+  for (const std::string& note : plan.notes) fmt::print("  note: {}\n", note);
   fmt::print("Next:\n  litepull check {}\n", shell_path(path));
 }
 
-void print_document(const ProjectEnv& env, const std::string& path, const Hook& hook,
-                    const std::vector<std::string>& notes) {
-  nlohmann::ordered_json out{{"app", env.app_name}, {"exit_code", 0}, {"config", path}, {"hook", nullptr}};
+void print_document(const InitPlan& plan, const std::string& path, const Hook& hook) {
+  nlohmann::ordered_json out{
+      {"app", plan.env.app_name}, {"exit_code", 0}, {"config", path}, {"hook", nullptr}};
   if (!hook.content.empty()) out["hook"] = hook.path;
-  out["notes"] = notes;
+  out["notes"] = plan.notes;
+  out["workspace"] = plan.env.workspace_dir;
+  out["workspace_why"] = plan.workspace_why;
   out["next"] = "litepull check " + shell_path(path);
   print_json(nlohmann::ordered_json::array({out}));
 }
@@ -182,7 +208,8 @@ int init_command(const InitCommand& command) {
   const auto path_of = [&](const std::string& app) {
     return joined(project, "config/projects/" + app + ".env");
   };
-  InitSources sources{printable(command.from), absolute(project), destinations_beside(command.from), {}, {}};
+  InitSources sources{printable(command.from), absolute(project), destinations_beside(command.from), {}, {},
+                      user_in_ssh_config};
   sources.app_chosen = [&](const std::string& app) { require_free(path_of(app)); };
 
   const KamalApp app = read_app(command, sources.destinations);
@@ -191,8 +218,8 @@ int init_command(const InitCommand& command) {
   Hook hook;
   if (command.hook) hook = required_hook(app, project, environment);
   InitFlags flags = command.flags;
-  if (!flags.key.empty() && flags.key != "none" && !flags.key.starts_with("~/"))
-    flags.key = absolute(flags.key);
+  if (flags.key != "none") make_absolute(flags.key);
+  make_absolute(flags.workspace);
   const Ask ask = can_ask() ? Ask(ask_at_terminal) : Ask();
   InitPlan plan = plan_init(app, flags, sources, ask, environment);
   if (!unread.empty()) plan.notes.push_back(unread);
@@ -200,12 +227,13 @@ int init_command(const InitCommand& command) {
 
   const std::string path = path_of(plan.env.app_name);
   const auto home = environment.find("HOME");
+  keep_out_of_git(parent_of(path), "*.env");
   write_new_file(path, render_env(plan.env, home == environment.end() ? "" : home->second), kFileMode);
   if (!hook.content.empty()) write_new_file(hook.path, hook.content, kHookMode);
   if (command.common.json)
-    print_document(plan.env, path, hook, plan.notes);
+    print_document(plan, path, hook);
   else
-    print(plan.env, path, hook, plan.notes);
+    print(plan, path, hook);
   return 0;
 }
 

@@ -43,8 +43,7 @@ std::string shown(const KamalVolume& volume) {
 std::string command_for(const KamalVolume& volume, const std::string& app_name) {
   const std::size_t slash = volume.mount.rfind('/');
   const std::string name = app_name + "-" + volume.mount.substr(slash + 1);
-  return fmt::format("litepull init --app {} --storage {}", shell_word(name),
-                     shell_word(volume.source.text));
+  return fmt::format("litepull init --app {} --storage {}", shell_word(name), shell_word(volume.source.text));
 }
 
 class Chooser {
@@ -109,7 +108,8 @@ void Chooser::note_unused_storage() {
   const KamalVolume* storage = volume_holding(app_, kRailsStorage);
   const KamalVolume* used = volume_holding(app_, storage_path(app_, databases_));
   if (storage == nullptr || used == nullptr || storage->source.text == used->source.text) return;
-  made_.notes.push_back(fmt::format("the databases are in {}; {} has none of them", shown(*used), shown(*storage)));
+  made_.notes.push_back(
+      fmt::format("the databases are in {}; {} has none of them", shown(*used), shown(*storage)));
 }
 
 // Without the names of databases, any other volume of the app may hold one.

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "client/directory.h"
 #include "client/init_databases.h"
+#include "client/workspace.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -28,6 +30,8 @@ constexpr Field kUser{"SERVER_USER", "--user", "USER", "the user to log in as"};
 constexpr Field kPort{"SERVER_PORT", "--port", "PORT", "the port of its SSH server"};
 constexpr Field kStorage{"REMOTE_BACKUP_DIR", "--storage", "DIRECTORY-OR-VOLUME",
                          "the databases' directory on the server, or the Docker volume's name"};
+constexpr Field kWorkspace{"WORKSPACE_DIR", "--workspace", "DIRECTORY",
+                           "the directory that holds the app's code and snapshots"};
 constexpr Field kBackupRoot{"LOCAL_BACKUP_ROOT", "--backup-root", "DIRECTORY",
                             "where to keep snapshots here"};
 constexpr Field kKey{"SSH_KEY", "--key", "FILE", "the private key's file, or none", true};
@@ -57,6 +61,34 @@ std::string joined(const std::vector<std::string>& words, const std::string& bet
   return fmt::format("{}", fmt::join(words, between));
 }
 
+bool is_quiet_flag(std::string_view word) {
+  return word == "-q" || word == "-T" || word == "-a" || word == "-x" || word == "-n";
+}
+
+// `ssh -W %h:%p [-p PORT] USER@HOST` is a jump over that host: USER@HOST[:PORT]. Empty for any other command,
+// and where it leaves the user to OpenSSH.
+std::string jump_of(const std::string& command) {
+  std::istringstream in(command);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  std::string host, port;
+  bool forwards = false;
+  if (words.empty() || words[0] != "ssh") return "";
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const bool has_next = i + 1 < words.size();
+    if (words[i] == "-W" && has_next && (words[i + 1] == "%h:%p" || words[i + 1] == "[%h]:%p"))
+      forwards = (++i, true);
+    else if (words[i] == "-p" && has_next)
+      port = words[++i];
+    else if (words[i].starts_with('-') || !host.empty()) {
+      if (!is_quiet_flag(words[i])) return "";
+    } else
+      host = words[i];
+  }
+  if (!forwards || host.find('@') == std::string::npos) return "";
+  return port.empty() ? host : host + ":" + port;
+}
+
 class Planner {
  public:
   Planner(const KamalApp& app, const InitFlags& flags, const InitSources& sources, const Ask& ask,
@@ -69,18 +101,21 @@ class Planner {
   void choose_app();
   void choose_login();
   void choose_key();
+  Offer proxy_offer();
   void choose_proxy();
   void choose_storage();
   void choose_databases();
   std::string own_ssh_config();
   void choose_ssh_config();
   void choose_host();
+  void choose_workspace();
   void choose_backup_root();
   void require_all() const;
   void note(std::string_view text) { plan_.notes.emplace_back(text); }
 
   const std::vector<KamalHost>& hosts() const;
   Offer host_offer() const;
+  std::string configured_user() const;
   const KamalVolume* storage_volume() const;
   Offer storage_offer();
   std::string mounts_text() const;
@@ -99,17 +134,17 @@ class Planner {
 
 InitPlan Planner::plan() && {
   plan_.env.made_from = sources_.file;
-  plan_.env.workspace_dir = sources_.project;
   plan_.env.app_id = random_hex() + random_hex();
   choose_app();
   if (!plan_.env.app_name.empty() && sources_.app_chosen) sources_.app_chosen(plan_.env.app_name);
   choose_host();
+  choose_ssh_config();
   choose_login();
   choose_storage();
   choose_key();
   choose_proxy();
-  choose_ssh_config();
   choose_databases();
+  choose_workspace();
   choose_backup_root();
   require_all();
   return std::move(plan_);
@@ -191,17 +226,28 @@ void Planner::choose_host() {
                   plan_.env.host, joined(others)));
 }
 
-// A user in the host's own text counts before ssh/user; a port in it does not count, since Kamal always
-// passes ssh/port, or 22, to its SSH library.
+// A user in the host's own text counts before ssh/user; a port in it does not count, since Kamal takes
+// ssh/port. What neither says is left to OpenSSH's configuration, where that is read; Kamal's own default for
+// the user is root.
 void Planner::choose_login() {
   const KamalHost host = hosts().empty() || !flags_.host.empty() ? KamalHost{} : hosts().front();
   Offer user = host.user.empty() ? offer_of(app_.user, "root") : Offer{host.user, "", "root"};
-  plan_.env.user = choose(kUser, flags_.user, std::move(user));
-  plan_.env.port = choose(kPort, flags_.port, offer_of(app_.port, "22"));
-  if (!host.port.empty() && host.port != plan_.env.port && flags_.port.empty())
+  if (!user.value.empty() || !user.why.empty() || !flags_.user.empty() || configured_user().empty())
+    plan_.env.user = choose(kUser, flags_.user, std::move(user));
+  Offer port = offer_of(app_.port, "22");
+  if (!port.value.empty() || !port.why.empty() || !flags_.port.empty() || plan_.env.ssh_config.empty())
+    plan_.env.port = choose(kPort, flags_.port, std::move(port));
+  const std::string port_used = plan_.env.port.empty() ? "22" : plan_.env.port;
+  if (!host.port.empty() && host.port != port_used && flags_.port.empty())
     note(fmt::format(
         "{}: Kamal takes the port from ssh/port, not {} from the host; for that one give --port {}",
         host.name.where, printable(host.port), printable(host.port)));
+}
+
+std::string Planner::configured_user() const {
+  const std::string& file = plan_.env.ssh_config;
+  if (file.empty() || plan_.env.host.empty() || !sources_.configured_user) return "";
+  return sources_.configured_user(file == "yes" ? "" : file, plan_.env.host);
 }
 
 // --- its storage -----------------------------------------------------------------------------------------
@@ -276,24 +322,31 @@ void Planner::choose_key() {
         "ssh/keys: {} cannot be read here; without a key the SSH agent and the usual keys are tried",
         joined(others)));
   if (app_.key_data && flags_.key.empty())
-    note("ssh/key_data is secret and is not taken over: name a key's file with SSH_KEY, or use an SSH agent");
+    note("ssh/key_data: keys in secrets are not read; name a key's file with SSH_KEY, or use an SSH agent");
 }
 
 // Kamal jumps as root where no user is named, and takes a proxy before a proxy_command.
-void Planner::choose_proxy() {
+Offer Planner::proxy_offer() {
   Offer offer = offer_of(app_.proxy, kNone);
+  if (!app_.proxy.said() && app_.proxy_command.known()) {
+    offer.value = jump_of(app_.proxy_command.text);
+    if (offer.value.empty() && flags_.proxy.empty())
+      note(
+          fmt::format("{}: ssh/proxy_command is not taken over: put it in ~/.ssh/config as ProxyCommand or "
+                      "ProxyJump of that host, which the line SSH_CONFIG=yes reads",
+                      app_.proxy_command.where));
+    return offer;
+  }
   if (offer.value.find(',') != std::string::npos)
-    offer = {"",
-             fmt::format("{}: more than one host to jump over: {}", app_.proxy.where, printable(offer.value)),
-             kNone};
-  else if (!offer.value.empty() && offer.value.find('@') == std::string::npos)
-    offer.value = "root@" + offer.value;
-  plan_.env.proxy = choose(kProxy, flags_.proxy, std::move(offer));
-  if (app_.proxy_command.said() && !app_.proxy.said() && flags_.proxy.empty())
-    note(
-        fmt::format("{}: ssh/proxy_command is not taken over: put it in ~/.ssh/config as ProxyCommand or "
-                    "ProxyJump of that host, which the line SSH_CONFIG=yes reads",
-                    app_.proxy_command.where));
+    return {"",
+            fmt::format("{}: more than one host to jump over: {}", app_.proxy.where, printable(offer.value)),
+            kNone};
+  if (!offer.value.empty() && offer.value.find('@') == std::string::npos) offer.value = "root@" + offer.value;
+  return offer;
+}
+
+void Planner::choose_proxy() {
+  plan_.env.proxy = choose(kProxy, flags_.proxy, proxy_offer());
 }
 
 // As Kamal: it reads OpenSSH's configuration unless it is told not to. Empty: the usual files.
@@ -324,7 +377,20 @@ void Planner::choose_databases() {
 }
 
 void Planner::choose_backup_root() {
-  plan_.env.backup_root = choose(kBackupRoot, flags_.backup_root, {"", "", "storage/backups"});
+  plan_.env.backup_root = choose(kBackupRoot, flags_.backup_root, {"", "", kBackupsInWorkspace});
+}
+
+void Planner::choose_workspace() {
+  if (!flags_.workspace.empty()) {
+    plan_.env.workspace_dir = choose(kWorkspace, flags_.workspace, {});
+    plan_.workspace_why = "as --workspace says";
+    return;
+  }
+  std::vector<std::string> names{plan_.env.app_name};
+  if (app_.service.known()) names.insert(names.begin(), app_.service.text);
+  Workspace found = workspace_of(sources_.project, names);
+  plan_.env.workspace_dir = std::move(found.dir);
+  plan_.workspace_why = std::move(found.why);
 }
 
 }  // namespace

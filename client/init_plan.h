@@ -16,7 +16,7 @@ namespace litepull {
 // As on the command line; empty: not given. `none` for key or proxy stands for going without.
 struct InitFlags {
   std::string destination{};
-  std::string app{}, host{}, user{}, port{}, key{}, proxy{}, storage{}, backup_root{};
+  std::string app{}, host{}, user{}, port{}, key{}, proxy{}, storage{}, workspace{}, backup_root{};
 };
 
 struct Question {
@@ -35,10 +35,14 @@ struct InitSources {
   std::vector<RailsDatabase> databases;   // by config/database.yml; empty when there is none
   // Called as soon as the app's name is known, so that nobody is asked the rest in vain; may be empty.
   std::function<void(const std::string&)> app_chosen;
+  // The user that OpenSSH's configuration names for a host, in `file` or, when that is empty, in the usual
+  // files; empty when it names none. May be empty itself.
+  std::function<std::string(const std::string& file, const std::string& host)> configured_user;
 };
 
 struct InitPlan {
   ProjectEnv env;
+  std::string workspace_why;       // why WORKSPACE_DIR is what it is
   std::vector<std::string> notes;  // for a person: what was not taken over, and what to do about it
 };
 

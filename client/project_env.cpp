@@ -44,7 +44,12 @@ std::string local_path(const std::string& path, const std::string& home) {
     below = std::string_view(path).substr(home.size());
   else
     return shell_quoted(path);
-  return "\"$HOME" + escaped(below) + "\"";
+  return is_plain(below) ? "~" + std::string(below) : "\"$HOME" + escaped(below) + "\"";
+}
+
+std::string backup_root_path(const std::string& path, const std::string& home) {
+  const bool is_relative = !path.starts_with('/') && !path.starts_with("~/");
+  return is_relative ? "\"$WORKSPACE_DIR/" + escaped(path) + "\"" : local_path(path, home);
 }
 
 std::string joined(const std::vector<std::string>& patterns) {
@@ -68,11 +73,12 @@ class Writer {
 };
 
 void write_server(Writer& out, const ProjectEnv& env, const std::string& home) {
-  out.line("The user to log in as on the server: root, or the owner of the databases.", "SERVER_USER",
-           shell_quoted(env.user));
+  if (!env.user.empty())
+    out.line("The user to log in as on the server: root, or the owner of the databases.", "SERVER_USER",
+             shell_quoted(env.user));
   out.line("The server's name or address; its host key must be known already.", "SERVER_HOST",
            shell_quoted(env.host));
-  out.line("The port of its SSH server.", "SERVER_PORT", shell_quoted(env.port));
+  if (!env.port.empty()) out.line("The port of its SSH server.", "SERVER_PORT", shell_quoted(env.port));
   out.line("The directory on the server that holds the databases" +
                (env.storage_is.empty() ? "" : ": " + env.storage_is) + ".",
            "REMOTE_BACKUP_DIR", shell_quoted(env.storage));
@@ -96,6 +102,7 @@ ProjectEnv sound_env() {
 
 std::string& field(ProjectEnv& env, std::string_view key) {
   if (key == "APP_NAME") return env.app_name;
+  if (key == "WORKSPACE_DIR") return env.workspace_dir;
   if (key == "LOCAL_BACKUP_ROOT") return env.backup_root;
   if (key == "SERVER_USER") return env.user;
   if (key == "SERVER_HOST") return env.host;
@@ -120,10 +127,10 @@ std::string render_env(const ProjectEnv& env, const std::string& home) {
   if (!env.app_id.empty())
     out.line("Tells this app's snapshots from another's: leave the line out of a copy for another app.",
              "APP_ID", shell_quoted(env.app_id));
-  out.line("The project on this machine: what relative paths start from.", "WORKSPACE_DIR",
+  out.line("The app's workspace on this machine: its code and its snapshots.", "WORKSPACE_DIR",
            local_path(env.workspace_dir, home));
   out.line("Where snapshots are kept, on this machine.", "LOCAL_BACKUP_ROOT",
-           local_path(env.backup_root, home));
+           backup_root_path(env.backup_root, home));
   out.blank();
   write_server(out, env, home);
   out.blank();

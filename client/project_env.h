@@ -15,12 +15,12 @@ struct ProjectEnv {
   std::string app_id;         // empty: no line
   std::string workspace_dir;  // absolute
   std::string backup_root;    // absolute, or relative to workspace_dir; a leading '~/' is this machine's home
-  std::string user, host, port;
-  std::string storage;     // a leading '~/' is the server's home
-  std::string storage_is;  // "the Docker volume billing_storage", for a comment; may be empty
-  std::string key;         // a leading '~/' is this machine's home; empty: no line
-  std::string proxy;       // [user@]host[:port]; empty: no line
-  std::string ssh_config;  // "yes", or a file as `key` is; empty: no line
+  std::string user, host, port;  // no user or no port: no line, since ssh_config tells it
+  std::string storage;           // a leading '~/' is the server's home
+  std::string storage_is;        // "the Docker volume billing_storage", for a comment; may be empty
+  std::string key;               // a leading '~/' is this machine's home; empty: no line
+  std::string proxy;             // [user@]host[:port]; empty: no line
+  std::string ssh_config;        // "yes", or a file as `key` is; empty: no line
   std::vector<std::string> databases{"*.sqlite3"};  // patterns
 };
 

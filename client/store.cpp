@@ -14,6 +14,7 @@
 #include "client/console.h"
 #include "client/directory.h"
 #include "client/file_digest.h"
+#include "client/git_ignore.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -245,11 +246,25 @@ WorkDir::~WorkDir() {
 
 // --- Store -----------------------------------------------------------------------------------------------
 
+namespace {
+
+// Snapshots hold production's data. A directory that holds anything else is the user's to keep out of git;
+// and that this could not be written is no reason to go without a snapshot.
+void make_root(const std::string& root, const std::string& app) {
+  make_dirs(root);
+  error_of([&] {
+    const std::vector<std::string> names = names_in(open_path(root, kDirFlags).get(), root);
+    if (names.empty() || names == std::vector{app}) keep_out_of_git(root, "*");
+  });
+}
+
+}  // namespace
+
 Store::Store(std::string root, const std::string& app, Missing missing) : app_(app) {
   require_app_name(app);
   while (root.size() > 1 && root.back() == '/') root.pop_back();
   path_ = (root == "/" ? "" : root) + "/" + app;
-  if (missing == Missing::kCreate) make_dirs(root);
+  if (missing == Missing::kCreate) make_root(root, app);
   const Fd root_dir(retry_eintr([&] { return ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!root_dir && errno == ENOENT && missing == Missing::kEmpty) return;
   if (!root_dir) throw_errno("open " + root);

@@ -45,7 +45,8 @@ cat >"$demo/demo.env" <<ENV
 APP_NAME=demo
 TRANSPORT=local
 REMOTE_BACKUP_DIR=$demo/storage
-LOCAL_BACKUP_ROOT=$demo/backups
+WORKSPACE_DIR=$demo/demo-workspace
+LOCAL_BACKUP_ROOT="\$WORKSPACE_DIR/db_backups"
 ENV
 
 echo "rows before the pull: $(sqlite3 -cmd '.timeout 10000' "$database" 'SELECT count(*) FROM orders')"
@@ -55,7 +56,7 @@ echo "rows after the pull:  $(sqlite3 -cmd '.timeout 10000' "$database" 'SELECT 
 echo
 echo "== The snapshot =="
 "$bin/litepull" list "$demo/demo.env"
-snapshot=$(echo "$demo"/backups/demo/2*)
+snapshot=$(echo "$demo"/demo-workspace/db_backups/demo/2*)
 echo "rows in the snapshot: $(sqlite3 "file:$snapshot/production.sqlite3?immutable=1" 'SELECT count(*) FROM orders')"
 kill -0 "$writer" || { echo "quickstart: the writer had stopped: this proves nothing" >&2; exit 1; }
 

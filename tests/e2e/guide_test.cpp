@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kServerDirectory = "/var/lib/docker/volumes/billing_storage/_data";
 constexpr const char* kServer = "root@billing.example.com";
-constexpr const char* kBackups = "~/projects/billing/storage/backups";
+constexpr const char* kBackups = "~/Projects/billing-workspace/db_backups";
 
 struct Step {
   std::string command;

@@ -194,7 +194,84 @@ TEST_F(Init, AFileElsewhereIsOfTheProjectThatItIsIn) {
   const ProcessResult result = run({built_program("litepull"), "init", "--from", app_ / "config/deploy.yml"});
   EXPECT_EQ(result.status.code, 0) << result.err;
   EXPECT_TRUE(contains(result.out, "litepull check " + env_file())) << result.out;
-  EXPECT_TRUE(contains(read_file(env_file()), "WORKSPACE_DIR=" + app_.path().string() + "\n"));
+  EXPECT_TRUE(contains(read_file(env_file()), "-workspace\n"));
+}
+
+// --- the workspace, and git ------------------------------------------------------------------------------
+
+class InitInWorkspace : public Init {
+ protected:
+  std::string project() const { return app_ / "billing-workspace/billing"; }
+
+  ProcessResult run_in(const std::string& directory, std::vector<std::string> argv) const {
+    argv.insert(argv.begin(), {"sh", "-c", "cd \"$0\" && exec \"$@\"", directory});
+    return run(argv, {.env = {{"LITEPULL_SHARE", share_.path().string()}, {"HOME", app_.path().string()}}});
+  }
+
+  ProcessResult init_project(const std::vector<std::string>& arguments = {}) const {
+    write_file(project() + "/config/deploy.yml", kWhole);
+    std::vector<std::string> argv{built_program("litepull"), "init"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return run_in(project(), argv);
+  }
+
+  std::string project_env() const { return read_file(project() + "/config/projects/billing.env"); }
+
+  // What git would take on `git add .`, a line each; it is an empty repository.
+  std::string untracked() const {
+    return run_in(project(), {"git", "status", "--porcelain", "--untracked-files=all"}).out;
+  }
+};
+
+TEST_F(InitInWorkspace, SnapshotsGoBesideTheCodeAndItIsSaidWhy) {
+  const ProcessResult result = init_project();
+  ASSERT_EQ(result.status.code, 0) << result.err;
+  EXPECT_TRUE(contains(project_env(), "\nWORKSPACE_DIR=~/billing-workspace\n")) << project_env();
+  EXPECT_TRUE(contains(project_env(), "\nLOCAL_BACKUP_ROOT=\"$WORKSPACE_DIR/db_backups\"\n"))
+      << project_env();
+  EXPECT_TRUE(contains(result.out, "billing-workspace/db_backups/billing (it holds the project)"))
+      << result.out;
+  EXPECT_FALSE(fs::exists(project() + "/config/projects/.gitignore")) << "there is no git here";
+}
+
+TEST_F(InitInWorkspace, AnotherIsTakenWhenItIsNamed) {
+  const ProcessResult result = init_project({"--workspace", "elsewhere", "--json"});
+  ASSERT_EQ(result.status.code, 0) << result.err;
+  const nlohmann::json document = nlohmann::json::parse(result.out);
+  EXPECT_EQ(document["workspace"], project() + "/elsewhere");
+  EXPECT_TRUE(contains(project_env(), "\nWORKSPACE_DIR=~/billing-workspace/billing/elsewhere\n"))
+      << project_env();
+}
+
+TEST_F(InitInWorkspace, ConfigurationsAndSnapshotsStayOutOfGit) {
+  fs::create_directories(project());
+  if (run_in(project(), {"git", "init", "-q"}).status.code != 0) GTEST_SKIP() << "git is not installed";
+  ASSERT_EQ(init_project({"--workspace", project()}).status.code, 0);
+  EXPECT_EQ(read_file(project() + "/config/projects/.gitignore").ends_with("\n*.env\n"), true);
+  const std::string storage = app_ / "storage";
+  fs::create_directories(storage);
+  ASSERT_EQ(run({"sqlite3", storage + "/production.sqlite3", "CREATE TABLE t(a)"}).status.code, 0);
+  const std::string config = project() + "/config/projects/local.env";
+  write_file(config, "APP_NAME=local\nTRANSPORT=local\nREMOTE_BACKUP_DIR=" + storage +
+                         "\nLOCAL_BACKUP_ROOT=" + project() + "/db_backups\n");
+  fs::permissions(config, fs::perms::owner_read | fs::perms::owner_write);
+  ASSERT_EQ(run_in(project(), {built_program("litepull"), "backup", config}).status.code, 0);
+  EXPECT_EQ(untracked(), "?? config/deploy.yml\n?? config/projects/.gitignore\n");
+  EXPECT_TRUE(fs::exists(project() + "/db_backups/.gitignore"));
+
+  const std::string check = run_in(project(), {built_program("litepull"), "check", config}).out;
+  EXPECT_FALSE(contains(check, "git")) << check;
+  ASSERT_EQ(run_in(project(), {"git", "add", "-f", config, "db_backups"}).status.code, 0);
+  const std::string tracked = run_in(project(), {built_program("litepull"), "check", config}).out;
+  EXPECT_TRUE(contains(tracked, "local.env is tracked by git")) << tracked;
+  EXPECT_TRUE(contains(tracked, "git rm -r --cached -- " + project() + "/db_backups/local")) << tracked;
+}
+
+TEST_F(InitInWorkspace, AGitignoreThatIsThereIsNotChanged) {
+  write_file(project() + "/.git", "gitdir: elsewhere\n");
+  write_file(project() + "/config/projects/.gitignore", "mine\n");
+  ASSERT_EQ(init_project().status.code, 0);
+  EXPECT_EQ(read_file(project() + "/config/projects/.gitignore"), "mine\n");
 }
 
 // --- Kamal's hook ----------------------------------------------------------------------------------------

@@ -146,7 +146,8 @@ TEST(InitDatabases, PatternsReachEachDatabaseOfTheStorageVolume) {
 }
 
 TEST(InitDatabases, AVolumeAboveTheStorageDirectoryHasThemBelow) {
-  const DatabasePatterns made = patterns({"/rails/storage/x.db", "/rails/db/y.db"}, "['/srv/app:/rails']", "/srv/app");
+  const DatabasePatterns made =
+      patterns({"/rails/storage/x.db", "/rails/db/y.db"}, "['/srv/app:/rails']", "/srv/app");
   EXPECT_EQ(joined(made.patterns), "storage/*.db db/*.db");
 }
 
@@ -162,8 +163,9 @@ TEST(InitDatabases, ADatabaseElsewhereIsNamedWithTheCommandThatCoversIt) {
   EXPECT_EQ(joined(made.patterns), "*.sqlite3");
   EXPECT_NE(joined(made.notes).find("litepull init --app app-db --storage app_db"), std::string::npos)
       << joined(made.notes);
-  EXPECT_NE(joined(patterns({"/rails/db/y.sqlite3"}, "['app_storage:/rails/storage']").notes).find("in no volume"),
-            std::string::npos);
+  EXPECT_NE(
+      joined(patterns({"/rails/db/y.sqlite3"}, "['app_storage:/rails/storage']").notes).find("in no volume"),
+      std::string::npos);
   EXPECT_NE(joined(patterns({}, volumes).notes).find("app_db, mounted at /rails/db may hold databases"),
             std::string::npos);
 }

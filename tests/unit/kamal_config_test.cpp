@@ -89,7 +89,7 @@ class KamalConfig : public testing::Test {
   }
 
   InitPlan plan(const std::string& text, const InitFlags& flags = {}, const std::string& over = "") const {
-    return plan_init(read(text, over), flags, {"config/deploy.yml", "/srv/project", {}, {}, {}}, Ask(),
+    return plan_init(read(text, over), flags, {"config/deploy.yml", "/srv/project", {}, {}, {}, {}}, Ask(),
                      environment_);
   }
 
@@ -133,8 +133,8 @@ TEST_F(KamalConfig, EveryConfigurationThatIsMadeHasAnIdOfItsOwn) {
 TEST_F(KamalConfig, RailsOwnFileGivesAWholeConfiguration) {
   const Config c = config(kRails);
   EXPECT_EQ(c.app_name, "billing");
-  EXPECT_EQ(c.workspace_dir, "/srv/project");
-  EXPECT_EQ(c.local_backup_root, "/srv/project/storage/backups");
+  EXPECT_EQ(c.workspace_dir, "/srv/billing-workspace");
+  EXPECT_EQ(c.local_backup_root, "/srv/billing-workspace/db_backups");
   EXPECT_EQ(c.server_user, "root");
   EXPECT_EQ(c.server_host, "203.0.113.10");
   EXPECT_EQ(c.server_port, 22);
@@ -218,8 +218,8 @@ TEST_F(KamalConfig, TheProxyIsTakenOver) {
   EXPECT_TRUE(contains(refusal_of(with_ssh("ssh: {proxy: 'a@x,b@y'}")).message(), "more than one host"));
 }
 
-TEST_F(KamalConfig, AProxyCommandIsNotTakenOverAndTheRemedyIsNamed) {
-  const InitPlan made = plan(with_ssh("ssh:\n  proxy_command: \"ssh -W %h:%p ops@gate\""));
+TEST_F(KamalConfig, AnotherProxyCommandIsNotTakenOverAndTheRemedyIsNamed) {
+  const InitPlan made = plan(with_ssh("ssh:\n  proxy_command: \"ssh -W %h:%p gate\""));
   EXPECT_EQ(made.env.proxy, "");
   ASSERT_EQ(made.notes.size(), 1U);
   for (const char* part : {"config/deploy.yml:5", "proxy_command", "ProxyJump", "SSH_CONFIG=yes"})
@@ -414,6 +414,64 @@ TEST_F(KamalConfig, SshConfigIsReadWhereKamalReadsIt) {
   EXPECT_TRUE(contains(missing.notes[0], "/srv/project/nowhere")) << missing.notes[0];
 }
 
+TEST_F(KamalConfig, UserAndPortAreLeftToSshConfigWhereKamalsFileIsSilent) {
+  const auto env_of = [&](const std::string& text, const std::string& user) {
+    InitSources sources{"config/deploy.yml", "/srv/project", {}, {}, {}, {}};
+    sources.configured_user = [&](const std::string&, const std::string&) { return user; };
+    return plan_init(read(text), {}, sources, Ask(), environment_).env;
+  };
+  EXPECT_EQ(env_of(kRails, "deploy").user, "");
+  EXPECT_EQ(env_of(kRails, "").user, "root") << "Kamal's default";
+  EXPECT_EQ(env_of(kRails, "deploy").port, "");
+  EXPECT_EQ(env_of(with_ssh("ssh: {user: ops, port: 2222}\n"), "deploy").user, "ops");
+  EXPECT_EQ(env_of(with_ssh("ssh: {user: ops, port: 2222}\n"), "deploy").port, "2222");
+  EXPECT_EQ(env_of(with_ssh("ssh: {config: false}\n"), "deploy").user, "root");
+  EXPECT_EQ(env_of(with_ssh("ssh: {config: false}\n"), "deploy").port, "22");
+}
+
+TEST_F(KamalConfig, AProxyCommandThatIsAJumpIsTakenOver) {
+  const auto proxy = [&](const std::string& command) {
+    return plan(with_ssh("ssh: {proxy_command: '" + command + "'}\n")).env.proxy;
+  };
+  EXPECT_EQ(proxy("ssh -W %h:%p ops@bastion"), "ops@bastion");
+  EXPECT_EQ(proxy("ssh ops@bastion -W %h:%p"), "ops@bastion");
+  EXPECT_EQ(proxy("ssh -q -p 2222 -W [%h]:%p ops@bastion"), "ops@bastion:2222");
+  for (const char* other :
+       {"ssh -W %h:%p bastion", "ssh -W %h:%p -i key ops@bastion", "nc %h %p", "ssh ops@bastion",
+        "ssh -W %h:%p ops@bastion extra", "aws ssm start-session --target %h"})
+    EXPECT_EQ(proxy(other), "") << other;
+}
+
+TEST_F(KamalConfig, TheWorkspaceIsTheOneAroundTheProjectOrBesideIt) {
+  const auto plan_in = [&](const std::string& project, const InitFlags& flags = {}) {
+    return plan_init(read(kRails), flags, {"config/deploy.yml", project, {}, {}, {}, {}}, Ask(),
+                     environment_);
+  };
+  EXPECT_EQ(plan_in("/home/ada/Projects/billing-workspace/billing").env.workspace_dir,
+            "/home/ada/Projects/billing-workspace");
+  EXPECT_EQ(plan_in("/home/ada/Projects/billing-workspace/apps/web").env.workspace_dir,
+            "/home/ada/Projects/billing-workspace");
+  EXPECT_EQ(plan_in("/home/ada/src/billing").env.workspace_dir, "/home/ada/src/billing-workspace");
+  EXPECT_EQ(plan_in("/home/ada/other-workspace/billing").env.workspace_dir,
+            "/home/ada/other-workspace/billing-workspace");
+  InitFlags flags;
+  flags.workspace = "/data/w";
+  EXPECT_EQ(plan_in("/home/ada/Projects/billing-workspace/billing", flags).env.workspace_dir, "/data/w");
+  flags.workspace = "";
+  flags.destination = "staging";
+  EXPECT_EQ(plan_in("/home/ada/Projects/billing-workspace/billing", flags).env.workspace_dir,
+            "/home/ada/Projects/billing-workspace")
+      << "one for all destinations";
+}
+
+TEST_F(KamalConfig, PathsBelowHomeAndTheWorkspaceAreWrittenAsPeopleWriteThem) {
+  ProjectEnv env = plan(kRails).env;
+  env.workspace_dir = "/home/ada/Projects/billing-workspace";
+  const std::string text = render_env(env, "/home/ada");
+  EXPECT_TRUE(contains(text, "\nWORKSPACE_DIR=~/Projects/billing-workspace\n")) << text;
+  EXPECT_TRUE(contains(text, "\nLOCAL_BACKUP_ROOT=\"$WORKSPACE_DIR/db_backups\"\n")) << text;
+}
+
 TEST_F(KamalConfig, TheContainersEnvironmentIsReadAndItsSecretsAreNotGuessed) {
   const KamalApp app = read(with_ssh("env: {clear: {A: 1, B: <%= x %>}, secret: [C, D:E]}\n"));
   EXPECT_EQ(app.environment.at("A"), "1");
@@ -552,7 +610,7 @@ TEST_F(KamalConfig, AnAnswerThatDoesNotDoIsAskedForAgain) {
     return answer;
   };
   const InitPlan made = plan_init(read("service: shop\n"), {},
-                                  {"config/deploy.yml", "/srv/project", {}, {}, {}}, ask, environment_);
+                                  {"config/deploy.yml", "/srv/project", {}, {}, {}, {}}, ask, environment_);
   EXPECT_EQ(made.env.host, "h.example.com");
   EXPECT_EQ(made.env.storage, "/var/lib/docker/volumes/shop_data/_data");
   ASSERT_EQ(asked.size(), 3U);
