@@ -98,6 +98,7 @@ void add_init(Line& line) {
       "DIR");
   add("--backup-root", flags.backup_root, "Where to keep snapshots (default db_backups of the workspace)",
       "DIR");
+  command.add_flag("--kamal", init->kamal, "Ask kamal config for what stands in ERB: it runs the Ruby there");
   command.add_flag("--hook", init->hook, "Install Kamal's pre-deploy hook, which takes a snapshot");
   add_json(command, init->common);
   command.footer(

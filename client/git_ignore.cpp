@@ -46,8 +46,8 @@ std::optional<std::string> tracked_by_git(const std::string& path, const Cancel&
   if (tree.empty()) return std::nullopt;
   std::string answer;
   const CommandRun run = run_command(
-      "exec git -c core.fsmonitor=false ls-files -z -- " + shell_word(":(literal)" + whole) + " 2>/dev/null", tree,
-      {}, kTimeoutS,
+      "exec git -c core.fsmonitor=false ls-files -z -- " + shell_word(":(literal)" + whole) + " 2>/dev/null",
+      tree, {}, kTimeoutS,
       [&](std::string_view piece) {
         answer += piece.substr(0, kMaxAnswerBytes - std::min(kMaxAnswerBytes, answer.size()));
       },

@@ -10,6 +10,7 @@
 #include "client/console.h"
 #include "client/directory.h"
 #include "client/git_ignore.h"
+#include "client/kamal_answer.h"
 #include "client/openssh_config.h"
 #include "client/share_files.h"
 #include "client/terminal.h"
@@ -209,10 +210,13 @@ int init_command(const InitCommand& command) {
     return joined(project, "config/projects/" + app + ".env");
   };
   InitSources sources{printable(command.from), absolute(project), destinations_beside(command.from), {}, {},
-                      user_in_ssh_config};
+                      command.kamal,           user_in_ssh_config};
   sources.app_chosen = [&](const std::string& app) { require_free(path_of(app)); };
 
-  const KamalApp app = read_app(command, sources.destinations);
+  KamalApp app = read_app(command, sources.destinations);
+  if (command.kamal)
+    app = with_answer(std::move(app), ask_kamal(absolute(project), absolute(command.from),
+                                                command.flags.destination, Cancel()));
   std::string unread;
   sources.databases = read_databases(joined(project, "config/database.yml"), app, unread);
   Hook hook;

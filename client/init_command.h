@@ -12,7 +12,8 @@ struct InitCommand {
   CommonOptions common;  // no configurations
   std::string from = "config/deploy.yml";
   InitFlags flags;
-  bool hook = false;  // install Kamal's pre-deploy hook, too
+  bool kamal = false;  // ask Kamal itself, which runs the Ruby in its files
+  bool hook = false;   // install Kamal's pre-deploy hook, too
 };
 
 // Returns the process's exit code: 0, or throws. Whatever is missing or in the way is found before anything

@@ -130,6 +130,7 @@ class Planner {
   const Environment& environment_;
   InitPlan plan_;
   std::vector<std::string> missing_, missing_flags_;
+  bool ruby_knows_ = false;  // something that is missing
 };
 
 InitPlan Planner::plan() && {
@@ -169,6 +170,7 @@ std::string Planner::choose(const Field& field, const std::string& flag, Offer o
     return offer.otherwise == kNone ? "" : offer.otherwise;
   }
   if (ask_) return asked(field, std::move(offer));
+  ruby_knows_ = ruby_knows_ || offer.why.find("only Ruby knows") != std::string::npos;
   missing_.push_back(field.about + (offer.why.empty() ? "" : " (" + offer.why + ")"));
   missing_flags_.push_back(fmt::format("{} {}", field.flag, field.sample));
   return "";
@@ -186,7 +188,10 @@ std::string Planner::asked(const Field& field, Offer offer) {
 void Planner::require_all() const {
   if (missing_.empty()) return;
   throw Error(ErrorKind::kConfiguration, sources_.file + " does not say:\n    " + joined(missing_, "\n    "),
-              "give " + joined(missing_flags_, " "));
+              "give " + joined(missing_flags_, " ") +
+                  (ruby_knows_ && !sources_.kamal_asked
+                       ? "; or let Kamal tell, which runs the Ruby in its files: litepull init --kamal"
+                       : ""));
 }
 
 // --- the app and its server ------------------------------------------------------------------------------

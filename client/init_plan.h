@@ -35,6 +35,7 @@ struct InitSources {
   std::vector<RailsDatabase> databases;   // by config/database.yml; empty when there is none
   // Called as soon as the app's name is known, so that nobody is asked the rest in vain; may be empty.
   std::function<void(const std::string&)> app_chosen;
+  bool kamal_asked = false;  // by --kamal: Ruby has told what it knows
   // The user that OpenSSH's configuration names for a host, in `file` or, when that is empty, in the usual
   // files; empty when it names none. May be empty itself.
   std::function<std::string(const std::string& file, const std::string& host)> configured_user;

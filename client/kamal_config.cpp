@@ -421,6 +421,19 @@ KamalApp read_kamal(const KamalText& base, const std::optional<KamalText>& over)
   return Reader(is_nothing(second) ? first : deep_merge(first, second)).read();
 }
 
+KamalHost read_kamal_host(KamalValue text) {
+  return host_of(std::move(text));
+}
+
+void add_kamal_volume(std::vector<KamalVolume>& volumes, const KamalValue& text) {
+  const auto item = std::make_shared<YamlValue>();
+  item->kind = Kind::kScalar;
+  item->text = text.text;
+  item->where = text.where;
+  item->erb = text.erb;
+  add_volume(volumes, item, "volumes");
+}
+
 const KamalVolume* volume_holding(const KamalApp& app, std::string_view path) {
   const KamalVolume* best = nullptr;
   const auto rank = [](const KamalVolume& volume) {

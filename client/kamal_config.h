@@ -68,6 +68,11 @@ KamalApp read_kamal(const KamalText& base, const std::optional<KamalText>& over)
 // Where Rails 8's Dockerfile has the app's storage.
 inline constexpr std::string_view kRailsStorage = "/rails/storage";
 
+// A host as it stands under `servers`, with user and port taken off.
+KamalHost read_kamal_host(KamalValue text);
+// One word of `volumes`; what has no source on the host is passed over.
+void add_kamal_volume(std::vector<KamalVolume>& volumes, const KamalValue& text);
+
 // The volume that holds `path`, a path inside the container: mounted there or at a directory above it, on the
 // primary role before elsewhere. Null when there is none.
 const KamalVolume* volume_holding(const KamalApp& app, std::string_view path);

@@ -105,7 +105,7 @@ TEST_F(Init, PatternsAreThoseOfTheAppsOwnDatabases) {
   write_kamal(kWhole);
   write_kamal(
       "production:\n  primary: {adapter: sqlite3, database: storage/db/production.sqlite3}\n"
-      "  queue: {adapter: sqlite3, database: storage/tenants/%{tenant}/queue.db}\n",
+      "  queue: {adapter: sqlite3, database: 'storage/tenants/%{tenant}/queue.db'}\n",
       "database.yml");
   const ProcessResult result = init();
   ASSERT_EQ(result.status.code, 0) << result.err;
@@ -272,6 +272,108 @@ TEST_F(InitInWorkspace, AGitignoreThatIsThereIsNotChanged) {
   write_file(project() + "/config/projects/.gitignore", "mine\n");
   ASSERT_EQ(init_project().status.code, 0);
   EXPECT_EQ(read_file(project() + "/config/projects/.gitignore"), "mine\n");
+}
+
+// --- Kamal's own answer ----------------------------------------------------------------------------------
+
+// What Kamal 2 prints, with secrets wherever there may be some.
+constexpr const char* kAnswer = R"(---
+:roles:
+- web
+:hosts:
+- 203.0.113.10
+- 203.0.113.11
+:primary_host: 203.0.113.10
+:version: 8f3a2c
+:repository: ada/billing
+:absolute_image: ada/billing:8f3a2c
+:service_with_version: billing-8f3a2c
+:volume_args:
+- "--volume"
+- billing_data:/rails/storage
+:ssh_options:
+  :user: deploy
+  :port: 2222
+  :proxy: !ruby/object:Net::SSH::Proxy::Jump
+    command_line_template:
+    jump_proxies: root@bastion.example.com
+  :keepalive: true
+  :key_data:
+  - "-----BEGIN OPENSSH PRIVATE KEY----- TOPSECRET1"
+  :log_level: :fatal
+:builder:
+  secrets: [TOPSECRET2]
+:accessories:
+  db: {env: {clear: {PASSWORD: TOPSECRET3}}}
+:logging:
+- "--log-opt"
+- max-size="10m"
+)";
+
+constexpr const char* kErb =
+    "service: <%= name %>\nservers: <%= hosts %>\nssh: {user: <%= user %>, port: <%= port %>, proxy: <%= "
+    "jump %>}\n"
+    "volumes: [<%= volume %>]\n";
+
+class InitByKamal : public Init {
+ protected:
+  // In the place of Kamal: prints `answer` and ends with `status`; what it was called with is in `called`.
+  void install(const std::string& answer, int status = 0) {
+    write_kamal(kErb);
+    write_file(app_ / "answer", answer);
+    write_file(app_ / "bin/kamal", "#!/bin/sh\necho \"$@\" >called\necho TOPSECRET4 >&2\ncat answer\nexit " +
+                                       std::to_string(status) + "\n");
+    fs::permissions(app_ / "bin/kamal", fs::perms::owner_all);
+  }
+};
+
+TEST_F(InitByKamal, WhatStandsInErbIsAskedForOnlyWhenToldTo) {
+  install(kAnswer);
+  const ProcessResult alone = init();
+  EXPECT_EQ(alone.status.code, 2);
+  EXPECT_TRUE(contains(alone.err, "litepull init --kamal")) << alone.err;
+  EXPECT_FALSE(fs::exists(app_ / "called"));
+
+  const ProcessResult asked = init({"--kamal"});
+  ASSERT_EQ(asked.status.code, 0) << asked.err;
+  const std::string env = read_file(env_file());
+  for (const char* line : {"\nAPP_NAME=billing\n", "\nSERVER_HOST=203.0.113.10\n", "\nSERVER_USER=deploy\n",
+                           "\nSERVER_PORT=2222\n", "\nSSH_PROXY=root@bastion.example.com\n",
+                           "\nREMOTE_BACKUP_DIR=/var/lib/docker/volumes/billing_data/_data\n"})
+    EXPECT_TRUE(contains(env, line)) << line << env;
+  EXPECT_TRUE(contains(asked.out, "203.0.113.11")) << asked.out;
+  EXPECT_TRUE(contains(read_file(app_ / "called"), "config -c ")) << read_file(app_ / "called");
+}
+
+TEST_F(InitByKamal, ADestinationIsPassedOn) {
+  install(kAnswer);
+  write_kamal("service: billing\n", "deploy.staging.yml");
+  ASSERT_EQ(init({"--kamal", "-d", "staging"}).status.code, 0);
+  EXPECT_TRUE(contains(read_file(app_ / "called"), "-d staging")) << read_file(app_ / "called");
+}
+
+TEST_F(InitByKamal, NoSecretIsWrittenOrShownWhateverHappens) {
+  const std::pair<std::string, int> cases[] = {
+      {kAnswer, 0},      {kAnswer, 1}, {std::string(kAnswer) + "bad: [TOPSECRET5\n", 0},
+      {"TOPSECRET6", 0}, {"", 0},      {"a: !x TOPSECRET7\n b: TOPSECRET8", 0}};
+  for (const auto& [answer, status] : cases) {
+    install(answer, status);
+    fs::remove(env_file());
+    const ProcessResult result = init({"--kamal"});
+    EXPECT_EQ(contains(result.out + result.err, "TOPSECRET"), false) << result.out << result.err;
+    fs::remove(app_ / "answer");
+    fs::remove(app_ / "bin/kamal");
+    for (const auto& entry : fs::recursive_directory_iterator(app_.path()))
+      EXPECT_FALSE(entry.is_regular_file() && contains(read_file(entry.path()), "TOPSECRET")) << entry.path();
+    EXPECT_EQ(contains(result.err, "kamal config failed with status 1"), status != 0) << result.err;
+  }
+}
+
+TEST_F(InitByKamal, AMissingKamalIsNamed) {
+  write_kamal(kErb);
+  const ProcessResult result = init({"--kamal"});
+  EXPECT_EQ(result.status.code, 2);
+  EXPECT_TRUE(contains(result.err, "kamal is not installed")) << result.err;
 }
 
 // --- Kamal's hook ----------------------------------------------------------------------------------------

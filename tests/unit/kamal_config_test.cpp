@@ -89,8 +89,8 @@ class KamalConfig : public testing::Test {
   }
 
   InitPlan plan(const std::string& text, const InitFlags& flags = {}, const std::string& over = "") const {
-    return plan_init(read(text, over), flags, {"config/deploy.yml", "/srv/project", {}, {}, {}, {}}, Ask(),
-                     environment_);
+    return plan_init(read(text, over), flags, {"config/deploy.yml", "/srv/project", {}, {}, {}, false, {}},
+                     Ask(), environment_);
   }
 
   // What the configuration that init writes says, read back.
@@ -416,7 +416,7 @@ TEST_F(KamalConfig, SshConfigIsReadWhereKamalReadsIt) {
 
 TEST_F(KamalConfig, UserAndPortAreLeftToSshConfigWhereKamalsFileIsSilent) {
   const auto env_of = [&](const std::string& text, const std::string& user) {
-    InitSources sources{"config/deploy.yml", "/srv/project", {}, {}, {}, {}};
+    InitSources sources{"config/deploy.yml", "/srv/project", {}, {}, {}, false, {}};
     sources.configured_user = [&](const std::string&, const std::string&) { return user; };
     return plan_init(read(text), {}, sources, Ask(), environment_).env;
   };
@@ -444,7 +444,7 @@ TEST_F(KamalConfig, AProxyCommandThatIsAJumpIsTakenOver) {
 
 TEST_F(KamalConfig, TheWorkspaceIsTheOneAroundTheProjectOrBesideIt) {
   const auto plan_in = [&](const std::string& project, const InitFlags& flags = {}) {
-    return plan_init(read(kRails), flags, {"config/deploy.yml", project, {}, {}, {}, {}}, Ask(),
+    return plan_init(read(kRails), flags, {"config/deploy.yml", project, {}, {}, {}, false, {}}, Ask(),
                      environment_);
   };
   EXPECT_EQ(plan_in("/home/ada/Projects/billing-workspace/billing").env.workspace_dir,
@@ -529,7 +529,9 @@ TEST_F(KamalConfig, WhatOnlyRubyKnowsIsNotGuessed) {
     EXPECT_TRUE(contains(error.message(), c.why)) << c.text << "\n" << error.message();
     EXPECT_TRUE(error.hint().starts_with(std::string("give ") + c.flag + " ")) << c.text << "\n"
                                                                                << error.hint();
-    EXPECT_EQ(error.hint().find("--", 8), std::string::npos) << "asks for more: " << error.hint();
+    EXPECT_EQ(error.hint().substr(0, error.hint().find("; or let Kamal tell")).find("--", 8),
+              std::string::npos)
+        << "asks for more: " << error.hint();
   }
 }
 
@@ -609,8 +611,9 @@ TEST_F(KamalConfig, AnAnswerThatDoesNotDoIsAskedForAgain) {
     answers.erase(answers.begin());
     return answer;
   };
-  const InitPlan made = plan_init(read("service: shop\n"), {},
-                                  {"config/deploy.yml", "/srv/project", {}, {}, {}, {}}, ask, environment_);
+  const InitPlan made =
+      plan_init(read("service: shop\n"), {}, {"config/deploy.yml", "/srv/project", {}, {}, {}, false, {}},
+                ask, environment_);
   EXPECT_EQ(made.env.host, "h.example.com");
   EXPECT_EQ(made.env.storage, "/var/lib/docker/volumes/shop_data/_data");
   ASSERT_EQ(asked.size(), 3U);
