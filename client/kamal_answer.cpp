@@ -109,12 +109,14 @@ std::string ask_kamal(const std::string& project, const std::string& file, const
                       const Cancel& cancel) {
   std::string answer;
   const CommandRun run = run_command(
-      kAsk, project, {"LITEPULL_KAMAL_FILE=" + file, "LITEPULL_KAMAL_DESTINATION=" + destination}, kKamalTimeoutS,
+      kAsk, project, {"LITEPULL_KAMAL_FILE=" + file, "LITEPULL_KAMAL_DESTINATION=" + destination},
+      kKamalTimeoutS,
       [&](std::string_view piece) {
         if (answer.size() <= kMaxYamlBytes) answer += piece;
       },
       cancel);
-  if (run.timed_out) refuse("did not end within two minutes", "see what it waits for: " + by_hand(destination));
+  if (run.timed_out)
+    refuse("did not end within two minutes", "see what it waits for: " + by_hand(destination));
   if (run.status == kNotFound) refuse("cannot be run: kamal is not installed", "gem install kamal");
   if (run.status != 0)
     refuse("failed with status " + std::to_string(run.status), "see what it says: " + by_hand(destination));

@@ -14,8 +14,8 @@ namespace litepull {
 
 inline constexpr double kKamalTimeoutS = 120;  // it starts Ruby, and may fetch secrets for its own checks
 
-// Runs `kamal config` in `project`, by the app's own bin/kamal when it has one. `file` is Kamal's configuration,
-// `destination` may be empty. Throws Error{kConfiguration}.
+// Runs `kamal config` in `project`, by the app's own bin/kamal when it has one. `file` is Kamal's
+// configuration, `destination` may be empty. Throws Error{kConfiguration}.
 std::string ask_kamal(const std::string& project, const std::string& file, const std::string& destination,
                       const Cancel& cancel);
 

@@ -1,4 +1,5 @@
-// Where `ssh` gets in with what Kamal's file and OpenSSH's say, `init` and `backup` get in; elsewhere neither.
+// Where `ssh` gets in with what Kamal's file and OpenSSH's say, `init` and `backup` get in; elsewhere
+// neither.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -38,8 +39,15 @@ class KamalSsh : public testing::Test {
   std::string config() { return app_.scratch("ssh_config"); }
 
   bool ssh_gets_in(const Form& form) {
-    std::vector<std::string> argv{"ssh", "-F", config(), "-o", "UserKnownHostsFile=" + known_hosts(),
-                                  "-o",  "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"};
+    std::vector<std::string> argv{"ssh",
+                                  "-F",
+                                  config(),
+                                  "-o",
+                                  "UserKnownHostsFile=" + known_hosts(),
+                                  "-o",
+                                  "BatchMode=yes",
+                                  "-o",
+                                  "StrictHostKeyChecking=yes"};
     argv.insert(argv.end(), form.asks.begin(), form.asks.end());
     argv.insert(argv.end(), {form.host, "true"});
     return run(argv).status.code == 0;
@@ -49,9 +57,11 @@ class KamalSsh : public testing::Test {
     std::string ssh = form.ssh;
     if (const std::size_t at = ssh.find("CONFIG"); at != std::string::npos) ssh.replace(at, 6, config());
     const std::string project = app_.scratch(std::string("project-") + form.name);
-    write_file(project + "/config/deploy.yml", "service: billing\nservers: ['" + form.host + "']\nvolumes: ['" +
-                                                   app_.storage() + ":/rails/storage']\nssh: {" + ssh + "}\n");
-    const ProcessResult init = run({"sh", "-c", "cd \"$0\" && exec \"$1\" init --workspace w", project, built_program("litepull")});
+    write_file(project + "/config/deploy.yml", "service: billing\nservers: ['" + form.host +
+                                                   "']\nvolumes: ['" + app_.storage() +
+                                                   ":/rails/storage']\nssh: {" + ssh + "}\n");
+    const ProcessResult init =
+        run({"sh", "-c", "cd \"$0\" && exec \"$1\" init --workspace w", project, built_program("litepull")});
     if (init.status.code != 0) return init;
     const std::string env = project + "/config/projects/billing.env";
     write_file(env, read_file(env) + "SSH_KNOWN_HOSTS=" + known_hosts() + "\nCONNECT_TIMEOUT=5\n");
@@ -67,41 +77,56 @@ TEST_F(KamalSsh, WhereSshGetsInSoDoInitAndBackup) {
                     user_line = "  User " + user() + "\n", app = "Host app\n  HostName 127.0.0.1\n",
                     whole = app + port_line + key_line + user_line,
                     jumps = "Host bastion\n  HostName 127.0.0.1\n  Port " + jump_port() +
- "\n  UserKnownHostsFile " + known_hosts() + "\n" + key_line + user_line;
+                            "\n  UserKnownHostsFile " + known_hosts() + "\n" + key_line + user_line;
   const std::string config = "config: CONFIG", at_jump = user() + "@127.0.0.1:" + jump_port();
   const std::vector<std::string> as_user{"-l", user()}, at_port{"-p", port()};
   const Form forms[] = {
       {"alias", config, whole, {}},
       {"alias_list", "config: [CONFIG]", whole, {}},
-      {"user_of_kamal", config + ", user: " + user(), app + port_line + key_line + "  User nobody\n", as_user},
+      {"user_of_kamal", config + ", user: " + user(), app + port_line + key_line + "  User nobody\n",
+       as_user},
       {"wrong_user_of_kamal", config + ", user: nobody-here", whole, {"-l", "nobody-here"}},
       {"port_of_kamal", config + ", port: " + port(), app + key_line + user_line + "  Port 1\n", at_port},
       {"wrong_port_of_kamal", config + ", port: 1", whole, {"-p", "1"}},
       {"no_user_anywhere", config, app + port_line + key_line, {"-l", "root"}},
       {"key_of_kamal", config + ", keys: ['" + key() + "']", app + port_line + user_line, {"-i", key()}},
-      {"keys_only", config + ", keys_only: true, keys: ['" + key() + "']", app + port_line + user_line,
+      {"keys_only",
+       config + ", keys_only: true, keys: ['" + key() + "']",
+       app + port_line + user_line,
        {"-i", key(), "-o", "IdentitiesOnly=yes"}},
       {"missing_key_of_kamal", config + ", keys: ['/nowhere/key']", whole, {}},
-      {"second_key_of_kamal", config + ", keys: ['/nowhere/key', '" + key() + "']", app + port_line + user_line,
+      {"second_key_of_kamal",
+       config + ", keys: ['/nowhere/key', '" + key() + "']",
+       app + port_line + user_line,
        {"-i", key()}},
-      {"other_key", config + ", keys_only: true, keys: ['" + app_.sshd().other_key_path() + "']",
-       app + port_line + user_line, {"-i", app_.sshd().other_key_path(), "-o", "IdentitiesOnly=yes"}},
+      {"other_key",
+       config + ", keys_only: true, keys: ['" + app_.sshd().other_key_path() + "']",
+       app + port_line + user_line,
+       {"-i", app_.sshd().other_key_path(), "-o", "IdentitiesOnly=yes"}},
       {"jump_in_config", config, whole + "  ProxyJump bastion\n" + jumps, {}},
-      {"jump_of_kamal", config + ", proxy: '" + at_jump + "'", whole + "Host *\n" + key_line,
+      {"jump_of_kamal",
+       config + ", proxy: '" + at_jump + "'",
+       whole + "Host *\n" + key_line,
        {"-o", "ProxyCommand=ssh -F " + this->config() + " -o UserKnownHostsFile=" + known_hosts() + " -p " +
                   jump_port() + " -W %h:%p " + user() + "@127.0.0.1"}},
-      {"proxy_command_that_jumps", config + ", proxy_command: 'ssh -p " + jump_port() + " -W %h:%p " + user() +
-                                       "@127.0.0.1'",
+      {"proxy_command_that_jumps",
+       config + ", proxy_command: 'ssh -p " + jump_port() + " -W %h:%p " + user() + "@127.0.0.1'",
        whole + "Host *\n" + key_line,
        {"-o", "ProxyCommand=ssh -F " + this->config() + " -o UserKnownHostsFile=" + known_hosts() + " -p " +
                   jump_port() + " -W %h:%p " + user() + "@127.0.0.1"}},
       {"proxy_command_in_config", config, whole + "  ProxyCommand busybox nc %h %p\n", {}},
       {"pattern", config, "Host 127.*\n" + port_line + key_line + user_line, {}, "127.0.0.1"},
-      {"match", config, "Match originalhost app\n  HostName 127.0.0.1\n" + port_line + key_line + user_line, {}},
+      {"match",
+       config,
+       "Match originalhost app\n  HostName 127.0.0.1\n" + port_line + key_line + user_line,
+       {}},
       {"include", config, "Include " + app_.scratch("included") + "\n", {}},
       {"unknown_alias", config, "Host other\n  HostName 127.0.0.1\n", {}},
-      {"without_config", "config: false, user: '" + user() + "', port: " + port() + ", keys: ['" + key() + "']",
-       "", {"-F", "none", "-l", user(), "-p", port(), "-i", key()}, "127.0.0.1"},
+      {"without_config",
+       "config: false, user: '" + user() + "', port: " + port() + ", keys: ['" + key() + "']",
+       "",
+       {"-F", "none", "-l", user(), "-p", port(), "-i", key()},
+       "127.0.0.1"},
       {"secret_keys", config + ", key_data: [SECRET]", whole, {}},
   };
   write_file(app_.scratch("included"), whole);

@@ -1,8 +1,10 @@
 // Kamal's configuration, ERB over YAML, and a destination's laid over it: the two divided by the first zero
-// byte of the input, which neither can hold.
+// byte of the input, which neither can hold. Also as Kamal's own answer, and as Rails' database.yml.
 #include <optional>
 #include <string>
 
+#include "client/database_yml.h"
+#include "client/kamal_answer.h"
 #include "client/kamal_config.h"
 #include "client/yaml_tree.h"
 #include "tests/fuzz/fuzz.h"
@@ -49,6 +51,11 @@ void take(std::string_view text) {
     require_lines(base.text);
     require_sound(*read_yaml(base.text, base.file), 0);
     require_sound(read_kamal(base, over));
+  });
+  accepts({ErrorKind::kConfiguration}, [&] { require_sound(with_answer({}, base.text)); });
+  accepts({ErrorKind::kConfiguration}, [&] {
+    for (const RailsDatabase& database : read_database_yml(base, {}))
+      check(database.path.empty() || database.path.starts_with('/'), "a relative path in a container");
   });
 }
 
