@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/backup_sink.h"
 #include "agent/guard_vfs.h"
 #include "common/digest.h"
 #include "common/error.h"
@@ -14,6 +15,59 @@ namespace {
 
 constexpr std::size_t kBlockBytes = kMaxBatchBytes;
 constexpr int kWaitMs = 100;  // between looks at the hold policy
+
+// sqlite3_backup from a pinned database; the source's transaction stays as it is.
+class Backup {
+ public:
+  // Both must outlive it.
+  Backup(BackupSink& sink, sqlite3* source)
+      : sink_(sink), backup_(sqlite3_backup_init(sink.connection(), "main", source, "main")) {
+    if (backup_ == nullptr) throw_error(sqlite3_extended_errcode(sink.connection()));
+  }
+  ~Backup() { sqlite3_backup_finish(backup_); }
+  Backup(const Backup&) = delete;
+  Backup& operator=(const Backup&) = delete;
+
+  // Copies so many pages; false when all are.
+  [[nodiscard]] bool step(int pages) {
+    const int result = sqlite3_backup_step(backup_, pages);
+    if (result != SQLITE_OK && result != SQLITE_DONE) throw_error(result);
+    return result == SQLITE_OK;
+  }
+
+  void finish() {
+    const int result = sqlite3_backup_finish(std::exchange(backup_, nullptr));
+    if (result != SQLITE_OK) throw_error(result);
+  }
+
+ private:
+  // What the sink met comes first: SQLite only knows that a write failed.
+  [[noreturn]] void throw_error(int code) const {
+    sink_.rethrow();
+    throw SqliteError(code, sqlite3_errstr(code));
+  }
+
+  BackupSink& sink_;
+  sqlite3_backup* backup_;
+};
+
+Bytes read_page_one(SourceDatabase& database) {
+  Statement first(database.reader(), "SELECT data FROM sqlite_dbpage('main') WHERE pgno = 1");
+  if (!first.step()) throw Error(ErrorKind::kCorrupt, "it has no first page");
+  const ByteView page = first.blob();
+  return {page.begin(), page.end()};
+}
+
+// A backup gives its destination counters of its own, and its size:
+// https://sqlite.org/fileformat2.html#the_database_header
+void require_same_page(Bytes source, Bytes copy) {
+  constexpr std::pair<int, int> kOwn[] = {{24, 28}, {28, 32}, {40, 44}, {92, 100}};
+  for (Bytes* page : {&source, &copy})
+    for (const auto& [begin, end] : kOwn) std::fill(page->begin() + begin, page->begin() + end, 0);
+  if (source != copy)
+    throw Error(ErrorKind::kCorrupt, "its first page changed while it was being read",
+                "run this again; if it stays so, restart the app");
+}
 
 class Copier {
  public:
@@ -27,11 +81,16 @@ class Copier {
   DatabaseEnd run() {
     execute(database_.reader(), "PRAGMA cache_size=16");  // each page is read once
     const ReadAhead ahead(database_.reader());
-    Statement pages(database_.reader(), "SELECT data FROM sqlite_dbpage('main')");
-    while (pages.step()) add(pages.blob());
+    const Bytes first = read_page_one(database_);
+    add(first);
+    BackupSink sink(database_.page_size(), database_.page_count(), [this](ByteView page) { add(page); });
+    Backup backup(sink, database_.reader());
+    while (backup.step(pages_to_block_end())) ship_whole_blocks();
+    backup.finish();
+    sink.finish();
+    require_same_page(first, sink.page_one());
+    ship_whole_blocks();
     if (!block_.raw.empty()) ship();
-    if (next_page_ - 1 != database_.page_count())
-      throw Error(ErrorKind::kCorrupt, "it has fewer pages than its header says");
     return end();
   }
 
@@ -39,26 +98,44 @@ class Copier {
   void add(ByteView page) {
     check(page.size() == database_.page_size(), "a page of another size");
     block_.raw.insert(block_.raw.end(), page.begin(), page.end());
-    ++next_page_;
-    if (block_.raw.size() + page.size() > kBlockBytes) ship();
+  }
+
+  int pages_to_block_end() const {
+    const std::size_t taken = std::min(block_.raw.size(), kBlockBytes - database_.page_size());
+    return static_cast<int>((kBlockBytes - taken) / database_.page_size());
   }
 
   void start_block() {
-    block_ = PageBlock{index_, next_page_, database_.page_size(), 0, {}};
-    const std::uint64_t left =
-        std::uint64_t{database_.page_size()} * (database_.page_count() + 1 - next_page_);
-    block_.raw.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(kBlockBytes, left)));
+    block_ = PageBlock{index_, shipped_pages_ + 1, database_.page_size(), 0, {}};
+    block_.raw.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(kBlockBytes, bytes_left())));
+  }
+
+  // Not shipped yet.
+  std::uint64_t bytes_left() const {
+    return std::uint64_t{database_.page_size()} * (database_.page_count() - shipped_pages_);
+  }
+
+  // The last step may give more than a block, since SQLite held some pages back.
+  void ship_whole_blocks() {
+    while (block_.raw.size() >= kBlockBytes) {
+      const Bytes rest(block_.raw.begin() + kBlockBytes, block_.raw.end());
+      block_.raw.resize(kBlockBytes);
+      ship();
+      block_.raw.insert(block_.raw.end(), rest.begin(), rest.end());
+    }
   }
 
   void ship() {
     digest_.add(block_.raw);
     block_.bytes = block_.raw.size();
+    const auto pages = static_cast<std::uint32_t>(block_.bytes / database_.page_size());
     while (!outbox_.push(block_, may_wait() ? kWaitMs : 0)) {
       if (may_wait() || !spool_has_room()) continue;
       spooled_bytes_ += block_.bytes;
       outbox_.push_spooled(std::move(block_));
       break;
     }
+    shipped_pages_ += pages;
     start_block();
   }
 
@@ -82,12 +159,10 @@ class Copier {
   // Asked for all that is left, once: a spool that turns out too small after half of a database helps nobody.
   bool spool_has_room() {
     if (spool_reserved_) return true;
-    const std::uint64_t left =
-        std::uint64_t{database_.page_size()} * (database_.page_count() - next_page_ + 1);
-    spool_reserved_ = outbox_.reserve_spool(left + block_.raw.size());
+    spool_reserved_ = outbox_.reserve_spool(bytes_left());
     if (spool_reserved_) return true;
     no_spool_ = true;
-    if (!may_wait()) refuse_to_wait(left);
+    if (!may_wait()) refuse_to_wait(bytes_left());
     return false;
   }
 
@@ -118,7 +193,7 @@ class Copier {
   Outbox& outbox_;
   StreamingDigest digest_;
   PageBlock block_;
-  std::uint32_t next_page_ = 1;  // the next to be read
+  std::uint32_t shipped_pages_ = 0;
   bool spool_reserved_ = false;
   bool no_spool_ = false;  // the server has no room for one
   std::uint64_t spooled_bytes_ = 0;

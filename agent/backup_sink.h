@@ -1,0 +1,66 @@
+// Where sqlite3_backup copies a database to: a file that is never there. Its pages are handed on in file
+// order as they are written, and none is kept.
+//
+// With no journal, no syncs and a small cache, SQLite writes each page of a backup's destination once, in
+// ascending order; only page 1 comes when it likes, since it is held until the commit. The lock-byte page
+// (https://sqlite.org/fileformat2.html#the_lock_byte_page) is not written at all, and is handed on as zeros.
+// Any other order is an error, never a copy in disorder.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+
+#include "agent/sqlite.h"
+#include "common/bytes.h"
+
+namespace litepull {
+
+class BackupSink {
+ public:
+  // Gets pages 2, 3, ... of a backup; the bytes are valid during the call.
+  using TakePage = std::function<void(ByteView)>;
+
+  // One at a time in a process: it is registered as a VFS while it lives.
+  BackupSink(std::uint32_t page_size, std::uint32_t page_count, TakePage take);
+  ~BackupSink();
+  BackupSink(const BackupSink&) = delete;
+  BackupSink& operator=(const BackupSink&) = delete;
+
+  // The destination for sqlite3_backup_init.
+  sqlite3* connection() { return connection_.get(); }
+  // After the last step: hands on what SQLite never writes. Throws what `take` threw, and Error when pages are
+  // missing.
+  void finish();
+  // Throws what `take` threw; nothing when it did not.
+  void rethrow() const;
+  // As the backup has written it, with counters of its own. Empty before.
+  const Bytes& page_one() const { return page_one_; }
+
+ private:
+  struct File;
+
+  static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags);
+  static int read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
+  static int write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset);
+  static int size(sqlite3_file* file, sqlite3_int64* size);
+  static const sqlite3_io_methods kMethods;
+
+  void add(std::uint32_t number, ByteView page);
+  void add_lock_byte_page();
+
+  sqlite3_vfs vfs_;
+  const std::uint32_t page_size_;
+  const std::uint32_t page_count_;
+  const std::uint32_t lock_byte_page_;
+  const TakePage take_;
+  std::uint32_t next_page_ = 2;
+  sqlite3_int64 size_bytes_ = 0;  // of the file that there would be
+  Bytes page_one_;
+  std::exception_ptr failure_;
+  Connection connection_;
+};
+
+}  // namespace litepull
