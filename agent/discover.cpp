@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "agent/directory.h"
+#include "agent/link_target.h"
 #include "common/database_name.h"
 #include "common/glob.h"
 #include "common/posix.h"
@@ -80,7 +81,7 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
   if (name.size() > kMaxPathForSqlite) return refused("its path is too long for SQLite", exclude);
   if (network != nullptr)
     return refused("it is on " + std::string(network) + ", where SQLite's locks cannot be trusted", exclude);
-  if (S_ISLNK(status.st_mode)) return refused("it is a symbolic link, which is never followed", exclude);
+  if (S_ISLNK(status.st_mode)) return problem_of_link(name);
   if (!S_ISREG(status.st_mode)) return refused("it is not a regular file", exclude);
   if (status.st_nlink != 1)
     return refused("it has a second hard link, under which SQLite would not find its WAL or journal",

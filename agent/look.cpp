@@ -51,6 +51,16 @@ void look_at_database(GuardVfs& guard, Place& place) {
   }
 }
 
+// Who may not look at other users' processes is told so by the client; this is for everybody.
+bool has_proc(Notices& notices) {
+  if (access("/proc/self/fd", F_OK) == 0) return true;
+  notices.push_back(
+      {"there is no /proc on the server: nobody can see which programs have the databases open, or by "
+       "which other name an app opens them",
+       "mount it there: mount -t proc proc /proc"});
+  return false;
+}
+
 int look(const LookRequest& request, const Confinement* confinement, FrameWriter& writer) {
   enter_requested(confinement, request.directory);
   Request names;
@@ -63,9 +73,10 @@ int look(const LookRequest& request, const Confinement* confinement, FrameWriter
   refuse_other_doors(candidates, surroundings);
   std::vector<Place> places = places_of(candidates, surroundings);
   become_owner(places);
+  const bool all_seen = !has_proc(notices) || surroundings.processes.all_seen;
   writer.write(MessageType::kHello, encode(make_hello()));
   for (const Notice& notice : notices) writer.write(MessageType::kNotice, encode(notice));
-  writer.write(MessageType::kStorage, encode(look_at_storage(surroundings.processes.all_seen)));
+  writer.write(MessageType::kStorage, encode(look_at_storage(all_seen)));
   GuardVfs guard;
   for (Place& place : places) {
     look_at_database(guard, place);

@@ -12,8 +12,10 @@
 namespace litepull {
 namespace {
 
-// ru_maxrss would be that of the process that started us, if that was larger (getrusage(2)).
+// ru_maxrss would be that of the process that started us, if that was larger (getrusage(2)). 0 where there is
+// no /proc: no run fails for a figure.
 std::uint64_t peak_resident_bytes() {
+  if (access("/proc/self/status", R_OK) != 0) return 0;
   const std::string status = read_file("/proc/self/status", 64 * 1024);
   const std::size_t at = status.find("VmHWM:");
   return at == std::string::npos ? 0 : std::strtoull(status.c_str() + at + 6, nullptr, 10) * 1024;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/beneath.h"
+#include "agent/lock_holder.h"
 #include "agent/lock_watch.h"
 #include "agent/source_database.h"
 #include "agent/sqlite.h"
@@ -233,7 +234,10 @@ class Rewrite {
       }
       ByteView old;
       if (number <= count_) {
-        if (!there.step()) throw Error(ErrorKind::kCorrupt, "it has fewer pages than its header says");
+        if (!there.step())
+          throw Error(ErrorKind::kCorrupt, "what is on the server has fewer pages than its header says",
+                      "stop the app, move the file away with its -wal and -shm, and run this again: it is "
+                      "then made new");
         old = there.blob();
         replaced.add(old);
       }
@@ -380,11 +384,15 @@ class Rewrite {
 };
 
 Error explained(const SqliteError& error, const std::string& path) {
-  if (error.code() == SQLITE_BUSY)
+  if (error.code() == SQLITE_BUSY) {
+    const std::string holder = lock_holder_of(path);
     return Error(
         ErrorKind::kBusy,
-        "the app, or another program, kept it locked for too long (" + std::string(error.what()) + ")",
-        "look for a long transaction, or stop the app, then run this again");
+        (holder.empty() ? "the app, or another program," : holder) + " kept it locked for too long (" +
+            std::string(error.what()) + ")",
+        "stop the app, or look for a long transaction or PRAGMA locking_mode=EXCLUSIVE in it, then run "
+        "this again");
+  }
   if (error.code() == SQLITE_FULL)
     return Error(ErrorKind::kFailed, "the disk of the storage directory is full; the database is as it was",
                  "free some space there, then run this again");

@@ -2,10 +2,12 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/beneath.h"
 #include "agent/database_header.h"
+#include "agent/lock_holder.h"
 #include "agent/report.h"
 #include "common/posix.h"
 
@@ -29,6 +31,7 @@ int wait_a_moment(void* since_us, int tries) {
 
 constexpr std::size_t kReadVersionAt = 19;  // https://sqlite.org/fileformat2.html#the_database_header
 constexpr std::uint8_t kWalVersion = 2;
+constexpr std::uint8_t kWal2Version = 3;  // of SQLite's branch wal2
 
 bool exists(const std::string& path) {
   struct stat status {};
@@ -56,6 +59,37 @@ bool is_being_written(const std::string& path) {
   return false;
 }
 
+bool is_on_read_only_file_system(const std::string& path) {
+  const std::string directory = path.substr(0, path.find_last_of('/') + 1) + ".";
+  struct statvfs disk {};
+  return statvfs(directory.c_str(), &disk) == 0 && (disk.f_flag & ST_RDONLY) != 0;
+}
+
+// SQLite reads a log with the help of a file that it writes. To read without (immutable=1) would lose what is
+// in the log, and would see nothing of those who write through another mount.
+Problem problem_of_read_only(const std::string& path) {
+  const bool has_log = size_of(path + "-wal") > 0;
+  return {
+      ErrorKind::kRefused,
+      std::string("it is on a read-only file system") + (has_log ? ", with changes in its WAL" : "") +
+          ": even to read a database in WAL mode SQLite must write beside it",
+      "set REMOTE_BACKUP_DIR to the directory where the app opens it; for a snapshot of a disk, mount it for "
+      "writing, or copy the database with its -wal file to a directory that can be written to"};
+}
+
+constexpr const char* kWhoLocks =
+    "if that program sets PRAGMA locking_mode=EXCLUSIVE, set it to NORMAL there; else find its long write "
+    "transaction, or pull again later";
+
+// After a wait: to look for the holder takes its time.
+Problem problem_of_lock(const std::string& path, const std::string& said) {
+  const std::string holder = lock_holder_of(path);
+  return {ErrorKind::kBusy,
+          (holder.empty() ? "another program" : holder) + " kept it locked for more than " +
+              std::to_string(kBusyWaitUs / 1'000'000) + " s (" + said + ")",
+          kWhoLocks};
+}
+
 Connection open_guarded(const Candidate& candidate) {
   Connection connection = open_candidate(candidate, SQLITE_OPEN_READWRITE, GuardVfs::kName);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -69,13 +103,14 @@ Connection open_guarded(const Candidate& candidate) {
   return connection;
 }
 
-// Calls `work`; SQLite's errors leave as Error, in words for the database's user.
+// Calls `work`; SQLite's errors leave as Error, in words for the database's user. `has_waited`: for a lock.
 template <typename Work>
-void explaining(const std::string& path, Work work) {
+void explaining(const std::string& path, Work work, bool has_waited = false) {
   try {
     work();
   } catch (const SqliteError& error) {
-    const Problem problem = describe(error, path);
+    const bool is_locked = has_waited && error.code() == SQLITE_BUSY;
+    const Problem problem = is_locked ? problem_of_lock(path, error.what()) : describe(error, path);
     throw Error(problem.kind, problem.message, problem.hint);
   }
 }
@@ -99,23 +134,32 @@ Problem describe(const SqliteError& error, const std::string& path) {
   if (error.extended_code() == SQLITE_IOERR_SHMOPEN && exists(path + "-shm"))
     return problem_of(locks_do_not_meet("a process has its shared memory open, and holds no lock on it"));
   switch (code) {
-    case SQLITE_NOTADB:
-      return {ErrorKind::kCorrupt, "it is not a SQLite database, or it is encrypted",
-              "name it in EXCLUDE, or back it up with the program that encrypts it"};
+    case SQLITE_NOTADB:  // who opens one asks require_own_header() first
+      return {ErrorKind::kCorrupt,
+              "it begins as a SQLite database, and its header says what SQLite never writes",
+              "restore it from the last good snapshot; if another program reads it, name it in EXCLUDE"};
     case SQLITE_CORRUPT:
       return {ErrorKind::kCorrupt, "it is damaged (" + said + ")",
               "restore it from the last good snapshot; litepull list shows which that is"};
     case SQLITE_BUSY:
-      return {ErrorKind::kBusy, "another program kept it locked for too long (" + said + ")",
-              "find the long write transaction, or pull again later"};
+      return {ErrorKind::kBusy, "another program keeps it locked (" + said + ")", kWhoLocks};
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_READONLY:
+      if (is_on_read_only_file_system(path)) return problem_of_read_only(path);
       return {ErrorKind::kRefused, "it cannot be opened (" + said + ")",
               "check that its owner may read and write it, its -wal and -shm files and its directory"};
+    case SQLITE_NOMEM:
+      return {ErrorKind::kFailed, "the server has no memory left to read it with",
+              "free memory there, or raise the login's limits (ulimit -v, the cgroup's)"};
+    case SQLITE_PROTOCOL:
+      return {ErrorKind::kBusy, "its app and the agent got in each other's way too often (" + said + ")",
+              "pull again"};
     case SQLITE_FULL:
     case SQLITE_IOERR:
-      if (error.extended_code() != SQLITE_IOERR_SHMSIZE && code != SQLITE_FULL) break;
+      if (error.extended_code() != SQLITE_IOERR_SHMSIZE && code != SQLITE_FULL)
+        return {ErrorKind::kFailed, "reading it failed (" + said + ")",
+                "look into the kernel's log there (dmesg): the disk may be failing"};
       return {ErrorKind::kFailed,
               "the disk is full, and the shared-memory file that reading it needs could not be made",
               "free some space on the server, or pull while the app runs"};
@@ -174,7 +218,17 @@ void SourceDatabase::forget_schema() {
 void SourceDatabase::require_own_header() {
   FileHeader header{};
   if (!read_file_header(reader_.get(), header) || !has_database_magic(header))
-    throw SqliteError(SQLITE_NOTADB, "file is not a database");
+    throw Error(ErrorKind::kCorrupt, "it is not a SQLite database, or it is encrypted",
+                "name it in EXCLUDE, or back it up with the program that encrypts it");
+  const int version = header[kReadVersionAt];
+  if (version <= kWalVersion) return;
+  throw Error(ErrorKind::kRefused,
+              "its header asks for file format " + std::to_string(version) +
+                  (version == kWal2Version ? ", which is WAL2 mode" : "") +
+                  ": no released SQLite, and so not the agent's, can read that",
+              version == kWal2Version
+                  ? "run PRAGMA journal_mode=WAL on it with the app's own SQLite, then pull again"
+                  : "if it is damaged, restore it from the last good snapshot; else name it in EXCLUDE");
 }
 
 std::uint32_t SourceDatabase::pragma(const char* statement) {
@@ -244,14 +298,16 @@ bool SourceDatabase::start_pin() {
 
 void SourceDatabase::begin(Busy busy) {
   pinned_ = false;
-  sqlite3_busy_handler(reader_.get(), busy == Busy::kWait ? wait_a_moment : nullptr, &busy_since_us_);
-  explaining(candidate_.path, [&] {
+  const bool waits = busy == Busy::kWait;
+  sqlite3_busy_handler(reader_.get(), waits ? wait_a_moment : nullptr, &busy_since_us_);
+  const auto start = [&] {
     if (sqlite3_get_autocommit(reader_.get()) == 0) execute(reader_.get(), "ROLLBACK");
     state_probe_.emplace(candidate_);
     execute(reader_.get(), "BEGIN");
     pragma("PRAGMA schema_version");  // the first read is what starts the transaction
     pinned_since_us_ = monotonic_us();
-  });
+  };
+  explaining(candidate_.path, start, waits);
   check(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ, "a pinned database is not being read");
   GuardVfs::let_go_of_index(reader_.get());
   pinned_ = true;

@@ -69,6 +69,20 @@ std::string own_program() {
 #endif
 }
 
+namespace {
+
+fs::path own_directory() {
+#ifdef __linux__
+  if (access("/proc/self/exe", F_OK) != 0)
+    throw Error(ErrorKind::kFailed,
+                "there is no /proc on this machine, by which litepull finds its own program",
+                "mount it: mount -t proc proc /proc");
+#endif
+  return boost::dll::program_location().parent_path().string();
+}
+
+}  // namespace
+
 std::string find_agent(const std::string& override_path) {
   if (!override_path.empty()) {
     std::error_code unreadable;
@@ -78,7 +92,7 @@ std::string find_agent(const std::string& override_path) {
     throw Error(ErrorKind::kFailed, "the agent is not at " + override_path,
                 "set LITEPULL_AGENT to the agent's path, or to nothing for the one beside litepull");
   }
-  const fs::path beside(boost::dll::program_location().parent_path().string());
+  const fs::path beside = own_directory();
   const fs::path installed = (beside / "../lib/litepull").lexically_normal();
   for (const fs::path& directory : {beside, installed})
     if (!agents_in(directory).empty()) return directory;

@@ -29,6 +29,7 @@
 #include "client/ssh_connect.h"
 #include "client/ssh_route.h"
 #include "client/store.h"
+#include "client/unusable_key.h"
 #include "common/error.h"
 #include "common/glob.h"
 #include "common/posix.h"
@@ -136,9 +137,10 @@ class Checker {
         if (state == KeyState::kLoaded) return add_loaded_key(path);
         if (state == KeyState::kLocked && locked.empty()) locked = path;
       }
-      if (config_.ssh_key && locked.empty())
-        return fail("key", kCannotLogIn, printable(*config_.ssh_key) + " is no private key that can be read",
-                    "name the private key itself in SSH_KEY, not the .pub file");
+      if (config_.ssh_key && (locked.empty() || !fido_kind_of(locked).empty())) {
+        const UnusableKey why = why_unusable(*config_.ssh_key);
+        return fail("key", kCannotLogIn, why.message, why.hint);
+      }
       const std::string make =
           "make one for this alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
           "server's authorized_keys, and set SSH_KEY=~/.ssh/litepull";
@@ -239,7 +241,8 @@ class Checker {
               "user {} may not see which files the processes of other users have open: an app of theirs "
               "that opens the databases by another name, with a WAL or locks of its own, is not noticed",
               look_->hello.uid),
-          "where the app runs as another user than the databases' owner, set SERVER_USER to root");
+          "where the app runs as another user than the databases' owner, set REMOTE_SUDO=yes, or SERVER_USER "
+          "to root");
   }
 
   void check_databases() {

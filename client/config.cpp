@@ -129,6 +129,7 @@ class Reader {
   std::string ssh_path(const EnvAssignment& entry) const;
   void require_trusted_file(const EnvAssignment& entry, const std::string& path) const;
   std::string host(const EnvAssignment& entry) const;
+  static std::string hint_for_host(const std::string& name);
   std::string ssh_file(const EnvAssignment& entry) const;
   void require_readable_file(const EnvAssignment& entry, const std::string& path) const;
   std::vector<std::string> globs(const EnvAssignment& entry) const;
@@ -200,8 +201,8 @@ void Reader::read_server() {
   const EnvAssignment* user = config_.ssh_config ? find_filled("SERVER_USER") : required_for_ssh(kServerUser);
   if (user != nullptr) {
     if (!is_user(user->value))
-      refuse(*user, "must be letters, digits, '.', '_' and '-', not starting with '-'",
-             "write the name you log in with: SERVER_USER=deploy");
+      refuse(*user, std::string(kUserRule),
+             "write the name you log in with, such as SERVER_USER=deploy or SERVER_USER='name@domain'");
     config_.server_user = user->value;
   }
   if (const EnvAssignment* entry = required_for_ssh(kServerHost)) config_.server_host = host(*entry);
@@ -370,14 +371,21 @@ const EnvAssignment* Reader::required_for_ssh(const Key& key) const {
   return config_.transport == Transport::kSsh ? &required(key) : find_filled(key.name);
 }
 
+std::string Reader::hint_for_host(const std::string& name) {
+  const std::size_t colon = name.find(':'), percent = name.find('%');
+  if (name.find('@') != std::string::npos) return "write the host alone; the user goes in SERVER_USER";
+  if (percent != std::string::npos)
+    return "behind '%' goes the name of this machine's network interface: SERVER_HOST='fe80::1%eth0'";
+  if (colon == std::string::npos) return "write the name alone, without a path or blanks";
+  if (name.find(':', colon + 1) != std::string::npos)
+    return "it has the colons of an IPv6 address, and is none; a port goes in SERVER_PORT";
+  return "put the port in SERVER_PORT: SERVER_HOST=billing.example.com and SERVER_PORT=2222";
+}
+
 std::string Reader::host(const EnvAssignment& entry) const {
   std::string name = entry.value;
   if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
-  if (!is_host(name))
-    refuse(entry, "must be a host name or an IP address",
-           name.find(':') == std::string::npos
-               ? "write the name alone; the user goes in SERVER_USER"
-               : "put the port in SERVER_PORT: SERVER_HOST=billing.example.com and SERVER_PORT=2222");
+  if (!is_host(name)) refuse(entry, "must be a host name or an IP address", hint_for_host(name));
   return name;
 }
 

@@ -1,9 +1,12 @@
 #include "client/host_name.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <charconv>
+
+#include "common/error.h"
 
 namespace litepull {
 namespace {
@@ -17,6 +20,11 @@ bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+// As a person writes it behind an address: "eth0", or its number.
+bool is_interface(const std::string& name) {
+  return !name.empty() && name.size() < IF_NAMESIZE && is_word(name, "._-");
+}
+
 }  // namespace
 
 bool is_word(std::string_view text, std::string_view also) {
@@ -25,17 +33,22 @@ bool is_word(std::string_view text, std::string_view also) {
 }
 
 bool is_ipv6(const std::string& host) {
+  const std::size_t percent = host.find('%');
+  if (percent != std::string::npos && !is_interface(host.substr(percent + 1))) return false;
   in6_addr address{};
-  return ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
+  return ::inet_pton(AF_INET6, host.substr(0, percent).c_str(), &address) == 1;
 }
 
 bool is_host(const std::string& host) {
-  if (host.empty() || host.size() > kMaxHostBytes || host[0] == '-' || !is_word(host, ".:_-")) return false;
-  return host.find(':') == std::string::npos || is_ipv6(host);
+  if (host.empty() || host.size() > kMaxHostBytes || host[0] == '-') return false;
+  return host.find(':') == std::string::npos ? is_word(host, "._-") : is_ipv6(host);
 }
 
 bool is_user(const std::string& user) {
-  return !user.empty() && user.size() <= kMaxUserBytes && user[0] != '-' && is_word(user, "._-");
+  if (user.empty() || user.size() > kMaxUserBytes || !is_clean_utf8(user)) return false;
+  if (user.find_first_of("'`\";&<>|(){}") != std::string::npos) return false;
+  if (user.front() == '-' || user.front() == ' ' || user.back() == ' ' || user.back() == '\\') return false;
+  return user.find(" -") == std::string::npos;
 }
 
 bool is_fingerprint(std::string_view text) {
@@ -51,7 +64,7 @@ bool is_app_id(std::string_view text) {
 std::optional<SshProxy> parse_hop(const std::string& text) {
   SshProxy hop;
   std::string rest = text;
-  if (const std::size_t at = rest.find('@'); at != std::string::npos) {
+  if (const std::size_t at = rest.rfind('@'); at != std::string::npos) {
     hop.user = rest.substr(0, at);
     if (!is_user(hop.user)) return std::nullopt;
     rest.erase(0, at + 1);

@@ -1,22 +1,29 @@
 #include "client/openssh_config.h"
 
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <initializer_list>
 #include <map>
 #include <sstream>
 #include <utility>
 
 #include "client/host_name.h"
 #include "client/run_program.h"
+#include "client/shown_lines.h"
 #include "common/error.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxAnswerBytes = 256 * 1024;
+constexpr std::size_t kMaxFiles = 32;  // of one keyword; OpenSSH takes no more
+constexpr std::size_t kMaxPathBytes = 4096;
 
 // The text is the same for every configuration; what varies is in the environment. -T: it would speak of
 // terminals otherwise.
@@ -31,13 +38,6 @@ std::string shown_file(const OpenSshQuery& query) {
 
 [[noreturn]] void refuse(const OpenSshQuery& query, const std::string& message, const std::string& hint) {
   throw Error(ErrorKind::kConfiguration, shown_file(query) + ": " + message, hint);
-}
-
-std::vector<std::string> words_of(const std::string& line) {
-  std::istringstream in(line);
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(word);
-  return words;
 }
 
 std::string with_home(const std::string& path) {
@@ -93,10 +93,12 @@ class AnswerReader {
     const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), host_.port);
     if (!is_host(host_.host) || code != std::errc() || end != port.data() + port.size())
       refuse(query_, "gives no usable address for " + query_.host + ": '" + printable(host_.host) + "'",
-             "HostName must be a host name or an IP address; see: ssh -G " + query_.host);
+             "HostName must be a host name or an IP address; see: ssh -G " + shell_word(query_.host));
     if (!is_user(host_.user))
-      refuse(query_, "gives no usable user for " + query_.host + ": '" + printable(host_.user) + "'",
-             "set SERVER_USER: letters, digits, '.', '_' and '-'");
+      refuse(query_,
+             "gives no usable user for " + query_.host + ": '" + printable(host_.user) + "' " +
+                 std::string(kUserRule),
+             "set SERVER_USER, or mend 'User' there");
     tokens_ = {{'%', "%"},        {'h', host_.host},       {'n', query_.host}, {'p', port},
                {'r', host_.user}, {'d', home_directory()}, {'u', our_name()}};
   }
@@ -122,21 +124,68 @@ class AnswerReader {
     }
   }
 
-  // A path with a space in it is not found again: then nothing there is trusted.
+  // OpenSSH has put in what '%' stands for, and has a space between two paths as well as within one: the
+  // longest run of words that names a file is taken for a path.
   std::vector<std::string> files(const std::string& keyword) const {
     std::vector<std::string> paths;
-    for (const std::string& path : words_of(one(keyword)))
-      paths.push_back(expanded(with_home(path), tokens_, query_));
+    const std::string list = one(keyword);
+    for (std::size_t from = 0; from < list.size() && paths.size() < kMaxFiles;) {
+      const std::size_t size = size_of_path(list.substr(from, kMaxPathBytes));
+      if (size > 0) paths.push_back(with_home(list.substr(from, size)));
+      from += size + 1;
+    }
     return paths;
   }
 
+  static std::size_t size_of_path(const std::string& list) {
+    std::size_t size = list.size();
+    while (::access(with_home(list.substr(0, size)).c_str(), F_OK) != 0) {
+      const std::size_t space = size == 0 ? std::string::npos : list.rfind(' ', size - 1);
+      if (space == std::string::npos) return std::min(list.find(' '), list.size());
+      size = space;
+    }
+    return size;
+  }
+
+  bool says(const std::string& keyword, std::initializer_list<const char*> values) const {
+    const std::string value = one(keyword);
+    return std::find(values.begin(), values.end(), value) != values.end();
+  }
+
   void read_trust() {
-    host_.host_key_alias = one("hostkeyalias");
-    if (!host_.host_key_alias.empty() && !is_host(host_.host_key_alias))
-      refuse(query_, "has a HostKeyAlias that is no host name: '" + printable(host_.host_key_alias) + "'",
+    HostTrust& trust = host_.trust;
+    const std::string alias = one("hostkeyalias");
+    if (!alias.empty() && !is_word(alias, ".:_-[]%/+@"))
+      refuse(query_, "has a HostKeyAlias that is no host name: '" + printable(alias) + "'",
              "write a plain name");
-    host_.user_known_hosts = files("userknownhostsfile");
-    host_.global_known_hosts = files("globalknownhostsfile");
+    trust.name = alias.empty() ? host_.host : alias;  // an alias is looked up without a port
+    trust.port = alias.empty() ? host_.port : 22;
+    trust.files = files("userknownhostsfile");
+    trust.own_file = first_of_files(trust.files);
+    const std::vector<std::string> global = files("globalknownhostsfile");
+    trust.files.insert(trust.files.end(), global.begin(), global.end());
+    trust.check_address = says("checkhostip", {"yes", "true"});
+    trust.revoked_keys = files("revokedhostkeys");
+    trust.algorithms = one("hostkeyalgorithms");
+    add_not_followed();
+  }
+
+  void add_not_followed() {
+    std::vector<std::string>& settings = host_.trust.not_followed;
+    if (!one("knownhostscommand").empty()) settings.push_back("KnownHostsCommand");
+    if (says("stricthostkeychecking", {"no", "off", "false", "accept-new"}))
+      settings.push_back("StrictHostKeyChecking");
+    if (says("verifyhostkeydns", {"yes", "true"})) settings.push_back("VerifyHostKeyDNS");
+    if (says("nohostauthenticationforlocalhost", {"yes", "true"}))
+      settings.push_back("NoHostAuthenticationForLocalhost");
+  }
+
+  // A new line would be lost in /dev/null.
+  static std::string first_of_files(const std::vector<std::string>& paths) {
+    struct stat status {};
+    for (const std::string& path : paths)
+      if (::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return path;
+    return "";
   }
 
   void read_proxy() {
@@ -184,7 +233,8 @@ OpenSshHost ask_openssh(const OpenSshQuery& query, const Cancel& cancel) {
     refuse(query, "OpenSSH's ssh, which reads it, is not installed",
            "install openssh-client, or set SSH_CONFIG=no");
   if (run.status != 0)
-    refuse(query, "OpenSSH refuses it: " + printable(run.last_lines), "try: ssh -G " + query.host);
+    refuse(query, "OpenSSH refuses it: " + shown_lines(run.last_lines),
+           "try: ssh -G " + shell_word(query.host));
   return parse_openssh_answer(answer, query);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/cancel.h"
+#include "client/host_trust.h"
 
 namespace litepull {
 
@@ -26,11 +27,10 @@ struct OpenSshHost {
   std::string user;  // is_user
   std::string host;  // is_host
   std::uint16_t port = 22;
-  std::string host_key_alias;  // empty: none
   std::vector<std::string> identity_files;
   bool identities_only = false;
   std::string identity_agent;  // a socket; empty: $SSH_AUTH_SOCK; "none"
-  std::vector<std::string> user_known_hosts, global_known_hosts;
+  HostTrust trust;
   std::string proxy_jump;     // [user@]host[:port],...
   std::string proxy_command;  // for a shell, only with values that are is_host and is_user put in
 };

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "client/shown_lines.h"
 #include "common/error.h"
 
 extern char** environ;
@@ -50,7 +51,7 @@ class ProxyCommand : public Conduit {
   std::string failure() override {
     char text[kMaxWordsBytes];
     const ssize_t size = ::pread(::fileno(words_.get()), text, sizeof text, 0);
-    std::string words = printable({text, static_cast<std::size_t>(size > 0 ? size : 0)});
+    const std::string words = shown_lines({text, static_cast<std::size_t>(size > 0 ? size : 0)});
     return words.empty() ? "" : "ProxyCommand: " + words;
   }
 

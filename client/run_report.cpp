@@ -4,6 +4,7 @@
 
 #include "client/clock.h"
 #include "client/run_program.h"
+#include "client/shown_lines.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -84,7 +85,7 @@ void RunReport::notify(const std::string& event, const RunEnd& end) {
                        kNotifySeconds);
   else if (run.status != 0)
     log_.logger().warn("{}: NOTIFY_COMMAND ended with status {}: {}", config_.app_name, run.status,
-                       printable(run.last_lines));
+                       shown_lines(run.last_lines));
 }
 
 }  // namespace litepull

@@ -36,10 +36,7 @@ std::unique_ptr<SshSession> connect_to_server(const Config& config, const Cancel
 SeenHostKey see_host_key(const Config& config, const Cancel& cancel) {
   const SshRoute route = route_to_server(config, cancel);
   const auto session = connect_along(route, config, cancel);
-  const SshHop& server = route.hops.back();
-  return {session->host_key(), server.shown,
-          session->host_key().known_hosts_line(server.known_as, server.known_port),
-          server.known_hosts.value_or("~/.ssh/known_hosts")};
+  return {session->host_key(), route.hops.back().shown};
 }
 
 }  // namespace litepull

@@ -21,9 +21,7 @@ std::unique_ptr<SshSession> connect_to_server(const Config& config, const Cancel
 // must be trusted and are logged in to; the server itself is told nothing.
 struct SeenHostKey {
   HostKey key;
-  std::string server;            // as messages name it
-  std::string known_hosts_line;  // that would make it a trusted one
-  std::string known_hosts_file;  // where that line belongs
+  std::string server;  // as messages name it
 };
 SeenHostKey see_host_key(const Config& config, const Cancel& cancel);
 

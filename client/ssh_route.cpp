@@ -1,8 +1,9 @@
 #include "client/ssh_route.h"
 
-#include <unistd.h>
+#include <net/if.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "client/openssh_config.h"
@@ -12,7 +13,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxHops = 8;  // a ProxyJump for every host makes a circle
-constexpr const char* kGlobalKnownHosts = "/etc/ssh/ssh_known_hosts";
+constexpr const char* kGlobalKnownHosts[] = {"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"};
 
 struct Wanted {
   std::string host, user;
@@ -20,10 +21,17 @@ struct Wanted {
   bool is_jump = false;
 };
 
-std::string first_that_exists(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths)
-    if (::access(path.c_str(), F_OK) == 0) return path;
-  return paths.empty() ? "/dev/null" : paths[0];
+// Of a link-local address that is reached from here: what the resolver says of a missing one names nothing.
+void require_interface(const SshHop& hop) {
+  const std::size_t percent = hop.host.find('%');
+  if (percent == std::string::npos) return;
+  const std::string name = hop.host.substr(percent + 1);
+  if (::if_nametoindex(name.c_str()) != 0 || name.find_first_not_of("0123456789") == std::string::npos)
+    return;
+  throw Error(ErrorKind::kConnection,
+              hop.shown + ": this machine has no network interface " + printable(name) +
+                  ", which the address names behind '%'",
+              "name the interface that leads there; ip link, or ifconfig, lists them");
 }
 
 class RouteBuilder {
@@ -35,8 +43,10 @@ class RouteBuilder {
     if (config_.ssh_proxy)
       add({config_.ssh_proxy->host, config_.ssh_proxy->user, config_.ssh_proxy->port, true}, true);
     add(server, !config_.ssh_proxy);
-    for (SshHop& hop : route_.hops)
+    for (SshHop& hop : route_.hops) {
       hop.is_reached_directly = &hop == &route_.hops.front() && route_.proxy_command.empty();
+      if (hop.is_reached_directly) require_interface(hop);
+    }
     return std::move(route_);
   }
 
@@ -85,32 +95,25 @@ class RouteBuilder {
   static SshHop plain_hop(const Wanted& wanted) {
     SshHop hop;
     hop.user = wanted.user;
-    hop.host = hop.known_as = wanted.host;
-    hop.port = hop.known_port = wanted.port.value_or(22);
+    hop.host = hop.trust.name = wanted.host;
+    hop.port = hop.trust.port = wanted.port.value_or(22);
     const std::string directory = home_directory() + "/.ssh/";
     for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"}) hop.keys.push_back(directory + name);
-    hop.global_known_hosts = kGlobalKnownHosts;
-    hop.revoking_files = {directory + "known_hosts", kGlobalKnownHosts};
+    hop.trust.own_file = directory + "known_hosts";
+    hop.trust.files = {hop.trust.own_file, directory + "known_hosts2"};
+    hop.trust.files.insert(hop.trust.files.end(), std::begin(kGlobalKnownHosts), std::end(kGlobalKnownHosts));
     return hop;
   }
 
   static SshHop configured_hop(const OpenSshHost& found) {
     SshHop hop;
     hop.user = found.user;
-    hop.host = hop.known_as = found.host;
-    hop.port = hop.known_port = found.port;
-    if (!found.host_key_alias.empty()) {  // which is looked up without a port
-      hop.known_as = found.host_key_alias;
-      hop.known_port = 22;
-    }
+    hop.host = found.host;
+    hop.port = found.port;
+    hop.trust = found.trust;
     hop.keys = found.identity_files;
     hop.keys_before_agent = found.identities_only;
     hop.agent_socket = found.identity_agent;
-    hop.known_hosts = first_that_exists(found.user_known_hosts);
-    hop.global_known_hosts = first_that_exists(found.global_known_hosts);
-    hop.revoking_files = found.user_known_hosts;
-    hop.revoking_files.insert(hop.revoking_files.end(), found.global_known_hosts.begin(),
-                              found.global_known_hosts.end());
     return hop;
   }
 
@@ -123,9 +126,8 @@ class RouteBuilder {
       hop.key_is_named = hop.keys_before_agent = true;
     }
     if (config_.ssh_known_hosts) {  // the named file alone is trusted
-      hop.known_hosts = config_.ssh_known_hosts;
-      hop.global_known_hosts = "/dev/null";
-      hop.revoking_files = {*config_.ssh_known_hosts};
+      hop.trust.files = {*config_.ssh_known_hosts};
+      hop.trust.own_file = *config_.ssh_known_hosts;
     }
     return hop;
   }

@@ -9,6 +9,7 @@
 
 #include "client/cancel.h"
 #include "client/config.h"
+#include "client/host_trust.h"
 
 namespace litepull {
 
@@ -20,11 +21,7 @@ struct SshHop {
   std::string host;                 // is_host
   std::uint16_t port = 22;
 
-  std::string known_as;  // its name in the files of trusted host keys, and
-  std::uint16_t known_port = 22;
-  std::optional<std::string> known_hosts;  // nullopt: ~/.ssh/known_hosts
-  std::string global_known_hosts;
-  std::vector<std::string> revoking_files;  // all that may hold a @revoked line
+  HostTrust trust;
 
   std::vector<std::string> keys;  // files, in the order to be tried; they need not exist
   bool key_is_named = false;      // SSH_KEY: one that is refused is the final word

@@ -1,4 +1,8 @@
 #include "client/ssh_session.h"
+#include "client/host_trust.h"
+#include "client/known_hosts.h"
+#include "client/refused_connection.h"
+#include "client/unusable_key.h"
 #include "common/shell_word.h"
 
 #include <netdb.h>
@@ -117,7 +121,7 @@ SshSession::SshSession(SshHop hop, std::unique_ptr<Conduit> conduit, const Confi
 SshSession::~SshSession() = default;
 
 void SshSession::log_in(const std::function<void()>& on_trusted) {
-  check_host_key();
+  require_trusted(hop_.trust, host_key_, peer_address(), hop_.shown);
   if (on_trusted) on_trusted();
   authenticate();
 }
@@ -153,7 +157,9 @@ void SshSession::connect_tcp() {
     socket_ = connect_to(*address, monotonic_us() + share_us, error);
   if (!socket_)
     fail(std::string("cannot connect: ") + std::strerror(error),
-         "check " + setting() + ", the host's firewall, and that sshd runs there");
+         "check " + setting() +
+             ", the host's firewall (fail2ban may have shut this machine out), and that sshd "
+             "runs there");
   const int on = 1;
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
@@ -185,16 +191,17 @@ void SshSession::set_options() {
   };
   const bool no_config = false;
   set(SSH_OPTIONS_PROCESS_CONFIG, &no_config);
-  // The socket is ours: these two only say by what name the host key is looked up.
-  set(SSH_OPTIONS_HOST, hop_.known_as.c_str());
-  const unsigned port = hop_.known_port;
-  set(SSH_OPTIONS_PORT, &port);
-  set(SSH_OPTIONS_USER, hop_.user.c_str());
+  set(SSH_OPTIONS_HOST,
+      "server");  // libssh wants one: the socket is ours, and so is the check of the host key
+  // libssh takes no '\\', '$' or ',' here, which a user of a domain has: each login names its user itself.
+  ssh_options_set(session, SSH_OPTIONS_USER, hop_.user.c_str());
   set(SSH_OPTIONS_CIPHERS_C_S, preferred_ciphers());
   set(SSH_OPTIONS_CIPHERS_S_C, preferred_ciphers());
   set(SSH_OPTIONS_COMPRESSION, "no");  // pages are compressed already
-  if (hop_.known_hosts) set(SSH_OPTIONS_KNOWNHOSTS, escape_percent(*hop_.known_hosts).c_str());
-  set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, escape_percent(hop_.global_known_hosts).c_str());
+  // libssh would choose by what it finds in its own files.
+  set(SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
+  set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+  set(SSH_OPTIONS_HOSTKEYS, host_key_algorithms(hop_.trust).c_str());
   if (!hop_.agent_socket.empty() && hop_.agent_socket != "none")
     set(SSH_OPTIONS_IDENTITY_AGENT, escape_percent(hop_.agent_socket).c_str());
   const int socket = socket_.release();  // the session closes it from here on
@@ -237,68 +244,42 @@ int SshSession::until_done(const char* doing, int again, const std::function<int
 }
 
 void SshSession::exchange_keys() {
-  if (until_done("keys were being exchanged", SSH_AGAIN, [&] { return ssh_connect(session_.get()); }) ==
-      SSH_OK)
+  std::string first_words;  // which libssh reads and drops
+  if (until_done("keys were being exchanged", SSH_AGAIN, [&] {
+        if (first_words.empty()) first_words = waiting_words(ssh_get_fd(session_.get()));
+        return ssh_connect(session_.get());
+      }) == SSH_OK)
     return;
+  const std::string error = last_error();
+  const bool is_closed =
+      error.find("disconnected") != std::string::npos || error.find("reset by peer") != std::string::npos;
+  if (is_closed && ssh_get_serverbanner(session_.get()) == nullptr &&
+      (conduit_ == nullptr || !first_words.empty())) {
+    const Refusal refusal = refusal_of(first_words);
+    fail(refusal.message, refusal.hint);
+  }
+  if (error.starts_with("kex error"))
+    fail("no SSH connection: it offers nothing that is safe and that litepull takes: " + error,
+         "update OpenSSH there, or allow one of those algorithms in its sshd_config");
   const std::string port = std::to_string(hop_.port);
   const std::string target = shell_word((hop_.user.empty() ? "" : hop_.user + "@") + hop_.host);
-  fail("no SSH connection: " + last_error(),
+  fail("no SSH connection: " + error,
        "check that " + setting() + " lead to an sshd" +
            (hop_.is_reached_directly && conduit_ == nullptr ? ", and try: ssh -p " + port + " " + target
                                                             : ""));
 }
 
-std::string SshSession::known_hosts_file() const {
-  return hop_.known_hosts.value_or("~/.ssh/known_hosts");
-}
-
-// The line has the very key that the fingerprint is of: to ask the network once more could give another.
-std::string SshSession::how_to_trust() const {
-  return "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub there), "
-         "then: echo " +
-         shell_word(host_key_.known_hosts_line(hop_.known_as, hop_.known_port)) + " >> " +
-         typed_path(known_hosts_file());
-}
-
-void SshSession::fail_unknown() const {
-  const std::string file = known_hosts_file(), name = known_hosts_name(hop_.known_as, hop_.known_port);
-  for (const std::string& path : hop_.revoking_files)
-    if (trusts_by_certificate(path, name))
-      fail("its host key is not known (" + host_key_.shown() + "): " + path +
-               " trusts it only by a certificate (@cert-authority), which litepull cannot check",
-           "trust the key itself: " + how_to_trust());
-  fail("its host key is not known (" + host_key_.shown() + "): " + file + " has no line for " + name +
-           " that can be read",
-       how_to_trust());
-}
-
-// libssh passes over lines with a marker. A revoked key is refused for whatever host the line names.
-void SshSession::check_host_key() const {
-  const std::string file = known_hosts_file();
-  for (const std::string& path : hop_.revoking_files)
-    if (revokes(path, host_key_))
-      fail("its host key (" + host_key_.shown() + ") is marked @revoked in " + path,
-           "the key must not be used any more: find out why, and give the server a new one");
-  switch (ssh_session_is_known_server(session_.get())) {
-    case SSH_KNOWN_HOSTS_OK:
-      return;
-    case SSH_KNOWN_HOSTS_CHANGED:
-      fail("its host key has CHANGED (it is now " + host_key_.shown() +
-               "): somebody may be in between, or the server was reinstalled",
-           "do not go on before you know why; then remove the old key with: ssh-keygen -f " +
-               typed_path(file) + " -R " + shell_word(known_hosts_name(hop_.known_as, hop_.known_port)) +
-               ", and trust the new one");
-    case SSH_KNOWN_HOSTS_OTHER:
-      fail("it shows a host key of another type (" + host_key_.shown() + ") than the one that " + file +
-               " knows",
-           how_to_trust());
-    case SSH_KNOWN_HOSTS_NOT_FOUND:
-    case SSH_KNOWN_HOSTS_UNKNOWN:
-      fail_unknown();
-    case SSH_KNOWN_HOSTS_ERROR:
-      break;
-  }
-  fail("its host key could not be checked: " + last_error(), "check that " + file + " can be read");
+// Empty when it is not ours to know, as behind a jump host.
+std::string SshSession::peer_address() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  char text[NI_MAXHOST] = {};
+  const bool known =
+      conduit_ == nullptr &&
+      ::getpeername(ssh_get_fd(session_.get()), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+      ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, text, sizeof text, nullptr, 0,
+                    NI_NUMERICHOST) == 0;
+  return known ? text : "";
 }
 
 void SshSession::note(const std::string& why) {
@@ -306,8 +287,9 @@ void SshSession::note(const std::string& why) {
 }
 
 bool SshSession::try_key(const std::string& path, ssh_key key) {
-  const int result = until_done("the key was being checked", SSH_AUTH_AGAIN,
-                                [&] { return ssh_userauth_publickey(session_.get(), nullptr, key); });
+  const int result = until_done("the key was being checked", SSH_AUTH_AGAIN, [&] {
+    return ssh_userauth_publickey(session_.get(), hop_.user.c_str(), key);
+  });
   if (result == SSH_AUTH_SUCCESS) return true;
   note("the key in " + path + " was refused");
   if (::access((path + "-cert.pub").c_str(), F_OK) == 0)
@@ -319,10 +301,12 @@ bool SshSession::try_key(const std::string& path, ssh_key key) {
 bool SshSession::try_files() {
   for (const std::string& path : hop_.keys) {
     if (!hop_.key_is_named && ::access(path.c_str(), F_OK) != 0) continue;
-    const KeyFile file = load_key(path);
+    const KeyFile file = fido_kind_of(path).empty() ? load_key(path) : KeyFile{};
     if (file.state == KeyState::kLoaded && try_key(path, file.key.get())) return true;
     if (file.state == KeyState::kLocked) locked_keys_.push_back(path);
-    if (file.state == KeyState::kUnreadable) note("there is no private key that can be read in " + path);
+    if (file.state != KeyState::kUnreadable) continue;
+    const UnusableKey why = why_unusable(path);
+    note(why.message + " (" + why.hint + ")");
   }
   return false;
 }
@@ -330,7 +314,7 @@ bool SshSession::try_files() {
 bool SshSession::try_agent() {
   if (hop_.agent_socket == "none") return false;
   const int result = until_done("the keys were being checked", SSH_AUTH_AGAIN,
-                                [&] { return ssh_userauth_agent(session_.get(), nullptr); });
+                                [&] { return ssh_userauth_agent(session_.get(), hop_.user.c_str()); });
   return result == SSH_AUTH_SUCCESS;
 }
 
@@ -340,7 +324,7 @@ bool SshSession::may_fit(const std::string& path) {
   const Key half = load_public_half(path);
   if (half == nullptr) return true;
   const int result = until_done("the key was being checked", SSH_AUTH_AGAIN, [&] {
-    return ssh_userauth_try_publickey(session_.get(), nullptr, half.get());
+    return ssh_userauth_try_publickey(session_.get(), hop_.user.c_str(), half.get());
   });
   if (result != SSH_AUTH_SUCCESS) note("the key in " + path + " was refused");
   return result == SSH_AUTH_SUCCESS;

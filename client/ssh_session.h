@@ -81,10 +81,7 @@ class SshSession {
   std::uint64_t connect_timeout_us() const;
   void restart_deadline();
   void exchange_keys();
-  void check_host_key() const;
-  std::string known_hosts_file() const;
-  std::string how_to_trust() const;
-  [[noreturn]] void fail_unknown() const;
+  std::string peer_address() const;
   void authenticate();
   bool try_agent();
   bool try_files();

@@ -32,6 +32,13 @@ std::string for_sudoers(const std::string& argument) {
   return escaped;
 }
 
+// A user of a domain: a backslash stands for itself when there are two.
+std::string user_for_sudoers(const std::string& user) {
+  std::string escaped;
+  for (const char c : user) escaped += c == '\\' ? "\\\\" : std::string(1, c);
+  return escaped;
+}
+
 // sudo passes over files with a '.' in their names.
 std::string file_name_for(std::string app_name) {
   std::replace(app_name.begin(), app_name.end(), '.', '_');
@@ -48,13 +55,15 @@ SudoCall sudo_call_of(const std::string& noise) {
   std::istringstream words(noise.substr(from + kMark.size()));
   std::string user, path;
   words >> user >> path;
-  if (is_user(user)) call.user = user;
+  // Of what the server says, nothing may mean more to sudo than a name.
+  if (is_user(user) && is_word(user, "._-@\\") && user != "ALL") call.user = user;
   if (is_plain_path(path)) call.agent = path;
   return call;
 }
 
 std::string sudo_rule(const std::string& user, const std::string& directory) {
-  return user + " ALL=(root) NOPASSWD: " + kRootPlace + "/agent-* --storage " + for_sudoers(directory);
+  return user_for_sudoers(user) + " ALL=(root) NOPASSWD: " + kRootPlace + "/agent-* --storage " +
+         for_sudoers(directory);
 }
 
 std::string how_to_allow(const SudoCall& call, const std::string& app_name, const std::string& directory) {

@@ -11,7 +11,8 @@ inline constexpr const char* kRootPlace = "/usr/local/lib/litepull";
 
 // What sudo was to run, and for whom.
 struct SudoCall {
-  std::string user = "USER", agent = "/PATH/TO/agent";  // both plain: letters, digits and a few signs
+  std::string user = "USER", agent = "/PATH/TO/agent";  // both plain: letters, digits and a few signs, which
+                                                        // in a user's name are "._-@" and a backslash
 };
 
 // As the server says it, so that it counts only when it is plain.

@@ -228,7 +228,7 @@ TEST_P(ReadOnlyServer, DirectoryIsPulledOrRefusedWithTheReasonAndNothingIsWritte
     EXPECT_EQ(run.exit_code(), 1) << run.words();
     EXPECT_TRUE(app.snapshots().empty());
     EXPECT_TRUE(contains(run.process.err, "bank.sqlite3")) << run.words();
-    EXPECT_TRUE(contains(run.process.err, "its directory")) << run.words();
+    EXPECT_TRUE(contains(run.process.err, "read-only file system")) << run.words();
   }
 }
 

@@ -244,22 +244,41 @@ TEST_F(ConfigTest, AServerHostIsANameOrAnAddressAndNeverAnOption) {
   for (const char* host : {"example.com:2222", "1:2", ":::", "203.0.113.10:22", "[example.com:22]"})
     expect_refused("SERVER_HOST", host, "must be a host name");
   expect_refused("SERVER_HOST", std::string(254, 'a'), "must be a host name");
-  for (const char* host : {"example.com", "my_host", "203.0.113.10", "2001:db8::1", "::1", "a-b.c"})
+  for (const char* host : {"fe80::1%", "fe80::1%a/b", "'fe80::1%a;b'", "example.com%eth0", "fe80::1%eth0:22"})
+    expect_refused("SERVER_HOST", host, "must be a host name");
+  for (const char* host :
+       {"example.com", "my_host", "203.0.113.10", "2001:db8::1", "::1", "a-b.c", "fe80::1%eth0", "fe80::1%2"})
     EXPECT_EQ(load_with({{"SERVER_HOST", host}}).server_host, host);
   EXPECT_EQ(load_with({{"SERVER_HOST", "[2001:db8::1]"}}).server_host, "2001:db8::1");
 }
 
-TEST_F(ConfigTest, AServerUserIsAPlainNameAndNeverAnOption) {
+// As OpenSSH takes them, so that a directory service's users can log in; nothing that a shell or an option
+// could be made of.
+TEST_F(ConfigTest, AServerUserIsWhatOpenSshTakesAndNeverAnOption) {
   for (const char* user :
-       {"-l", "-oProxyCommand=x", "'a b'", "a@b", "a/b", "'a;b'", "'$(x)'", "a:b", "caf\xC3\xA9"})
-    expect_refused("SERVER_USER", user, "must be letters, digits");
-  for (const char* user : {"deploy", "_www", "a.b-c_d", "0"})
-    EXPECT_EQ(load_with({{"SERVER_USER", user}}).server_user, user);
+       {"-l", "-oProxyCommand=x", "'a;b'", "'$(x)'", "'`x`'", "'a|b'", "'a&b'", "'a>b'", "'a<b'", "'a\"b'",
+        "\"a'b\"", "'a{b}'", "'a -b'", "'CORP\\'", "' a'", "'a '", "'a\tb'"})
+    expect_refused("SERVER_USER", user, "must not begin with '-'");
+  for (const char* user :
+       {"deploy", "_www", "a.b-c_d", "0", "deploy@corp.example.com", "a:b", "a/b", "a+b", "svc$"})
+    EXPECT_EQ(load_with({{"SERVER_USER", "'" + std::string(user) + "'"}}).server_user, user);
+  EXPECT_EQ(load_with({{"SERVER_USER", "'CORP\\joe smith'"}}).server_user, "CORP\\joe smith");
+  EXPECT_EQ(load_with({{"SERVER_USER", "'caf\xC3\xA9'"}}).server_user, "caf\xC3\xA9");
+}
+
+TEST_F(ConfigTest, AnErrorAboutAHostNamesItsOwnCause) {
+  const auto hint_for = [&](const std::string& host) {
+    return refusal_of(file_with({{"SERVER_HOST", host}})).hint();
+  };
+  EXPECT_NE(hint_for("'fe80::1%a/b'").find("network interface"), std::string::npos);
+  EXPECT_NE(hint_for("deploy@example.com").find("SERVER_USER"), std::string::npos);
+  EXPECT_NE(hint_for("example.com:2222").find("SERVER_PORT"), std::string::npos);
+  EXPECT_NE(hint_for("fe80::zz").find("IPv6"), std::string::npos);
 }
 
 TEST_F(ConfigTest, AJumpHostIsUserHostAndPortAndNothingElse) {
   for (const char* proxy : {"'a;b'",   "'$(x)'",     "'`x`'",    "-oProxyCommand=x",
-                            "root@-x", "-l@host",    "'a b'",    "a@b@c",
+                            "root@-x", "-l@host",    "'a b'",    "-l@b@c",
                             "host:0",  "host:65536", "host:22x", "host:",
                             "'@host'", "root@",      "[::1",     "[host]:22",
                             "[::1]22", "::1",        "a,b",      "ssh://host",
@@ -273,6 +292,10 @@ TEST_F(ConfigTest, AJumpHostIsUserHostAndPortAndNothingElse) {
   EXPECT_EQ(full.ssh_proxy->user, "ops");
   EXPECT_EQ(full.ssh_proxy->host, "2001:db8::1");
   EXPECT_EQ(full.ssh_proxy->port, 2222);
+  const Config domain = load_with({{"SSH_PROXY", "joe@corp.example.com@bastion:2222"}});
+  EXPECT_EQ(domain.ssh_proxy->user, "joe@corp.example.com");
+  EXPECT_EQ(domain.ssh_proxy->host, "bastion");
+  EXPECT_EQ(load_with({{"SSH_PROXY", "[fe80::1%eth0]:22"}}).ssh_proxy->host, "fe80::1%eth0");
 }
 
 TEST_F(ConfigTest, OpenSshsConfigurationIsUsedOnlyWhenAskedForAndThenNeedsNoUser) {

@@ -1,0 +1,14 @@
+// Base64 as keys and hashes of SSH are written in (RFC 4648, section 4).
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "common/bytes.h"
+
+namespace litepull {
+
+// With its padding and no stray bits; nullopt when it is anything else, nothing at all included.
+std::optional<Bytes> decode_base64(std::string_view text);
+
+}  // namespace litepull

@@ -1,0 +1,21 @@
+// Why a file is no private key that can be used here, told from its own bytes: a public half, a PuTTY key,
+// the key of a FIDO device.
+#pragma once
+
+#include <string>
+
+namespace litepull {
+
+struct UnusableKey {
+  std::string message;  // about the file, with its name; safe to print
+  std::string hint;     // what to type
+};
+
+// To be asked once libssh could not read it.
+UnusableKey why_unusable(const std::string& path);
+
+// The kind of a FIDO device's key: "sk-ssh-ed25519@openssh.com", whether or not a passphrase is on it; empty
+// for every other file.
+std::string fido_kind_of(const std::string& path);
+
+}  // namespace litepull
