@@ -11,6 +11,7 @@
 #include "client/manifest_of.h"
 #include "client/pull.h"
 #include "client/store.h"
+#include "client/unchecked_text.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -24,6 +25,7 @@ std::string_view verify_text(VerifyMode mode) {
     case VerifyMode::kQuick:
       return "quick";
     case VerifyMode::kFull:
+    case VerifyMode::kStrict:
       break;
   }
   return "full";
@@ -63,6 +65,10 @@ void log_problems(const Manifest& manifest, spdlog::logger& log) {
             name, first);
       }
     }
+    if (database.verified == Verified::kOk && !database.unchecked.empty())
+      log.warn("{}: {}", name, unchecked_text(database.unchecked));
+    if (!database.foreign_keys_unchecked.empty())
+      log.warn("{}: {}", name, foreign_keys_unchecked_text(database.foreign_keys_unchecked));
     if (database.foreign_key_violations > 0)
       log.warn(
           "{}: {} rows refer to rows that do not exist (PRAGMA foreign_key_check); it is so on the server, "
@@ -147,6 +153,7 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
   keeping_what_is_there(*staging, [&] { cancel.throw_if_requested(); });
 
   BackupResult result;
+  result.strict = options.verify == VerifyMode::kStrict;
   result.manifest = manifest_of(config, pulled.pull);
   result.manifest.server = arrival.source;
   result.manifest.moved_from = arrival.moved_from;
@@ -192,10 +199,11 @@ int exit_code(const BackupResult& result) {
   if (result.unfinished) return 4;
   const auto& databases = result.manifest.databases;
   const Verified enough = result.manifest.verify == "none" ? Verified::kSkipped : Verified::kOk;
-  return std::all_of(databases.begin(), databases.end(),
-                     [&](const auto& database) { return !database.error && database.verified == enough; })
-             ? 0
-             : 4;
+  const auto is_good = [&](const Manifest::Database& database) {
+    const bool wholly = !result.strict || database.unchecked.empty();
+    return !database.error && database.verified == enough && wholly;
+  };
+  return std::all_of(databases.begin(), databases.end(), is_good) ? 0 : 4;
 }
 
 }  // namespace litepull

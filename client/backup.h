@@ -39,6 +39,7 @@ struct BackupResult {
   std::vector<std::string> removed;  // older snapshots, by retention
   std::string note;                  // why nothing was pruned, when that is worth a word
   bool unfinished = false;           // something after publishing failed; the log says what
+  bool strict = false;               // what could not be checked is a failure, too
 };
 
 // Pulls, publishes, verifies, prunes. Throws Error when nothing was published, kConfiguration when the newest
@@ -51,8 +52,8 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
                         const BackupOptions& options, const Cancel& cancel, Progress& progress,
                         spdlog::logger& log);
 
-// 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for, or
-// when something after publishing failed.
+// 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for (with
+// `strict`: not in every part), or when something after publishing failed.
 int exit_code(const BackupResult& result);
 
 }  // namespace litepull

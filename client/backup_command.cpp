@@ -12,6 +12,7 @@
 #include "client/manifest_json.h"
 #include "client/origin.h"
 #include "client/run_report.h"
+#include "client/unchecked_text.h"
 
 namespace litepull {
 namespace {
@@ -37,6 +38,8 @@ std::string problem_of(const BackupResult& result) {
       bad.push_back(printable(database.name) + ": damaged");
     else if (database.verified == Verified::kPending)
       bad.push_back(printable(database.name) + ": its check was not finished");
+    else if (result.strict && !database.unchecked.empty())
+      bad.push_back(printable(database.name) + ": " + unchecked_text(database.unchecked));
   if (bad.empty()) return result.note;
   return bad.size() == 1 ? bad[0] : fmt::format("{} (and {} more)", bad[0], bad.size() - 1);
 }
@@ -61,6 +64,7 @@ void run_locked(const Config& config, const BackupCommand& command, const Cancel
     cancel.throw_if_requested();  // one that never had its turn is a failure to be told of, too
     BackupOptions options = command.options;
     options.agent_path = find_agent(command.options.agent_path);
+    options.verify = command.verify.value_or(config.verify);
     Progress progress(board, config.app_name);
     outcome.result = std::make_unique<BackupResult>(
         run_backup(store, lock, config, options, cancel, progress, log.logger()));
@@ -162,6 +166,7 @@ std::string state_of(const Manifest::Database& database) {
   return database.error                           ? "MISSING"
          : only_not_checked(database.problems)    ? "NOT CHECKED"
          : database.verified == Verified::kFailed ? "DAMAGED"
+         : !database.unchecked.empty()            ? "ok as far as checked"
                                                   : std::string(verified_text(database.verified));
 }
 
@@ -172,10 +177,13 @@ std::string summary(const Outcome& outcome) {
   const auto bad = std::count_if(
       manifest.databases.begin(), manifest.databases.end(),
       [](const auto& database) { return database.error || database.verified == Verified::kFailed; });
+  const bool in_part = std::any_of(manifest.databases.begin(), manifest.databases.end(),
+                                   [](const auto& database) { return !database.unchecked.empty(); });
   std::string line = fmt::format(
-      "{}: {}  {} {}, {} in {}, verified: {}", outcome.name, manifest.snapshot, manifest.databases.size(),
+      "{}: {}  {} {}, {} in {}, verified: {}{}", outcome.name, manifest.snapshot, manifest.databases.size(),
       manifest.databases.size() == 1 ? "database" : "databases", format_bytes(total_bytes(manifest)),
-      format_duration(manifest.duration_s), verified_text(manifest.verified));
+      format_duration(manifest.duration_s), verified_text(manifest.verified),
+      manifest.verified == Verified::kOk && in_part ? " as far as it could be checked" : "");
   if (bad > 0) line += fmt::format(", {} BAD", bad);
   if (!outcome.result->removed.empty())
     line += fmt::format(", {} old removed", outcome.result->removed.size());

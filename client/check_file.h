@@ -25,10 +25,12 @@ struct FileCheck {
     std::int64_t rows = 0;
   };
 
-  bool ok = false;
-  std::vector<std::string> problems;  // what the integrity check said, the first few
+  bool ok = false;                     // nothing is wrong, as far as it could be checked
+  std::vector<std::string> problems;   // what the integrity check said, the first few
+  std::vector<std::string> unchecked;  // parts that only the app can judge, each with why; at most 100
   std::int64_t foreign_key_violations = 0;
-  std::vector<Table> tables;  // ordinary tables, by name
+  std::vector<std::string> foreign_keys_unchecked;  // tables whose keys cannot be looked up, each with why
+  std::vector<Table> tables;                        // ordinary tables, by name
 };
 
 enum class CheckDepth { kQuick, kFull };  // PRAGMA quick_check or integrity_check

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -113,14 +112,13 @@ void add_backup(Line& line) {
   CLI::App& command =
       line.add<BackupCommand>("backup", "Pull, publish, verify and prune", backup, backup_command);
   add_configs(command, backup->common);
-  static const std::map<std::string, VerifyMode> kModes{
-      {"full", VerifyMode::kFull}, {"quick", VerifyMode::kQuick}, {"none", VerifyMode::kNone}};
   command
       .add_option_function<std::string>(
-          "--verify", [backup](const std::string& mode) { backup->options.verify = kModes.at(mode); },
-          "full (default), quick or none")
-      ->check(
-          [](const std::string& mode) { return kModes.contains(mode) ? "" : "must be full, quick or none"; })
+          "--verify", [backup](const std::string& mode) { backup->verify = parse_verify_mode(mode); },
+          "full, quick, none, or strict: full, and what cannot be checked is a failure (default VERIFY)")
+      ->check([](const std::string& mode) {
+        return parse_verify_mode(mode) ? "" : std::string("must be ") + kVerifyModes;
+      })
       ->type_name("MODE");
   command.add_flag("--full", backup->options.full, "Pull every page, also those that are at hand");
   command.add_option("--label", backup->options.label, "A word for the snapshot, e.g. pre-deploy")

@@ -2,6 +2,7 @@
 // Results go to stdout, progress and logs to stderr; each function returns the process's exit code.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct CommonOptions {
 
 struct BackupCommand {
   CommonOptions common;
-  BackupOptions options;
+  BackupOptions options;             // but for `verify`
+  std::optional<VerifyMode> verify;  // in place of what the configuration says
   int parallel = 2;
   int deadline_s = 0;  // 0: none
 };

@@ -36,15 +36,17 @@ struct Key {
   const char* example;
 };
 
-constexpr std::string_view kKeys[] = {
-    "APP_NAME",         "WORKSPACE_DIR",     "LOCAL_BACKUP_ROOT",  "SERVER_USER",
-    "SERVER_HOST",      "SERVER_PORT",       "REMOTE_BACKUP_DIR",  "SSH_KEY",
-    "SSH_KNOWN_HOSTS",  "TRANSPORT",         "DATABASES",          "EXCLUDE",
-    "RETENTION_DAYS",   "CONNECT_TIMEOUT",   "IDLE_TIMEOUT",       "COMPRESSION_LEVEL",
-    "HOLD_MAX_SECONDS", "WAL_GROWTH_MAX_MB", "BARRIER_TIMEOUT_MS", "KEEP_LAST",
-    "KEEP_DAILY",       "KEEP_WEEKLY",       "KEEP_MONTHLY",       "KEEP_YEARLY",
-    "KEEP_PRE_DEPLOY",  "MAX_AGE_HOURS",     "PING_URL",           "NOTIFY_COMMAND",
-    "SSH_CONFIG",       "SSH_PROXY",         "REMOTE_SUDO",        "APP_ID"};
+constexpr std::string_view kKeys[] = {"APP_NAME",           "WORKSPACE_DIR",    "LOCAL_BACKUP_ROOT",
+                                      "SERVER_USER",        "SERVER_HOST",      "SERVER_PORT",
+                                      "REMOTE_BACKUP_DIR",  "SSH_KEY",          "SSH_KNOWN_HOSTS",
+                                      "TRANSPORT",          "DATABASES",        "EXCLUDE",
+                                      "RETENTION_DAYS",     "CONNECT_TIMEOUT",  "IDLE_TIMEOUT",
+                                      "COMPRESSION_LEVEL",  "HOLD_MAX_SECONDS", "WAL_GROWTH_MAX_MB",
+                                      "BARRIER_TIMEOUT_MS", "KEEP_LAST",        "KEEP_DAILY",
+                                      "KEEP_WEEKLY",        "KEEP_MONTHLY",     "KEEP_YEARLY",
+                                      "KEEP_PRE_DEPLOY",    "MAX_AGE_HOURS",    "PING_URL",
+                                      "NOTIFY_COMMAND",     "SSH_CONFIG",       "SSH_PROXY",
+                                      "REMOTE_SUDO",        "APP_ID",           "VERIFY"};
 
 constexpr Key kAppName{"APP_NAME", "APP_NAME=billing"};
 constexpr Key kLocalBackupRoot{"LOCAL_BACKUP_ROOT", "LOCAL_BACKUP_ROOT=\"$HOME/backups\""};
@@ -117,6 +119,7 @@ class Reader {
   void read_remote_sudo();
   void read_choice_of_databases();
   void read_policy();
+  void read_verify();
   void read_numbers();
   void read_reports();
   void read_unknown_keys();
@@ -166,6 +169,7 @@ Config Reader::read() && {
   read_remote_directory();
   read_choice_of_databases();
   read_policy();
+  read_verify();
   read_numbers();
   read_reports();
   read_ssh_files();
@@ -303,6 +307,14 @@ void Reader::read_policy() {
   const std::optional<int> days = number("RETENTION_DAYS", 1, 36500);
   if (days) policy.retention_days = *days;
   if (!days && counts) policy.retention_days.reset();
+}
+
+void Reader::read_verify() {
+  const EnvAssignment* entry = find_filled("VERIFY");
+  if (entry == nullptr) return;
+  const auto mode = parse_verify_mode(entry->value);
+  if (!mode) refuse(*entry, std::string("must be ") + kVerifyModes, "write VERIFY=full, or remove the line");
+  config_.verify = *mode;
 }
 
 void Reader::read_numbers() {

@@ -13,6 +13,7 @@
 #include "client/env_file.h"
 #include "client/host_name.h"
 #include "client/retention.h"
+#include "client/verify_mode.h"
 
 namespace litepull {
 
@@ -39,6 +40,7 @@ struct Config {
   std::vector<std::string> databases{"*.sqlite3"};  // globs as in common/glob.h, never empty
   std::vector<std::string> exclude;
   Policy policy;
+  VerifyMode verify = VerifyMode::kFull;  // unless a command says otherwise
   int connect_timeout_s = 15;
   int idle_timeout_s = 60;
   std::optional<int> compression_level;  // as in zstd; chosen by the program when not set

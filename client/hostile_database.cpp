@@ -20,17 +20,32 @@ std::string immutable_uri(const std::string& path) {
   return uri + "?immutable=1";
 }
 
-void harden(SQLite::Database& database) {
+namespace {
+
+void harden_unread(SQLite::Database& database) {
   sqlite3* handle = database.getHandle();
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-  database.exec("PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536");
+  database.exec("PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY");
+}
+
+}  // namespace
+
+void harden(SQLite::Database& database) {
+  harden_unread(database);
+  database.exec(kSetCache);
+}
+
+SQLite::Database open_unread(WatchedVfs& vfs, const std::string& path) {
+  SQLite::Database database = vfs.open(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
+  harden_unread(database);
+  return database;
 }
 
 SQLite::Database open_hostile(WatchedVfs& vfs, const std::string& path) {
-  SQLite::Database database = vfs.open(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
-  harden(database);
+  SQLite::Database database = open_unread(vfs, path);
+  database.exec(kSetCache);
   return database;
 }
 

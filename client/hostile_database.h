@@ -17,6 +17,10 @@ std::string immutable_uri(const std::string& path);
 // Opened as immutable, hardened. Throws SQLite::Exception.
 SQLite::Database open_hostile(WatchedVfs& vfs, const std::string& path);
 
+// The same before the schema is loaded, which `kSetCache` does.
+SQLite::Database open_unread(WatchedVfs& vfs, const std::string& path);
+inline constexpr const char* kSetCache = "PRAGMA cache_size=-65536";
+
 // No trust in the schema, no triggers, cells checked (https://sqlite.org/security.html).
 void harden(SQLite::Database& database);
 

@@ -21,13 +21,20 @@ std::string age_of(std::int64_t unix_s) {
   return age_text(unix_ms_now() / 1000 - unix_s);
 }
 
+// Good, but for what only the app can judge.
+bool in_part(const Snapshot& snapshot) {
+  const auto& databases = snapshot.manifest->databases;
+  return std::any_of(databases.begin(), databases.end(),
+                     [](const auto& database) { return !database.unchecked.empty(); });
+}
+
 std::string state_of(const Snapshot& snapshot) {
   if (snapshot.old_script()) return "unknown (old script)";
   switch (snapshot.verified) {
     case Verified::kOk:
-      return "ok";
+      return in_part(snapshot) ? "ok as far as checked" : "ok";
     case Verified::kFailed:
-      return "FAILED";
+      return failed_unchecked(*snapshot.manifest) ? "NOT CHECKED" : "FAILED";
     case Verified::kSkipped:
       return "not checked";
     case Verified::kPending:

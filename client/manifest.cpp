@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "client/check_file.h"
 #include "client/manifest_json.h"
 #include "common/error.h"
 #include "common/posix.h"
@@ -66,6 +67,14 @@ Verified verified_together(const std::vector<Manifest::Database>& databases) {
   for (const Verified worse : {Verified::kFailed, Verified::kPending, Verified::kSkipped})
     if (any_is(worse)) return worse;
   return Verified::kOk;
+}
+
+bool failed_unchecked(const Manifest& manifest) {
+  const auto known_bad = [](const Manifest::Database& database) {
+    return database.error || (database.verified == Verified::kFailed && !only_not_checked(database.problems));
+  };
+  return manifest.verified == Verified::kFailed && !manifest.databases.empty() &&
+         std::none_of(manifest.databases.begin(), manifest.databases.end(), known_bad);
 }
 
 void write_manifest(int snapshot_dir_fd, const Manifest& manifest, const std::string& shown) {

@@ -18,7 +18,8 @@ namespace litepull {
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
 inline constexpr std::int64_t kMaxOrder = 1'000'000'000'000;  // later than any name's year
 
-// What the checks found. kPending: published, the result is not recorded yet.
+// What the checks found. kOk: nothing wrong, as far as it could be checked (`unchecked` of each database says
+// how far). kPending: published, the result is not recorded yet.
 enum class Verified { kOk, kFailed, kSkipped, kPending };
 
 std::string_view verified_text(Verified verified);  // "ok", "failed", "skipped", "pending"
@@ -89,8 +90,10 @@ struct Manifest {
     std::string source_state;  // 32 hex digits: what the agent will know it by again; may be empty
     std::string read_at;       // as rfc3339_utc writes it: when all of it was last read on the server
     Verified verified = Verified::kPending;
-    std::vector<std::string> problems;  // what integrity_check said
+    std::vector<std::string> problems;   // what integrity_check said
+    std::vector<std::string> unchecked;  // parts that only the app can judge, each with why
     std::int64_t foreign_key_violations = 0;
+    std::vector<std::string> foreign_keys_unchecked;  // tables whose keys cannot be looked up, each with why
     std::vector<Table> tables;
     std::optional<Failure> error;
 
@@ -137,6 +140,10 @@ struct Manifest {
 // The verdict on a snapshot with these databases: kOk only when there are some, none is missing and each is
 // ok. Retention trusts this, so a snapshot that lacks a database never takes the place of one that has it.
 Verified verified_together(const std::vector<Manifest::Database>& databases);
+
+// Whether a snapshot that failed is not known to be bad: nothing is missing, and what did not pass could not
+// be checked.
+bool failed_unchecked(const Manifest& manifest);
 
 // Writes or replaces the manifest in one step, and returns once it is on disk. `shown` is the snapshot's
 // path for messages. One writer at a time: the caller holds the app's lock.

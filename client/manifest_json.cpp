@@ -24,8 +24,8 @@ using ReadJson = nlohmann::json;      // a hostile object may have as many keys 
 
 constexpr int kMaxJsonDepth = 8;                   // the deepest field is at 5
 constexpr std::size_t kMaxJsonValues = 1'000'000;  // kMaxManifestBytes of what we write have fewer
-constexpr std::size_t kMaxProblems = 100;
-constexpr std::size_t kMaxProblemBytes = 1000;
+constexpr std::size_t kMaxLines = 100;             // of each list of sentences
+constexpr std::size_t kMaxLineBytes = 1000;
 constexpr std::size_t kMaxTables = 10'000;
 constexpr std::size_t kMaxSourceBytes = 4096;  // a configuration's host, user and directory have fewer
 
@@ -78,10 +78,10 @@ double rounded(double value) {
   return std::isfinite(value) ? std::round(value * 1000) / 1000 : 0.0;
 }
 
-Json problems_json(const std::vector<std::string>& problems) {
+Json lines_json(const std::vector<std::string>& lines) {
   Json list = Json::array();
-  for (std::size_t i = 0; i < std::min(problems.size(), kMaxProblems); ++i)
-    list.push_back(text_json(short_text(problems[i], kMaxProblemBytes)));
+  for (std::size_t i = 0; i < std::min(lines.size(), kMaxLines); ++i)
+    list.push_back(text_json(short_text(lines[i], kMaxLineBytes)));
   return list;
 }
 
@@ -302,6 +302,10 @@ Manifest::BeforeRestore read_before_restore(const ReadJson& json, const std::str
   return before;
 }
 
+void read_lines(const Fields& fields, const char* key, std::vector<std::string>& lines) {
+  fields.for_each(key, [&](const ReadJson& line) { lines.push_back(fields.text(line, key)); });
+}
+
 void read_copy_figures(const Fields& fields, Manifest::Database& database) {
   fields.get("bytes", database.bytes);
   fields.get("page_size", database.page_size);
@@ -326,10 +330,10 @@ Manifest::Database read_database(const ReadJson& json, const std::string& shown)
   fields.get("source_state", database.source_state);
   fields.get("read_at", database.read_at);
   database.verified = read_verified(fields);
-  fields.for_each("problems", [&](const ReadJson& problem) {
-    database.problems.push_back(fields.text(problem, "problems"));
-  });
+  read_lines(fields, "problems", database.problems);
+  read_lines(fields, "unchecked", database.unchecked);
   fields.get("foreign_key_violations", database.foreign_key_violations);
+  read_lines(fields, "foreign_keys_unchecked", database.foreign_keys_unchecked);
   fields.for_each("tables",
                   [&](const ReadJson& table) { database.tables.push_back(read_table(table, shown)); });
   if (const ReadJson* error = fields.find("error")) database.error = read_failure(*error, shown);
@@ -475,8 +479,10 @@ nlohmann::ordered_json database_json(const Manifest::Database& database) {
           {"source_state", text_or_null(database.source_state)},
           {"read_at", text_or_null(database.read_at)},
           {"verified", verified_text(database.verified)},
-          {"problems", problems_json(database.problems)},
+          {"problems", lines_json(database.problems)},
+          {"unchecked", lines_json(database.unchecked)},
           {"foreign_key_violations", database.foreign_key_violations},
+          {"foreign_keys_unchecked", lines_json(database.foreign_keys_unchecked)},
           {"tables", tables_json(database.tables)},
           {"error", failure_json(database.error)}};
 }
@@ -495,6 +501,8 @@ std::string to_json_text(const Manifest& manifest) {
   for (Manifest::Database& database : shorter.databases) {
     database.problems.clear();
     database.tables.clear();
+    if (!database.unchecked.empty()) database.unchecked = {"parts that are not named here, for want of room"};
+    database.foreign_keys_unchecked.clear();
   }
   return dump(shorter);
 }

@@ -31,13 +31,13 @@ Request request_of(const Config& config, const Drafts& drafts) {
 }
 
 // What was found in the same bytes before, by the same program and a check as thorough as is wanted now; only
-// when nothing was wrong.
+// when nothing was wrong, as far as it could be checked.
 std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatabase& database,
                                        VerifyMode mode) {
   if (newest == nullptr || !newest->manifest) return std::nullopt;
   const Manifest& manifest = *newest->manifest;
   const bool thorough =
-      manifest.verify == "full" || (manifest.verify == "quick" && mode != VerifyMode::kFull);
+      manifest.verify == "full" || (manifest.verify == "quick" && mode == VerifyMode::kQuick);
   const auto entry =
       std::find_if(manifest.databases.begin(), manifest.databases.end(), [&](const auto& each) {
         return each.name == database.info.name && each.keyed_digest == to_hex(database.end.digest);
@@ -47,7 +47,9 @@ std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatab
     return std::nullopt;
   FileCheck check;
   check.ok = true;
+  check.unchecked = entry->unchecked;
   check.foreign_key_violations = entry->foreign_key_violations;
+  check.foreign_keys_unchecked = entry->foreign_keys_unchecked;
   for (const Manifest::Table& table : entry->tables) check.tables.push_back({table.name, table.rows});
   return check;
 }

@@ -13,6 +13,7 @@
 #include "client/restore_source.h"
 #include "client/select_snapshot.h"
 #include "client/store.h"
+#include "client/unchecked_text.h"
 
 namespace litepull {
 namespace {
@@ -68,6 +69,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome, const RestoredDatabase& d
   out["xxh128"] = database.xxh128;
   out["proof"] = proof_text(database.proof);
   out["problems"] = database.problems;
+  out["unchecked"] = database.unchecked;
   out["replaced"] = was_replaced(outcome, database.name);
   out["rows"] = rows_of(database);
   out["tables"] = nlohmann::ordered_json::array();
@@ -139,6 +141,8 @@ void warn(const RestoreSource& source, const Outcome& outcome, spdlog::logger& l
     if (database.proof == Proof::kNone)
       log.warn("{} is not sound{}", printable(database.name),
                database.problems.empty() ? "" : ": " + printable(database.problems.front()));
+    else if (!database.unchecked.empty())
+      log.warn("{}: {}", printable(database.name), unchecked_text(database.unchecked));
 }
 
 Outcome restore(const RestoreCommand& command, const Config& config, const Cancel& cancel, Board& board,

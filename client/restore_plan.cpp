@@ -8,6 +8,7 @@
 #include "client/clock.h"
 #include "client/manifest_json.h"
 #include "client/progress.h"
+#include "client/unchecked_text.h"
 #include "common/error.h"
 #include "common/glob.h"
 
@@ -76,6 +77,7 @@ nlohmann::ordered_json to_json(const RestorePlan::Database& database) {
   out["name"] = printable(database.entry.name);
   out["bytes"] = database.entry.bytes;
   out["xxh128"] = database.entry.xxh128;
+  out["unchecked"] = database.entry.unchecked;
   out["on_server"] = state_text(target.state);
   if (target.state == TargetState::kRefused)
     out["problem"] = {{"message", safe_text(target.problem.message)},
@@ -123,10 +125,12 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
   // Nothing is said of those that are not chosen: one that was missing must not keep the others from their
   // place.
   if (verified_together(chosen) != Verified::kOk || (names.empty() && snapshot.verified != Verified::kOk))
-    throw Error(ErrorKind::kRefused,
-                (names.empty() ? snapshot.name : "what is wanted of " + snapshot.name) +
-                    " is not known to be good: it did not pass a check",
-                "litepull verify CONFIG SNAPSHOT checks it; latest-verified is the newest that passed");
+    throw Error(
+        ErrorKind::kRefused,
+        (names.empty() ? snapshot.name : "what is wanted of " + snapshot.name) +
+            " is not known to be good: " +
+            (failed_unchecked(*snapshot.manifest) ? "it could not be checked" : "it did not pass a check"),
+        "litepull verify CONFIG SNAPSHOT checks it; latest-verified is the newest that passed");
   return chosen;
 }
 
@@ -146,6 +150,7 @@ std::vector<std::string> plan_lines(const RestorePlan& plan) {
         database.differing ? fmt::format(", {} of {} pages differ", *database.differing, database.entry.pages)
                            : ""));
     lines.push_back("    " + there_text(database.target));
+    if (!database.entry.unchecked.empty()) lines.push_back("    " + unchecked_text(database.entry.unchecked));
   }
   for (const SafetySnapshot& safety : plan.open) lines.push_back("  " + open_text(plan, safety));
   return lines;

@@ -78,12 +78,16 @@ void require_saved(const RestorePlan& plan, const BackupResult& backup) {
 }
 
 void warn_of_damage(const RestorePlan& plan, const BackupResult& backup, spdlog::logger& log) {
-  if (std::all_of(plan.databases.begin(), plan.databases.end(), [&](const auto& database) {
-        return !is_there(database) ||
-               entry_of(backup.manifest, database.entry.name)->verified == Verified::kOk;
-      }))
-    return;
-  log.warn("the safety snapshot {} holds what is on the server, which does not pass its check", backup.path);
+  bool good = true, damaged = false;
+  for (const RestorePlan::Database& database : plan.databases) {
+    if (!is_there(database)) continue;
+    const Manifest::Database& saved = *entry_of(backup.manifest, database.entry.name);
+    good = good && saved.verified == Verified::kOk;
+    damaged = damaged || (saved.verified == Verified::kFailed && !only_not_checked(saved.problems));
+  }
+  if (!good)
+    log.warn("the safety snapshot {} holds what is on the server, which {}", backup.path,
+             damaged ? "does not pass its check" : "could not be checked");
 }
 
 std::vector<std::string> names_of(const RestorePlan& plan) {

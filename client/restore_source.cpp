@@ -137,15 +137,17 @@ void RestoreSource::add_from_manifest(const Manifest& manifest) {
       missing_.push_back(printable(database.name) + ": " + safe_text(database.error->message));
       missing_names_.push_back(database.name);
     } else {
-      items_.push_back({database.name, database.bytes, database.xxh128, database.verified, database.problems,
-                        database.tables});
+      const bool unproved = database.verified == Verified::kFailed && only_not_checked(database.problems);
+      items_.push_back({database.name, database.bytes, database.xxh128,
+                        unproved ? Verified::kPending : database.verified, database.problems,
+                        database.unchecked, database.tables});
     }
   }
 }
 
 void RestoreSource::add_from_old_script() {
   for (const std::string& name : old_script_databases(dir_.get(), path_))
-    items_.push_back({name, size_of(open_file(dir_.get(), name, path_).get(), path_), {}, {}, {}, {}});
+    items_.push_back({name, size_of(open_file(dir_.get(), name, path_).get(), path_), {}, {}, {}, {}, {}});
 }
 
 void RestoreSource::keep_only(const std::vector<std::string>& chosen) {
@@ -233,7 +235,8 @@ RestoredDatabase RestoreSource::copy(const Item& item, int dir_fd, const std::st
   if (to_hex(digest) != item.xxh128) throw_damaged(item, "its checksum is not the one in the manifest");
   fsync_fd(to.get(), shown);
   close_written(std::move(to), shown);
-  RestoredDatabase restored{item.name, item.bytes, item.xxh128, Proof::kChecksum, item.problems, item.tables};
+  RestoredDatabase restored{item.name,     item.bytes,     item.xxh128, Proof::kChecksum,
+                            item.problems, item.unchecked, item.tables};
   if (item.verified == Verified::kFailed) restored.proof = Proof::kNone;
   if (item.verified == Verified::kPending || item.verified == Verified::kSkipped)
     prove(restored, dir, cancel, progress);
@@ -258,13 +261,16 @@ void RestoreSource::prove(RestoredDatabase& database, const std::string& dir, co
       check_file_in_child(dir + "/" + database.name, CheckDepth::kFull, database.bytes, cancel);
   database.proof = check.ok ? Proof::kIntegrity : Proof::kNone;
   database.problems = check.problems;
+  database.unchecked = check.unchecked;
   database.tables.clear();
   for (const auto& table : check.tables) database.tables.push_back({table.name, table.rows});
   if (check.ok || allow_failed_) return;
-  throw Error(ErrorKind::kRefused,
-              fmt::format("{} in {} was never checked, and does not pass now: {}; nothing was restored",
-                          printable(database.name), snapshot_, printable(check.problems.front())),
-              hint_of(other_) + "; --allow-failed restores it as it is");
+  throw Error(
+      ErrorKind::kRefused,
+      fmt::format(
+          "{} in {} was never checked, and {}{}; nothing was restored", printable(database.name), snapshot_,
+          only_not_checked(check.problems) ? "" : "does not pass now: ", printable(check.problems.front())),
+      hint_of(other_) + "; --allow-failed restores it as it is");
 }
 
 }  // namespace litepull

@@ -39,6 +39,7 @@ struct RestoredDatabase {
   std::string xxh128;
   Proof proof = Proof::kNone;
   std::vector<std::string> problems;    // of a proof that failed
+  std::vector<std::string> unchecked;   // of a proof: parts that only the app can judge
   std::vector<Manifest::Table> tables;  // row counts
 };
 
@@ -71,6 +72,7 @@ class RestoreSource {
     std::string xxh128;  // empty: of the old script
     Verified verified = Verified::kSkipped;
     std::vector<std::string> problems;
+    std::vector<std::string> unchecked;
     std::vector<Manifest::Table> tables;
   };
 

@@ -7,6 +7,7 @@
 #include "client/origin.h"
 #include "client/select_snapshot.h"
 #include "client/snapshot_files.h"
+#include "client/unchecked_text.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -20,6 +21,8 @@ std::string why_not_good(const Store& store, const Snapshot& snapshot, std::int6
   if (snapshot.old_script()) return "the old script left it, and nothing proves it";
   switch (snapshot.verified) {
     case Verified::kFailed:
+      if (failed_unchecked(*snapshot.manifest))
+        return "a database could not be checked; to try again: litepull verify CONFIG " + snapshot.name;
       return "a database is missing or did not pass its check";
     case Verified::kSkipped:
       return "it was not checked; to check it: litepull verify CONFIG " + snapshot.name;
@@ -34,6 +37,13 @@ std::string why_not_good(const Store& store, const Snapshot& snapshot, std::int6
 GoodSnapshot good(const Store& store, const Snapshot& snapshot) {
   return {snapshot.name, store.path_of(snapshot.name), snapshot.manifest->label, snapshot.time.unix_s,
           snapshot.size_bytes};
+}
+
+void note_unchecked(AppStatus& status, const Snapshot& snapshot) {
+  std::vector<std::string> parts;
+  for (const Manifest::Database& database : snapshot.manifest->databases)
+    for (const std::string& part : database.unchecked) parts.push_back(database.name + ": " + part);
+  if (!parts.empty()) status.notes.push_back(snapshot.name + " is " + unchecked_text(parts));
 }
 
 // One note for all of them, however old: they should not be there.
@@ -56,10 +66,12 @@ void find_newest(AppStatus& status, const Store& store, const Listing& listing) 
   for (auto at = listing.snapshots.rbegin(); at != listing.snapshots.rend() && !status.newest; ++at) {
     if (at->foreign()) continue;
     const std::string why = why_not_good(store, *at, status.now_unix_s);
-    if (why.empty())
+    if (why.empty()) {
       status.newest = good(store, *at);
-    else
+      note_unchecked(status, *at);
+    } else {
       status.notes.push_back(at->name + " does not count: " + why);
+    }
   }
   for (const Stranger& stranger : listing.strangers) {
     const auto time = parse_snapshot_name(stranger.name);

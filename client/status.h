@@ -36,7 +36,7 @@ struct AppStatus {
   RunState run_state = RunState::kNone;
   std::optional<RunRecord> last_run;       // unless kNone
   std::optional<RunFailure> last_failure;  // also when later runs were good
-  std::vector<std::string> notes;          // what is newer and not good, and why
+  std::vector<std::string> notes;          // what is newer and not good, and why; what was not checked
   std::size_t foreign = 0;                 // snapshots
 
   // Precondition: newest. The clock may have been set back a little.

@@ -24,7 +24,9 @@ FileCheck parse(const std::string& text) {
   FileCheck check;
   check.ok = in.value("ok", false);
   check.problems = in.value("problems", std::vector<std::string>{});
+  check.unchecked = in.value("unchecked", std::vector<std::string>{});
   check.foreign_key_violations = in.value("foreign_key_violations", std::int64_t{0});
+  check.foreign_keys_unchecked = in.value("foreign_keys_unchecked", std::vector<std::string>{});
   for (const auto& table : in.value("tables", nlohmann::json::array()))
     check.tables.push_back({table.value("name", ""), table.value("rows", std::int64_t{0})});
   return check;
@@ -33,7 +35,9 @@ FileCheck parse(const std::string& text) {
 void fill_in(Manifest::Database& database, const FileCheck& check) {
   database.verified = check.ok ? Verified::kOk : Verified::kFailed;
   database.problems = check.problems;
+  database.unchecked = check.unchecked;
   database.foreign_key_violations = check.foreign_key_violations;
+  database.foreign_keys_unchecked = check.foreign_keys_unchecked;
   database.tables.clear();
   for (const auto& table : check.tables) database.tables.push_back({table.name, table.rows});
 }
@@ -119,7 +123,7 @@ void Verifier::run() {
 
 // The directory may be renamed just when the child opens the file; then it is there under the new name.
 FileCheck Verifier::check(const File& file) {
-  const CheckDepth depth = mode_ == VerifyMode::kFull ? CheckDepth::kFull : CheckDepth::kQuick;
+  const CheckDepth depth = mode_ == VerifyMode::kQuick ? CheckDepth::kQuick : CheckDepth::kFull;
   for (;;) {
     const std::string directory = this->directory();
     const FileCheck result = check_file_in_child(directory + "/" + file.name, depth, file.bytes, stop_);

@@ -15,10 +15,9 @@
 #include "client/check_file.h"
 #include "client/inner_command.h"
 #include "client/manifest.h"
+#include "client/verify_mode.h"
 
 namespace litepull {
-
-enum class VerifyMode { kNone, kQuick, kFull };
 
 // Checks databases one after the other in the background, while others are still on their way.
 class Verifier {
@@ -36,9 +35,9 @@ class Verifier {
   // Has the directory renamed, to what `rename` returns, while no check is about to begin.
   void move(const std::function<std::string()>& rename);
 
-  // Waits, and fills in verified, problems, foreign_key_violations and tables of every database that has no
-  // error; all of them must have been added. A child that dies or takes too long is a database that failed.
-  // Throws Error{kCancelled}, with those filled in that were checked before.
+  // Waits, and fills in verified, and what was found, of every database that has no error; all of them must
+  // have been added. A child that dies or takes too long is a database that failed. Throws Error{kCancelled},
+  // with those filled in that were checked before.
   void record(Manifest& manifest);
 
  private:

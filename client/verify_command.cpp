@@ -16,6 +16,7 @@
 #include "client/origin.h"
 #include "client/run_on_restored.h"
 #include "client/select_snapshot.h"
+#include "client/unchecked_text.h"
 #include "client/verify_snapshot.h"
 
 namespace litepull {
@@ -43,6 +44,8 @@ struct Outcome {
   std::optional<CommandRun> run;  // the user's own test, of what has passed ours
   std::string run_trouble;        // why it could not be run
 
+  // Good, but for what only the app can judge.
+  bool in_part() const { return result == Result::kGood && !report.all_checked(); }
   bool run_failed() const { return !run_trouble.empty() || (run && run->status != 0); }
 };
 
@@ -249,14 +252,16 @@ std::vector<Outcome> verify_all(const Config& config, const VerifyCommand& comma
 }
 
 // What is gone was not checked; among others that were, that is no damage.
-int exit_code_of(const std::vector<Outcome>& outcomes) {
+int exit_code_of(const std::vector<Outcome>& outcomes, bool strict) {
   const auto is = [&](Outcome::Result result) {
     return [result](const Outcome& outcome) { return outcome.result == result; };
   };
   const bool bad = std::any_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kDamaged)) ||
                    std::any_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kUnchecked)) ||
                    std::any_of(outcomes.begin(), outcomes.end(),
-                               [](const Outcome& outcome) { return outcome.run_failed(); }) ||
+                               [&](const Outcome& outcome) {
+                                 return outcome.run_failed() || (strict && outcome.in_part());
+                               }) ||
                    std::all_of(outcomes.begin(), outcomes.end(), is(Outcome::Result::kGone));
   return bad ? kDamagedCode : 0;
 }
@@ -310,10 +315,12 @@ nlohmann::ordered_json to_json(const DatabaseReport& database) {
                              {"result", state_text(database.state)},
                              {"bytes", database.bytes},
                              {"problems", database.problems},
+                             {"unchecked", database.unchecked},
                              {"damaged_pages", database.damaged_pages},
                              {"pages", nlohmann::ordered_json::array()},
                              {"page_hashes", hashes_text(database.hashes)},
-                             {"foreign_key_violations", database.foreign_key_violations}};
+                             {"foreign_key_violations", database.foreign_key_violations},
+                             {"foreign_keys_unchecked", database.foreign_keys_unchecked}};
   for (const DatabaseReport::Page& page : database.pages)
     out["pages"].push_back({{"page", page.page}, {"belongs_to", page.owner}});
   return out;
@@ -366,7 +373,8 @@ std::string headline(const std::string& app, const Outcome& outcome, CheckDepth 
   std::uint64_t bytes = 0;
   for (const DatabaseReport& database : databases) bytes += database.bytes;
   return line +
-         fmt::format("ok, {} {}, {}, checked {} in {}{}", databases.size(),
+         fmt::format("ok{}, {} {}, {}, checked {} in {}{}",
+                     outcome.in_part() ? " as far as it could be checked" : "", databases.size(),
                      databases.size() == 1 ? "database" : "databases", format_bytes(bytes),
                      depth == CheckDepth::kFull ? "fully" : "quickly", format_duration(outcome.duration_s),
                      outcome.old_script ? "; of the old script: sound, but copied while it was written" : "");
@@ -381,6 +389,10 @@ std::string database_lines(const DatabaseReport& database) {
     text += fmt::format("\n    page {}: {}", page.page, page.owner);
   if (database.damaged_pages > database.pages.size())
     text += fmt::format("\n    and {} more pages", database.damaged_pages - database.pages.size());
+  if (database.state == State::kGood && !database.unchecked.empty())
+    text += "\n  " + name + ": " + unchecked_text(database.unchecked);
+  if (!database.foreign_keys_unchecked.empty())
+    text += "\n  " + name + ": " + foreign_keys_unchecked_text(database.foreign_keys_unchecked);
   if (database.foreign_key_violations > 0)
     text += fmt::format("\n  {}: {} rows refer to rows that do not exist; it was so on the server", name,
                         database.foreign_key_violations);
@@ -422,9 +434,10 @@ void print_run(const std::string& app, const Outcome& outcome, const VerifyComma
   }
 }
 
-void print(const std::string& app, const std::vector<Outcome>& outcomes, const VerifyCommand& command) {
+void print(const std::string& app, const std::vector<Outcome>& outcomes, bool strict,
+           const VerifyCommand& command) {
   for (const Outcome& outcome : outcomes) {
-    const bool good = outcome.result == Outcome::Result::kGood;
+    const bool good = outcome.result == Outcome::Result::kGood && !(strict && outcome.in_part());
     if (!command.common.json && !command.common.quiet)
       fmt::print("{}\n", lines_of(app, outcome, command.depth));
     else if (!command.common.json && !good)
@@ -452,21 +465,23 @@ int verify_command(const VerifyCommand& command) {
   Cancel cancel;
   std::string app = printable(file);
   std::vector<Outcome> outcomes;
+  bool strict = false;
   std::unique_ptr<Error> error;
   run_jobs(1, 1, cancel, [&](std::size_t) {
     error = error_of([&] {
       const Config config = load_config(file, command.common.environment);
       app = config.app_name;
+      strict = config.verify == VerifyMode::kStrict;
       outcomes = verify_all(config, command, cancel, board);
     });
   });
-  const int code = error ? litepull::exit_code_of(error->kind()) : exit_code_of(outcomes);
+  const int code = error ? litepull::exit_code_of(error->kind()) : exit_code_of(outcomes, strict);
   if (error) {
     fmt::print(stderr, "litepull: error: {}: {}\n", app, describe(*error));
     if (command.common.json) print_json(nlohmann::ordered_json::array({error_json(app, code, *error)}));
     return code;
   }
-  print(app, outcomes, command);
+  print(app, outcomes, strict, command);
   if (command.common.json) print_document(app, code, outcomes, command);
   return code;
 }

@@ -74,7 +74,9 @@ bool take_over(const FileCheck& check, DatabaseReport& report) {
     std::istringstream lines(problem);
     for (std::string line; std::getline(lines, line);) report.problems.push_back(printable(line));
   }
+  report.unchecked = check.unchecked;
   report.foreign_key_violations = check.foreign_key_violations;
+  report.foreign_keys_unchecked = check.foreign_keys_unchecked;
   for (const auto& table : check.tables) report.tables.push_back({table.name, table.rows});
   return checked;
 }
@@ -205,6 +207,11 @@ bool SnapshotReport::all_good() const {
                                          [](const auto& database) { return database.state == State::kGood; });
 }
 
+bool SnapshotReport::all_checked() const {
+  return std::all_of(databases.begin(), databases.end(),
+                     [](const auto& database) { return database.unchecked.empty(); });
+}
+
 SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manifest& manifest,
                                CheckDepth depth, const Checks& checks, const Cancel& cancel,
                                Progress& progress) {
@@ -276,7 +283,9 @@ void record_bad(const DatabaseReport& report, Manifest::Database& database) {
 void record_good(const DatabaseReport& report, Manifest::Database& database) {
   database.verified = Verified::kOk;
   database.problems.clear();
+  database.unchecked = report.unchecked;
   database.foreign_key_violations = report.foreign_key_violations;
+  database.foreign_keys_unchecked = report.foreign_keys_unchecked;
   database.tables = report.tables;
 }
 

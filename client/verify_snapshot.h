@@ -47,7 +47,9 @@ struct DatabaseReport {
   std::uint64_t damaged_pages = 0;    // 0 also when they cannot be told
   std::vector<Page> pages;            // the first of them
   FileComparison::Hashes hashes = FileComparison::Hashes::kNone;
+  std::vector<std::string> unchecked;  // parts that only the app can judge: a good one is sound but for these
   std::int64_t foreign_key_violations = 0;
+  std::vector<std::string> foreign_keys_unchecked;
   std::vector<Manifest::Table> tables;
 };
 
@@ -56,6 +58,7 @@ struct SnapshotReport {
   std::vector<std::string> problems;  // with what else is in the directory: none of a database's content
 
   bool all_good() const;
+  bool all_checked() const;  // nothing was left to the app to judge
 };
 
 // `manifest` is the one of that directory.

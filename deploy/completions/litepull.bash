@@ -59,7 +59,7 @@ _litepull() {
       sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')" -- "$current")
   elif grep -qxF -e "$previous" <<<"$with_value" && [[ $current != -* ]]; then
     case $previous in
-      --verify) mapfile -t COMPREPLY < <(compgen -W 'full quick none' -- "$current") ;;
+      --verify) mapfile -t COMPREPLY < <(compgen -W 'full quick none strict' -- "$current") ;;
       --to) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
       --*file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     esac

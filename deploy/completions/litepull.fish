@@ -52,7 +52,7 @@ function __litepull_words
     switch "$taking"
         case ''
         case --verify
-            printf '%s\n' $prefix{full,quick,none}
+            printf '%s\n' $prefix{full,quick,none,strict}
             return
         case --to
             __fish_complete_directories (string replace -- "$prefix" '' $current)

@@ -218,7 +218,7 @@ TEST(CorruptDatabases, AreNeverPassedAsGood) {
   EXPECT_EQ(listing(app.storage()), before);
   ASSERT_EQ(run.exit_code(), 4) << run.words();
   std::set<std::string> named;
-  int sound = 0, damaged = 0, left_out = 0;
+  int sound = 0, in_part = 0, damaged = 0, left_out = 0;
   for (const auto& entry : run.json["databases"]) {
     const std::string name = entry["name"];
     named.insert(name);
@@ -230,6 +230,7 @@ TEST(CorruptDatabases, AreNeverPassedAsGood) {
     }
     const bool passed = entry["verified"] == "ok";
     ++(passed ? sound : damaged);
+    in_part += passed && !entry["unchecked"].empty();
     EXPECT_EQ(passed, is_sound(run.file(name))) << name;
     EXPECT_EQ(passed, entry["problems"].empty()) << name;
   }
@@ -238,7 +239,9 @@ TEST(CorruptDatabases, AreNeverPassedAsGood) {
     const std::string name = entry.path().lexically_relative(app.storage()).string();
     EXPECT_EQ(named.contains(name), name.ends_with(".sqlite3") && entry.is_regular_file()) << name;
   }
-  std::printf("corpus: %d sound, %d copied and damaged, %d left out\n", sound, damaged, left_out);
+  EXPECT_LE(in_part, 1);  // the module of a virtual table has another name by now; all else of it is sound
+  std::printf("corpus: %d sound (%d as far as it could be checked), %d copied and damaged, %d left out\n",
+              sound, in_part, damaged, left_out);
 }
 
 // --- Names ---

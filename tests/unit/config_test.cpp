@@ -505,6 +505,15 @@ TEST_F(ConfigTest, TerminalEscapesInAFilesNameDoNotReachTheTerminal) {
   }
 }
 
+TEST_F(ConfigTest, VerifyTakesTheWordsOfTheOption) {
+  EXPECT_EQ(load_with({}).verify, VerifyMode::kFull);
+  EXPECT_EQ(load_with({{"VERIFY", "full"}}).verify, VerifyMode::kFull);
+  EXPECT_EQ(load_with({{"VERIFY", "quick"}}).verify, VerifyMode::kQuick);
+  EXPECT_EQ(load_with({{"VERIFY", "none"}}).verify, VerifyMode::kNone);
+  EXPECT_EQ(load_with({{"VERIFY", "strict"}}).verify, VerifyMode::kStrict);
+  expect_refused("VERIFY", "yes", "must be full, quick, none or strict");
+}
+
 // Every way to write a command, in every key: refused or kept as text, and never run.
 TEST_F(ConfigTest, ACommandInAnyValueIsNeverRun) {
   const std::string touch = "touch " + canary_;

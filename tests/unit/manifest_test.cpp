@@ -62,7 +62,9 @@ Manifest example() {
   good.read_at = rfc3339_utc(1'795'309'200'312);
   good.verified = Verified::kFailed;
   good.problems = {"row 3 missing from index accounts_by_name", "wrong # of entries"};
+  good.unchecked = {"index \"i\" of table \"accounts\": needs the app's own function \"sound\""};
   good.foreign_key_violations = 4;
+  good.foreign_keys_unchecked = {"table \"kids\": foreign key mismatch"};
   good.tables = {{"accounts", 1200}, {"empty", 0}};
   Manifest::Database missing;
   missing.name = "cache.sqlite3";
@@ -151,6 +153,22 @@ TEST(Manifest, ADatabaseWithEndlessProblemsIsCapped) {
   const Manifest read = parse_manifest(to_json_text(manifest));
   EXPECT_EQ(read.databases[0].problems.size(), 100U);
   EXPECT_EQ(read.databases[0].problems[0].size(), 1000U);
+}
+
+TEST(Manifest, OfAnEarlierVersionLeftNothingUnchecked) {
+  Json json = example_json();
+  for (Json& database : json["databases"])
+    for (const char* field : {"unchecked", "foreign_keys_unchecked"}) database.erase(field);
+  const Manifest read = parse_manifest(written(json));
+  EXPECT_TRUE(read.databases[0].unchecked.empty());
+  EXPECT_TRUE(read.databases[0].foreign_keys_unchecked.empty());
+}
+
+TEST(Manifest, WithoutRoomForDetailsStillSaysThatSomethingWasNotChecked) {
+  Manifest manifest = example();
+  manifest.databases[0].tables.assign(20'000, {std::string(5000, '\x01'), 1});
+  EXPECT_EQ(parse_manifest(to_json_text(manifest)).databases[0].unchecked.size(), 1U);
+  EXPECT_TRUE(parse_manifest(to_json_text(manifest)).databases[1].unchecked.empty());
 }
 
 TEST(Manifest, TooManyTablesNeverMakeAManifestThatCannotBeRead) {
