@@ -141,7 +141,7 @@ class Copier {
 
   bool may_wait() const {
     return std::all_of(pinned_.begin(), pinned_.end(),
-                       [&](const auto& database) { return within_bounds(*database); });
+                       [&](const auto& database) { return database == nullptr || within_bounds(*database); });
   }
 
   // Of those in rollback-journal mode only the one that is being read is this thread's (agent/hold_watch.h).

@@ -14,12 +14,15 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "agent/directory.h"
 #include "agent/link_target.h"
+#include "agent/unmatched.h"
 #include "common/database_name.h"
 #include "common/glob.h"
 #include "common/posix.h"
+#include "common/unmatched_text.h"
 
 namespace litepull {
 namespace {
@@ -30,15 +33,6 @@ constexpr std::size_t kMaxNamed = 20;           // hidden directories that are n
 bool ends_with_any(const std::string& name, std::initializer_list<const char*> endings) {
   return std::any_of(endings.begin(), endings.end(),
                      [&](const char* ending) { return name.ends_with(ending); });
-}
-
-bool is_sidecar(const std::string& name) {
-  return ends_with_any(name, {"-wal", "-shm", "-journal"});
-}
-
-bool any_matches(const std::vector<std::string>& globs, const std::string& name) {
-  return std::any_of(globs.begin(), globs.end(),
-                     [&](const std::string& glob) { return glob_matches(glob, name); });
 }
 
 struct FileSystem {
@@ -61,13 +55,6 @@ const FileSystem* known_file_system(std::uint32_t magic) {
   const auto found = std::find_if(std::begin(kFileSystems), std::end(kFileSystems),
                                   [&](const FileSystem& known) { return known.magic == magic; });
   return found == std::end(kFileSystems) ? nullptr : &*found;
-}
-
-// Where the locks of SQLite's on this machine are nothing to those on another; nullptr: a disk of this one.
-const char* network_of(const struct statfs& status) {
-  const FileSystem* on =
-      known_file_system(static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL));
-  return on != nullptr && on->network ? on->name : nullptr;
 }
 
 std::optional<Problem> problem_of(const struct stat& status, const std::string& name, const char* network) {
@@ -98,20 +85,9 @@ constexpr const char* kWorkNames[] = {".partial-*", ".trash-*", ".work-*"};
 constexpr const char* kSnapshotName =
     "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][-+][0-9][0-9][0-9][0-9]";
 
-bool is_work_directory(const std::string& base) {
-  return std::any_of(std::begin(kWorkNames), std::end(kWorkNames),
-                     [&](const char* pattern) { return glob_matches(pattern, base); });
-}
-
 bool holds(int directory_fd, const char* base) {
   struct stat status {};
   return fstatat(directory_fd, base, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
-}
-
-// A snapshot, or an app's directory of them.
-bool holds_snapshots(int directory_fd, const std::string& base) {
-  return (glob_matches(kSnapshotName, base) && holds(directory_fd, "manifest.json")) ||
-         (holds(directory_fd, ".lock") && holds(directory_fd, ".last-run.json"));
 }
 
 void sort_by_name(std::vector<Candidate>& candidates) {
@@ -134,6 +110,8 @@ struct Scanned {
 class Scan {
  public:
   explicit Scan(const Request& request) : request_(request) {}
+  // Those of `names` alone, which must outlive this.
+  Scan(const Request& request, const std::set<std::string>& names) : request_(request), names_(&names) {}
 
   Scanned run() {
     walk(open_path(".", O_RDONLY | O_DIRECTORY), "");
@@ -160,10 +138,7 @@ class Scan {
     const Directory directory(fdopendir(fd.get()));
     if (!directory) throw_errno("read the storage directory's " + printable(prefix));
     fd.release();  // closedir closes it
-    struct statfs on {};
-    if (fstatfs(dirfd(directory.get()), &on) != 0)
-      throw_errno("look at the file system of the storage directory's " + printable(prefix));
-    const char* network = network_of(on);
+    const char* network = network_of(dirfd(directory.get()));
     while (const dirent* entry = next_entry(directory.get(), prefix)) {
       const std::string base = entry->d_name;
       if (base == "." || base == "..") continue;
@@ -181,8 +156,8 @@ class Scan {
   // Nothing is asked of an entry whose name says enough: a storage directory may hold millions of files.
   void visit(int dir_fd, const std::string& base, const std::string& name, unsigned char type,
              const char* network) {
-    const bool excluded = any_matches(request_.exclude, name);
-    const bool selected = !excluded && !is_sidecar(name) && any_matches(request_.databases, name);
+    const bool excluded = glob_matches_any(request_.exclude, name);
+    const bool selected = !excluded && !is_sidecar(name) && is_asked_for(name);
     const Reach reach = type == DT_REG ? Reach::kNone : reach_below(name);
     if (!selected && reach == Reach::kNone) return;
     struct stat status {};
@@ -197,7 +172,15 @@ class Scan {
     }
   }
 
+  bool is_asked_for(const std::string& name) const {
+    return names_ != nullptr ? names_->contains(name) : glob_matches_any(request_.databases, name);
+  }
+
   Reach reach_below(const std::string& name) const {
+    if (names_ != nullptr) {
+      const auto below = names_->lower_bound(name + "/");
+      return below != names_->end() && below->starts_with(name + "/") ? Reach::kByName : Reach::kNone;
+    }
     const Reach reach = glob_reach(request_.databases, name);
     return reach != Reach::kNone && glob_covers(request_.exclude, name) ? Reach::kNone : reach;
   }
@@ -240,6 +223,7 @@ class Scan {
   }
 
   const Request& request_;
+  const std::set<std::string>* names_ = nullptr;
   Scanned found_;
 };
 
@@ -289,12 +273,47 @@ void require_storage() {
                 "set REMOTE_BACKUP_DIR to the app's storage directory");
 }
 
+// Says what there is in place of what was looked for.
+[[noreturn]] void refuse_nothing(const Request& request, const Notices& notices) {
+  const std::string nothing = "no file in " + printable(request.directory) + " matches DATABASES";
+  const Unmatched others = find_unmatched(request);
+  if (others.any())
+    throw Error(ErrorKind::kConfiguration, nothing + "; databases that are there: " + names_of(others),
+                "set " + databases_line({}, others));
+  throw Error(ErrorKind::kConfiguration, nothing,
+              (notices.empty() ? "" : notices.front().message + "; ") +
+                  "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
+}
+
 std::string login_directory() {
   const char* home = std::getenv("HOME");
   return home != nullptr ? home : ".";
 }
 
 }  // namespace
+
+bool is_sidecar(const std::string& name) {
+  return ends_with_any(name, {"-wal", "-shm", "-journal"});
+}
+
+bool is_work_directory(const std::string& base) {
+  return std::any_of(std::begin(kWorkNames), std::end(kWorkNames),
+                     [&](const char* pattern) { return glob_matches(pattern, base); });
+}
+
+bool holds_snapshots(int directory_fd, const std::string& base) {
+  return (glob_matches(kSnapshotName, base) && holds(directory_fd, "manifest.json")) ||
+         (holds(directory_fd, ".lock") && holds(directory_fd, ".last-run.json"));
+}
+
+// Where the locks of SQLite's on this machine are nothing to those on another.
+const char* network_of(int directory_fd) {
+  struct statfs status {};
+  if (fstatfs(directory_fd, &status) != 0) throw_errno("look at the storage directory's file system");
+  const FileSystem* on =
+      known_file_system(static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL));
+  return on != nullptr && on->network ? on->name : nullptr;
+}
 
 void enter_directory(const std::string& directory) {
   std::string path = directory;
@@ -333,11 +352,7 @@ std::vector<Candidate> discover(const Request& request, Notices& notices) {
   require_storage();
   Scanned found = Scan(request).run();
   tell_of_hidden(found, notices);
-  if (found.candidates.empty())
-    throw Error(ErrorKind::kConfiguration,
-                "no file in " + printable(request.directory) + " matches DATABASES",
-                (notices.empty() ? "" : notices.front().message + "; ") +
-                    "list the directory on the server and adjust REMOTE_BACKUP_DIR, DATABASES or EXCLUDE");
+  if (found.candidates.empty()) refuse_nothing(request, notices);
   return std::move(found.candidates);
 }
 
@@ -353,17 +368,15 @@ std::vector<Candidate> databases_at_the_top() {
 }
 
 std::vector<Candidate> find_databases(const std::vector<std::string>& names) {
-  Request request;
-  for (const std::string& name : names) request.databases.push_back(glob_for(name));
-  Scanned found = Scan(request).run();
+  const std::set<std::string> wanted(names.begin(), names.end());
+  Scanned found = Scan({}, wanted).run();
   if (!found.hidden.empty()) {
     const Hidden& first = found.hidden.front();
     throw Error(first.problem.kind, printable(first.name) + " on the server: " + first.problem.message,
                 "look at that directory on the server, then run this again");
   }
-  std::erase_if(found.candidates, [&](const Candidate& candidate) {
-    return std::find(names.begin(), names.end(), candidate.name) == names.end();
-  });
+  std::erase_if(found.candidates,
+                [&](const Candidate& candidate) { return !wanted.contains(candidate.name); });
   return std::move(found.candidates);
 }
 

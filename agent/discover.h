@@ -50,6 +50,17 @@ using Notices = std::vector<Notice>;
 std::vector<Candidate> discover(const Request& request, Notices& notices);
 std::vector<Candidate> discover(const Request& request);
 
+// -wal, -shm or -journal of a database.
+bool is_sidecar(const std::string& name);
+
+// One that a snapshot of ours is made or taken away in, by its name; or a snapshot, or an app's directory of
+// them, by what is in it.
+bool is_work_directory(const std::string& base);
+bool holds_snapshots(int directory_fd, const std::string& base);
+
+// The network file system that an open directory is on; nullptr: a disk of this machine.
+const char* network_of(int directory_fd);
+
 // Databases at the top of the storage directory; maybe none.
 std::vector<Candidate> databases_at_the_top();
 

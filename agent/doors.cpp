@@ -272,9 +272,17 @@ std::optional<Problem> lasting_problem(const Candidate& candidate, Process proce
   return problem;
 }
 
-std::optional<Problem> problem_of_processes(const Candidate& candidate, const Processes& processes) {
-  for (const Process* process : processes.holders_of({candidate.device, candidate.inode}))
-    if (auto problem = lasting_problem(candidate, *process)) return problem;
+std::optional<Problem> problem_of_processes(const Candidate& candidate, const Surroundings& surroundings) {
+  const Processes& processes = surroundings.processes;
+  const OurDoor door = door_of(candidate);
+  std::vector<FileId> ids{door.database};
+  for (const auto& sidecar : {door.wal, door.shared_memory})
+    if (sidecar) ids.push_back(*sidecar);
+  for (const Process* process : processes.holders_of(door.database)) {
+    const FilesOfProcess& files =
+        surroundings.files[static_cast<std::size_t>(process - processes.all.data())];
+    if (auto problem = lasting_problem(candidate, files.of(*process, ids))) return problem;
+  }
   return std::nullopt;
 }
 
@@ -402,12 +410,38 @@ std::map<FileId, std::uint32_t> shared_memories(const Processes& processes) {
 
 }  // namespace
 
+FilesOfProcess::FilesOfProcess(const Process& process) {
+  std::set<std::string> names;
+  for (Index i = 0; i < process.files.size(); ++i) {
+    const OpenFile& file = process.files[i];
+    by_id_.emplace(file.id, i);
+    names.insert(without_deleted(file.name));
+    if (auto database = database_of(file)) sidecars_.emplace(std::move(*database), i);
+  }
+  for (const auto& [database, i] : sidecars_)
+    if (!names.contains(database)) orphans_.push_back(i);
+}
+
+Process FilesOfProcess::of(const Process& process, const std::vector<FileId>& ids) const {
+  std::set<Index> wanted(orphans_.begin(), orphans_.end());
+  for (const FileId& id : ids)
+    for (auto [at, end] = by_id_.equal_range(id); at != end; ++at) wanted.insert(at->second);
+  for (const Index database : std::set<Index>(wanted)) {
+    const auto sidecars = sidecars_.equal_range(without_deleted(process.files[database].name));
+    for (auto at = sidecars.first; at != sidecars.second; ++at) wanted.insert(at->second);
+  }
+  Process some{process.pid, process.command, process.serves, {}};
+  for (const Index i : wanted) some.files.push_back(process.files[i]);
+  return some;
+}
+
 Surroundings Surroundings::look(const std::vector<Candidate>& around) {
   Surroundings found;
   found.mounts = look_at_mounts({});
   WantedFiles wanted;
   for (const Candidate& candidate : around) add_files_of(candidate, found.mounts, wanted.files);
   found.processes = look_at_processes(wanted);
+  for (const Process& process : found.processes.all) found.files.emplace_back(process);
   if (hides_processes(found.mounts.own)) found.processes.all_seen = false;
   if (!found.processes.namespaces.empty()) found.mounts = look_at_mounts(found.processes.namespaces);
   return found;
@@ -425,7 +459,7 @@ std::optional<Problem> other_door_of(const Candidate& candidate, const Surroundi
     if (auto problem = problem_of_merged(candidate, *directory, surroundings)) return problem;
   }
   if (auto problem = problem_of_lock_directory(candidate)) return problem;
-  return problem_of_processes(candidate, surroundings.processes);
+  return problem_of_processes(candidate, surroundings);
 }
 
 std::optional<Problem> other_door_of_missing(const std::string& name, const Surroundings& surroundings) {

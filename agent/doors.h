@@ -5,6 +5,7 @@
 // opening alone can do harm: who takes itself for a database's first user truncates its shared memory.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,10 +16,27 @@
 
 namespace litepull {
 
+// A process's files by what they say of a database: it may have those of ten thousand open.
+class FilesOfProcess {
+ public:
+  explicit FilesOfProcess(const Process& process);
+
+  // `process`, which this is of, with the files alone that say something of a database whose file or sidecars
+  // are `ids`.
+  Process of(const Process& process, const std::vector<FileId>& ids) const;
+
+ private:
+  using Index = std::size_t;  // in process.files
+  std::multimap<FileId, Index> by_id_;
+  std::multimap<std::string, Index> sidecars_;  // by the name of their database
+  std::vector<Index> orphans_;                  // sidecars whose database is not open under its name
+};
+
 // What there is around the databases, collected once for all of them.
 struct Surroundings {
   Processes processes;
   Mounts mounts;
+  std::vector<FilesOfProcess> files;  // of processes.all, in their order
 
   // Of the databases `around`. To be called with all the rights that there are: what may not be looked at is
   // not seen. One pass over /proc for all of them.

@@ -13,6 +13,7 @@
 #include "agent/report.h"
 #include "agent/source_database.h"
 #include "agent/target.h"
+#include "agent/unmatched.h"
 #include "common/error.h"
 #include "common/posix.h"
 #include "common/short_name.h"
@@ -73,9 +74,11 @@ int look(const LookRequest& request, const Confinement* confinement, FrameWriter
   refuse_other_doors(candidates, surroundings);
   std::vector<Place> places = places_of(candidates, surroundings);
   become_owner(places);
+  const Unmatched unmatched = find_unmatched(names);  // while no lock can be lost by it
   const bool all_seen = !has_proc(notices) || surroundings.processes.all_seen;
   writer.write(MessageType::kHello, encode(make_hello()));
   for (const Notice& notice : notices) writer.write(MessageType::kNotice, encode(notice));
+  if (unmatched.worth_telling()) writer.write(MessageType::kUnmatched, encode(unmatched));
   writer.write(MessageType::kStorage, encode(look_at_storage(all_seen)));
   GuardVfs guard;
   for (Place& place : places) {

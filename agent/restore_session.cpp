@@ -177,6 +177,7 @@ class Restore {
       work.source->release();
       describe(target, *work.source);
       require_page_size(work);
+      work.source->rest();
     } catch (const Error& error) {
       work.source.reset();
       target.state = TargetState::kRefused;

@@ -5,6 +5,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "agent/beneath.h"
 #include "agent/database_header.h"
 #include "agent/lock_holder.h"
@@ -120,6 +122,9 @@ void explaining(const std::string& path, Work work, bool has_waited = false) {
 Problem describe(const SqliteError& error, const std::string& path) {
   const std::string said = error.what();
   const int code = error.code();
+  if (is_out_of_descriptors(error.system_errno()))
+    return {ErrorKind::kFailed, std::string("it cannot be opened: ") + std::strerror(error.system_errno()),
+            kRaiseOpenFiles};
   const bool journal = exists(path + "-journal");
   if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && journal && size_of(path + "-journal") > 0) {
     if (is_being_written(path + "-journal"))
@@ -171,6 +176,10 @@ Problem describe(const SqliteError& error, const std::string& path) {
 
 SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
     : guard_(&guard), candidate_(candidate) {
+  open();
+}
+
+void SourceDatabase::open() {
   made_sidecars_ = !exists(candidate_.path + "-wal") && !exists(candidate_.path + "-shm");
   try {
     explaining(candidate_.path, [&] { probe(); });
@@ -179,8 +188,8 @@ SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
     throw;
   }
   struct stat status {};
-  if (lstat(candidate_.path.c_str(), &status) == 0 && status.st_dev == candidate.device &&
-      status.st_ino == candidate.inode)
+  if (lstat(candidate_.path.c_str(), &status) == 0 && status.st_dev == candidate_.device &&
+      status.st_ino == candidate_.inode)
     return;
   close();
   throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");
@@ -251,6 +260,16 @@ void SourceDatabase::close() noexcept {
   reader_.reset();
 }
 
+void SourceDatabase::rest() {
+  release();
+  state_probe_.reset();
+  close();
+}
+
+void SourceDatabase::wake() {
+  if (is_resting()) open();
+}
+
 void SourceDatabase::open_locker() {
   explaining(candidate_.path, [&] { locker_ = open_guarded(candidate_); });
   // What the first use of a connection costs, writers are not to wait for; a lock that is not had is no
@@ -276,6 +295,7 @@ void SourceDatabase::unlock() noexcept {
 }
 
 void SourceDatabase::pin() {
+  wake();
   begin(Busy::kWait);
   settle_pin();
 }

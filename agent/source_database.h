@@ -26,6 +26,12 @@ class SourceDatabase {
   SourceDatabase(const SourceDatabase&) = delete;
   SourceDatabase& operator=(const SourceDatabase&) = delete;
 
+  // Closes it, until it is pinned again or woken: it takes no descriptors and little memory then. What
+  // opening or the last pin found is known still; it was a committed state.
+  void rest();
+  bool is_resting() const { return reader_ == nullptr; }
+  void wake();  // throws as the constructor
+
   const std::string& name() const { return candidate_.name; }
   JournalMode journal_mode() const { return journal_mode_; }
 
@@ -84,6 +90,7 @@ class SourceDatabase {
  private:
   enum class Busy { kWait, kFailAtOnce };
 
+  void open();
   void probe();
   void require_own_header();
   void close() noexcept;

@@ -7,8 +7,9 @@ namespace {
 
 void require_ok(int code, sqlite3* connection) {
   if (code == SQLITE_OK) return;
-  throw SqliteError(connection != nullptr ? sqlite3_extended_errcode(connection) : code,
-                    connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code));
+  if (connection == nullptr) throw SqliteError(code, sqlite3_errstr(code));
+  throw SqliteError(sqlite3_extended_errcode(connection), sqlite3_errmsg(connection),
+                    sqlite3_system_errno(connection));
 }
 
 }  // namespace

@@ -15,14 +15,18 @@ namespace litepull {
 
 class SqliteError : public std::exception {
  public:
-  SqliteError(int code, std::string message) : code_(code), message_(std::move(message)) {}
+  // `system_errno`: of the call to the system that failed; 0 when none did, or it is not known.
+  SqliteError(int code, std::string message, int system_errno = 0)
+      : code_(code), message_(std::move(message)), system_errno_(system_errno) {}
   int code() const { return code_ & 0xFF; }  // https://sqlite.org/rescode.html
   int extended_code() const { return code_; }
+  int system_errno() const { return system_errno_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
  private:
   int code_;
   std::string message_;
+  int system_errno_;
 };
 
 struct ConnectionCloser {

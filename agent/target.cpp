@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "agent/owner.h"
@@ -84,11 +86,12 @@ std::vector<Place> find_places(const RestoreRequest& request) {
   std::vector<Candidate> found = find_databases(names);
   const Surroundings surroundings = Surroundings::look(found);
   refuse_other_doors(found, surroundings);
+  std::map<std::string_view, const Candidate*> by_name;
+  for (const Candidate& candidate : found) by_name[candidate.name] = &candidate;
   std::vector<Place> places;
   for (const RestoreItem& item : request.items) {
-    const auto at = std::find_if(found.begin(), found.end(),
-                                 [&](const Candidate& candidate) { return candidate.name == item.name; });
-    places.push_back(place_of(item, at == found.end() ? nullptr : &*at, surroundings));
+    const auto at = by_name.find(item.name);
+    places.push_back(place_of(item, at == by_name.end() ? nullptr : at->second, surroundings));
     places.back().target.index = static_cast<std::uint32_t>(places.size() - 1);
   }
   return places;

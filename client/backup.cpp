@@ -155,6 +155,7 @@ BackupResult run_backup(const Store& store, const AppLock& lock, const Config& c
   BackupResult result;
   result.strict = options.verify == VerifyMode::kStrict;
   result.manifest = manifest_of(config, pulled.pull);
+  result.unmatched = pulled.pull.unmatched;
   result.manifest.server = arrival.source;
   result.manifest.moved_from = arrival.moved_from;
   add_missing(result.manifest, config, newest_complete(earlier));

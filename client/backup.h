@@ -36,6 +36,7 @@ bool is_label(const std::string& label);
 struct BackupResult {
   std::string path;  // of the published snapshot; empty when it was not wanted
   Manifest manifest;
+  Unmatched unmatched;               // what DATABASES passed over; not safe to print as it is
   std::vector<std::string> removed;  // older snapshots, by retention
   std::string note;                  // why nothing was pruned, when that is worth a word
   bool unfinished = false;           // something after publishing failed; the log says what

@@ -13,6 +13,7 @@
 #include "client/origin.h"
 #include "client/run_report.h"
 #include "client/unchecked_text.h"
+#include "client/unmatched_json.h"
 
 namespace litepull {
 namespace {
@@ -151,6 +152,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
     out["databases"].push_back(database_json(database));
   out["moved_from"] =
       manifest.moved_from ? server_json(*manifest.moved_from) : nlohmann::ordered_json(nullptr);
+  out["unmatched"] = unmatched_json(outcome.result->unmatched);
   out["removed"] = outcome.result->removed;
   if (!outcome.result->note.empty()) out["note"] = outcome.result->note;
   return out;

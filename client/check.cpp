@@ -34,6 +34,7 @@
 #include "common/glob.h"
 #include "common/posix.h"
 #include "common/shell_word.h"
+#include "common/unmatched_text.h"
 
 namespace litepull {
 namespace {
@@ -221,6 +222,7 @@ class Checker {
     if (attempt("storage", [&] { look_ = look_around(*link, config_); })) {
       check_storage();
       check_databases();
+      check_unmatched();
       check_clock();
     } else {
       skip({"databases", "clock"});
@@ -271,6 +273,17 @@ class Checker {
             "restart the app, and look for transactions that stay open");
     }
     check_missing(names);
+  }
+
+  void check_unmatched() {
+    report_.unmatched = look_->unmatched;
+    if (report_.unmatched.any())
+      add("databases", StepState::kWarning, unmatched_text(report_.unmatched),
+          unmatched_hint(config_.databases, report_.unmatched));
+    else if (!report_.unmatched.end.empty())
+      add("databases", StepState::kOk,
+          "none was seen that no pattern in DATABASES matches; the look for them ended " +
+              printable(report_.unmatched.end));
   }
 
   // A run would be exit code 4 for these.

@@ -8,6 +8,7 @@
 
 #include "client/cancel.h"
 #include "client/config.h"
+#include "common/protocol.h"
 
 namespace litepull {
 
@@ -28,7 +29,8 @@ struct CheckStep {
 
 struct CheckReport {
   std::vector<CheckStep> steps;
-  int exit_code = 0;  // of the run that would fail, as in backup; 0 with nothing but warnings
+  Unmatched unmatched;  // what DATABASES passed over; not safe to print as it is
+  int exit_code = 0;    // of the run that would fail, as in backup; 0 with nothing but warnings
 };
 
 // Does not throw but Error{kCancelled}: what goes wrong is a step.

@@ -8,6 +8,7 @@
 #include "client/commands.h"
 #include "client/console.h"
 #include "client/jobs.h"
+#include "client/unmatched_json.h"
 #include "common/shell_word.h"
 
 namespace litepull {
@@ -54,6 +55,7 @@ nlohmann::ordered_json to_json(const Config& config, const CheckReport& report) 
   nlohmann::ordered_json out;
   out["app"] = config.app_name;
   out["exit_code"] = report.exit_code;
+  out["unmatched"] = unmatched_json(report.unmatched);
   out["steps"] = nlohmann::ordered_json::array();
   for (const CheckStep& step : report.steps)
     out["steps"].push_back(

@@ -52,6 +52,7 @@ Fd open_env_file(const std::string& path) {
   std::string hint = "check the owner and mode of that path";
   if (code == ENOENT || code == ENOTDIR)
     hint = "check the path; config/projects/example.env.sample shows a file";
+  if (is_out_of_descriptors(code)) hint = kRaiseOpenFiles;
   refuse_file(path, std::string("cannot open the configuration: ") + std::strerror(code), hint);
 }
 

@@ -36,10 +36,17 @@ Look look_around(Link& link, const Config& config) {
     require_peer(look.notices.size() < kMaxNotices, "too many notices");
     look.notices.push_back(decode_notice(messages.last().body));
   }
+  if (messages.last().type == MessageType::kUnmatched) {
+    look.unmatched = decode_unmatched(messages.last().body);
+    messages.next();
+  }
   require_peer(messages.last().type == MessageType::kStorage, "a message out of turn");
   look.storage = decode_storage(messages.last().body);
+  std::size_t inventory_bytes = 0;
   while (messages.next().type == MessageType::kFound) {
     require_peer(look.found.size() < kMaxDatabases, "too many databases");
+    inventory_bytes += messages.last().body.size();
+    require_peer(inventory_bytes <= kMaxInventoryBytes, "too many words on its databases");
     look.found.push_back(decode_found(messages.last().body));
   }
   require_peer(messages.last().type == MessageType::kDone, "a message out of turn");

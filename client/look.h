@@ -15,6 +15,7 @@ struct Look {
   std::int64_t clock_ahead_ms = 0;  // how far the server's clock is ahead of ours; behind: negative
   Storage storage;
   std::vector<Notice> notices;  // not safe to print as they are
+  Unmatched unmatched;          // nor is this
   std::vector<Found> found;     // in the order of their names; what is in them is not safe to print as it is
 };
 

@@ -11,6 +11,7 @@
 #include "client/manifest_of.h"
 #include "client/pinger.h"
 #include "common/posix.h"
+#include "common/unmatched_text.h"
 
 namespace litepull {
 namespace {
@@ -131,6 +132,9 @@ void tell(const Pull& pull, const PullRun& run) {
   const auto hint_line = [](const std::string& hint) { return hint.empty() ? "" : "\n  " + printable(hint); };
   for (const Notice& notice : pull.notices)
     run.log.warn("{}: {}{}", run.config.app_name, printable(notice.message), hint_line(notice.hint));
+  if (pull.unmatched.any())
+    run.log.warn("{}: {}; {}", run.config.app_name, unmatched_text(pull.unmatched),
+                 unmatched_hint(run.config.databases, pull.unmatched));
   if (pull.set.consistency == Consistency::kPinned)
     run.log.warn("{}: the databases are not of one moment, but within {:.3f} s of each other: {}",
                  run.config.app_name, static_cast<double>(pull.set.skew_us) / 1e6, printable(pull.set.note));
@@ -168,10 +172,13 @@ Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const P
 void require_one(const Pull& pull) {
   const auto good = [](const PulledDatabase& database) { return !database.problem; };
   if (std::any_of(pull.databases.begin(), pull.databases.end(), good)) return;
+  constexpr std::size_t kNamed = 20;
   std::string all;
-  for (const PulledDatabase& database : pull.databases)
-    all += (all.empty() ? "" : "; ") + printable(database.info.name) + ": " +
-           safe_text(database.problem->message);
+  for (std::size_t i = 0; i < std::min(pull.databases.size(), kNamed); ++i)
+    all += (i == 0 ? "" : "; ") + printable(pull.databases[i].info.name) + ": " +
+           safe_text(pull.databases[i].problem->message);
+  if (pull.databases.size() > kNamed)
+    all += "; and " + std::to_string(pull.databases.size() - kNamed) + " more";
   throw Error(ErrorKind::kFailed, "no database could be pulled: " + all,
               pull.databases.empty() ? "" : safe_text(pull.databases.front().problem->hint));
 }

@@ -173,10 +173,15 @@ class Receiver {
       require_peer(pull_.notices.size() < kMaxNotices, "too many notices");
       pull_.notices.push_back(decode_notice(frame_.body));
     }
+    if (frame_.type == MessageType::kUnmatched) {
+      pull_.unmatched = decode_unmatched(frame_.body);
+      next();
+    }
     for (; frame_.type == MessageType::kDatabase; next()) {
       PulledDatabase database;
       database.info = decode_database(frame_.body);
       require_peer(pull_.databases.size() < kMaxDatabases, "too many databases");
+      add_words(database.info.name, database.info.problem);
       require_peer(database.info.index == pull_.databases.size(), "databases out of order");
       if (database.info.failed) {
         database.problem = database.info.problem;
@@ -194,6 +199,12 @@ class Receiver {
     pull_.set = decode_set(frame_.body);
     pull_.pinned_unix_ms = unix_ms_now();
     require_peer(pull_.set.databases == pull_.databases.size(), "another number of databases than announced");
+  }
+
+  // They are kept, and told, to the end.
+  void add_words(const std::string& name, const Problem& problem) {
+    inventory_bytes_ += name.size() + problem.message.size() + problem.hint.size();
+    require_peer(inventory_bytes_ <= kMaxInventoryBytes, "too many words on its databases");
   }
 
   // A database was pinned since the set was announced, so they are not of one moment.
@@ -406,6 +417,7 @@ class Receiver {
     if (frame_.type == MessageType::kFailed) {
       const DatabaseFailed failed = decode_failed(frame_.body);
       require_peer(failed.database == index, "the failure of another database");
+      add_words("", failed.problem);
       database.problem = failed.problem;
       return false;
     }
@@ -437,7 +449,8 @@ class Receiver {
   const Frame& frame_;  // the message at hand
   Pull pull_;
   HashSender* hashes_ = nullptr;  // while databases are received
-  bool is_corrected_ = false;     // a database was announced again, and so the set will be
+  std::size_t inventory_bytes_ = 0;
+  bool is_corrected_ = false;  // a database was announced again, and so the set will be
 };
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Pull {
       0;                            // between the server's clock and ours, when it said Hello; never negative
   std::int64_t pinned_unix_ms = 0;  // by this machine's clock, when the set was announced
   std::vector<Notice> notices;      // not safe to print as they are
+  Unmatched unmatched;              // nor is this
   std::vector<PulledDatabase> databases;
   Done done;
 };

@@ -23,11 +23,16 @@ void Fd::reset() {
   fd_ = -1;
 }
 
+bool is_out_of_descriptors(int code) {
+  return code == EMFILE || code == ENFILE;
+}
+
 void throw_errno(const std::string& action) {
   const int code = errno;
   std::string hint;
   if (code == ENOSPC || code == EDQUOT) hint = "free some space on that disk, then run this again";
   if (code == EACCES || code == EPERM) hint = "check the owner and mode of that path";
+  if (is_out_of_descriptors(code)) hint = kRaiseOpenFiles;
   throw Error(ErrorKind::kFailed, "cannot " + action + ": " + std::strerror(code), hint);
 }
 

@@ -37,6 +37,12 @@ class Fd {
   int fd_ = -1;
 };
 
+// EMFILE and ENFILE, and what helps: too many files are open in this process, or in the whole system.
+bool is_out_of_descriptors(int code);
+inline constexpr const char* kRaiseOpenFiles =
+    "raise the limit of open files there (ulimit -n shows a process's, sysctl fs.file-max the system's), or "
+    "end what keeps so many open";
+
 // Throws Error{kFailed}: "cannot <action>: <strerror>" for errno as it is now, with a hint where the
 // cause has a common remedy (disk full, no permission).
 [[noreturn]] void throw_errno(const std::string& action);

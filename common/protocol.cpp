@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/protocol_parts.h"
+#include "common/short_name.h"
 
 namespace litepull {
 namespace {
@@ -70,6 +71,8 @@ std::size_t max_body_bytes(std::uint8_t type) {
     case MessageType::kError:
     case MessageType::kNotice:
       return kMaxNameBytes + 2 * kMaxTextBytes + 256;
+    case MessageType::kUnmatched:
+      return kMaxUnmatched * (kMaxGlobBytes + kMaxNameBytes + 12) + kMaxTextBytes + 256;
     case MessageType::kSet:
       return kMaxTextBytes + 256;
     case MessageType::kPing:
@@ -226,6 +229,37 @@ Notice decode_notice(ByteView body) {
   notice.hint = in.text(kMaxTextBytes);
   in.end();
   return notice;
+}
+
+Bytes encode(const Unmatched& unmatched) {
+  ByteWriter out;
+  out.u16(static_cast<std::uint16_t>(unmatched.groups.size()));
+  for (const Unmatched::Group& group : unmatched.groups) {
+    out.text(group.pattern);
+    out.text(short_name(group.example, kMaxNameBytes));
+    out.u32(group.databases);
+  }
+  out.u32(unmatched.more);
+  out.text(short_text(unmatched.end, kMaxTextBytes));
+  return out.bytes();
+}
+
+Unmatched decode_unmatched(ByteView body) {
+  ByteReader in(body);
+  Unmatched unmatched;
+  const std::size_t count = in.u16();
+  require_peer(count <= kMaxUnmatched, "too many patterns for databases that were not asked for");
+  for (std::size_t i = 0; i < count; ++i) {
+    Unmatched::Group group;
+    group.pattern = in.text(kMaxGlobBytes);
+    group.example = in.text(kMaxNameBytes);
+    group.databases = in.u32();
+    unmatched.groups.push_back(std::move(group));
+  }
+  unmatched.more = in.u32();
+  unmatched.end = in.text(kMaxTextBytes);
+  in.end();
+  return unmatched;
 }
 
 Bytes encode(const PagesHead& head) {

@@ -22,11 +22,13 @@ inline constexpr std::size_t kMaxGreetingNoiseBytes = 64 * 1024;
 inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;  // pages of one message, uncompressed
 inline constexpr std::size_t kMaxRuns = 4096;
-inline constexpr std::size_t kMaxDatabases = 1024;
+inline constexpr std::size_t kMaxDatabases = 16'384;
+inline constexpr std::size_t kMaxInventoryBytes = 16 << 20;  // names and problems of all databases of a pull
 inline constexpr std::size_t kMaxNameBytes = 1024;
 inline constexpr std::size_t kMaxPathBytes = 4096;
 inline constexpr std::size_t kMaxTextBytes = 4096;
-inline constexpr std::size_t kMaxNotices = 64;  // of one conversation
+inline constexpr std::size_t kMaxNotices = 64;    // of one conversation
+inline constexpr std::size_t kMaxUnmatched = 20;  // patterns that an Unmatched has
 inline constexpr std::size_t kMaxGlobs = 64;
 inline constexpr std::size_t kMaxGlobBytes = 255;
 inline constexpr std::uint32_t kMinPageSize = 512;  // https://sqlite.org/fileformat2.html#page_size
@@ -86,6 +88,7 @@ enum class MessageType : std::uint8_t {
   kStorage = 80,
   kFound = 81,
   kNotice = 82,
+  kUnmatched = 83,
 };
 
 // The cap on the body of a message of `type`; throws Error{kPeer} for an unknown type.
@@ -140,6 +143,24 @@ struct Problem {
 struct Notice {
   std::string message;
   std::string hint;
+};
+
+// Databases that were met, and that no pattern of the request matches.
+struct Unmatched {
+  struct Group {
+    std::string pattern;  // that would match them; empty when none may be as long
+    std::string example;  // the name of one of them
+    std::uint32_t databases = 0;
+
+    bool operator==(const Group&) const = default;
+  };
+  std::vector<Group> groups;  // by pattern
+  std::uint32_t more = 0;     // databases beyond those of the groups
+  std::string end;            // why not everything was looked at; empty: it was
+
+  bool any() const { return !groups.empty(); }
+  bool worth_telling() const { return any() || !end.empty(); }
+  bool operator==(const Unmatched&) const = default;
 };
 
 enum class JournalMode : std::uint8_t { kRollback = 0, kWal = 1 };
@@ -329,6 +350,7 @@ Bytes encode(const Hello&);
 Bytes encode(const DatabaseInfo&);
 Bytes encode(const SetInfo&);
 Bytes encode(const Notice&);
+Bytes encode(const Unmatched&);
 Bytes encode(const PagesHead&);
 Bytes encode(const Hashes&);
 Bytes encode(const Compared&);
@@ -350,6 +372,7 @@ Hello decode_hello(ByteView body);
 DatabaseInfo decode_database(ByteView body);
 SetInfo decode_set(ByteView body);
 Notice decode_notice(ByteView body);
+Unmatched decode_unmatched(ByteView body);
 PagesHead decode_pages(ByteView body, ByteView& payload);
 Hashes decode_hashes(ByteView body);
 Compared decode_compared(ByteView body);

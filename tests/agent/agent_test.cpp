@@ -1,10 +1,13 @@
 // The agent's parts against real SQLite databases, without a client.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 
 #include "agent/copy.h"
@@ -132,6 +135,57 @@ TEST_F(AgentTest, APinnedCopyHoldsNothingThatWasCommittedLater) {
   execute(writer.get(),
           "INSERT INTO t (b) VALUES ('later'); DELETE FROM t WHERE a < 500; PRAGMA wal_checkpoint(PASSIVE)");
   EXPECT_EQ(copy(database).file, before);
+}
+
+TEST_F(AgentTest, ADatabaseThatRestsHoldsNothingAndIsPinnedAgainAsItIsThen) {
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  for (const std::string mode : {"wal", "delete"}) {
+    const std::string name = mode + ".sqlite3";
+    app(name, "PRAGMA journal_mode=" + mode + ";" + kSomeRows);
+    const auto before = open_files();
+    const auto database = open(name);
+    const std::uint32_t pages = database->page_count();
+    database->rest();
+    EXPECT_TRUE(database->is_resting());
+    EXPECT_EQ(open_files(), before) << mode;
+    EXPECT_EQ(database->page_count(), pages);
+    app(name, "INSERT INTO t (b) SELECT hex(randomblob(400)) FROM t LIMIT 500");
+    database->pin();
+    EXPECT_GT(database->page_count(), pages);
+    const Copied copied = copy(database);
+    EXPECT_EQ(copied.end.digest, digest_of(copied.file)) << mode;
+    EXPECT_EQ(copied.file.size(), std::size_t{database->page_size()} * database->page_count());
+  }
+}
+
+TEST_F(AgentTest, WhereNoMoreFilesMayBeOpenedThatIsWhatIsSaid) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0);
+  ::close(next);
+  for (const std::string mode : {"wal", "delete"}) {
+    const Connection app_itself = app(mode + ".sqlite3", "PRAGMA journal_mode=" + mode + ";" + kSomeRows);
+    int failed = 0;
+    for (int more = 1; more < 8; ++more) {
+      const rlimit few{static_cast<rlim_t>(next + more), before.rlim_max};
+      ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+      std::string said;
+      try {
+        open(mode + ".sqlite3")->pin();
+      } catch (const Error& error) {
+        said = error.message() + error.hint();
+        ++failed;
+      }
+      ::setrlimit(RLIMIT_NOFILE, &before);
+      if (said.empty()) continue;
+      EXPECT_NE(said.find("Too many open files"), std::string::npos) << mode << more << said;
+      EXPECT_NE(said.find("ulimit -n"), std::string::npos) << mode << more << said;
+    }
+    EXPECT_GT(failed, 0);
+  }
 }
 
 TEST_F(AgentTest, NothingCanBeWrittenThroughTheGuard) {

@@ -127,6 +127,25 @@ TEST_F(Doors, AnOrdinaryDirectoryIsTheOnlyDoor) {
   EXPECT_EQ(refusal_of_missing(surroundings), "");
 }
 
+// It may have those of ten thousand open.
+TEST_F(Doors, OfAProcessOnlyWhatSaysSomethingOfADatabaseIsLookedAt) {
+  Process process;
+  process.pid = 7;
+  ino_t inode = 0;
+  for (const char* name :
+       {"/s/a.db", "/s/a.db-wal", "/s/a.db-shm", "/s/b.db", "/s/b.db-wal", "/t/gone.db-wal"})
+    process.files.push_back({FileId{1, ++inode}, name, {}});
+  const auto names = [&](const std::vector<FileId>& ids) {
+    std::vector<std::string> all;
+    for (const OpenFile& file : FilesOfProcess(process).of(process, ids).files) all.push_back(file.name);
+    return all;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names({{1, 1}}), (Names{"/s/a.db", "/s/a.db-wal", "/s/a.db-shm", "/t/gone.db-wal"}));
+  EXPECT_EQ(names({{1, 4}, {1, 9}}), (Names{"/s/b.db", "/s/b.db-wal", "/t/gone.db-wal"}));
+  EXPECT_EQ(names({}), (Names{"/t/gone.db-wal"})) << "its database was called otherwise when it was opened";
+}
+
 TEST_F(Doors, FileSystemsUnderFusesOrVirtiofssNameAreRefused) {
   for (const char* type :
        {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "virtiofs", "9p", "vboxsf", "prl_fs",

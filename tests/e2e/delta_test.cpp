@@ -39,6 +39,7 @@ class History {
  public:
   History(Over over, std::uint64_t seed) : app_(over), random_(seed) {
     app_.set("DATABASES", "**/*.sqlite3");
+    app_.set("EXCLUDE", "**/*.copy");  // what RandomDatabase keeps beside them
     const int count = pick(random_, 1, 3);
     for (int i = 0; i < count; ++i) {
       const std::string name = kNames[i];

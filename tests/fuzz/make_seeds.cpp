@@ -173,6 +173,7 @@ void write_agents_messages(const Seeds& seeds, const char* to) {
   put(MessageType::kPrepared, {});
   put(MessageType::kRestored, encode(Restored{}));
   put(MessageType::kStorage, encode(storage()));
+  put(MessageType::kUnmatched, encode(Unmatched{{{"*.db", "a.db", 3}}, 4, "after 2 s"}));
   put(MessageType::kFound, encode(Found{kName, target(0, TargetState::kRefused)}));
 }
 

@@ -36,6 +36,8 @@ void decode(MessageType type, ByteView body) {
       return require_same(decode_storage, body);
     case MessageType::kNotice:
       return require_same(decode_notice, body);
+    case MessageType::kUnmatched:
+      return require_same(decode_unmatched, body);
     case MessageType::kFound:
       return require_same(decode_found, body);
     default:

@@ -437,22 +437,24 @@ void add_set_scripts(std::map<std::string, Script>& all) {
     peer.all_pages();
     peer.finish();
   });
-  all["1025-databases"] = greeted([](Peer& peer) {
+  all["one-database-too-many"] = greeted([](Peer& peer) {
     peer.hello();
     for (std::uint32_t index = 0; index <= kMaxDatabases; ++index) peer.announce(peer.info(index));
   });
-  all["all-databases-failed"] = greeted([](Peer& peer) {
+  const auto all_failed = [](Peer& peer, std::uint32_t count) {
     peer.hello();
-    for (std::uint32_t index = 0; index < kMaxDatabases; ++index) {
+    for (std::uint32_t index = 0; index < count; ++index) {
       DatabaseInfo info = peer.info(index);
       info.name = std::string(kMaxNameBytes, '\x1b');
       info.failed = true;
       info.problem.message = std::string(kMaxTextBytes, '\x07');
       peer.announce(info);
     }
-    peer.set(kMaxDatabases);
+    peer.set(count);
     peer.done();
-  });
+  };
+  all["all-databases-failed"] = greeted([=](Peer& peer) { all_failed(peer, 1024); });
+  all["too-many-words"] = greeted([=](Peer& peer) { all_failed(peer, kMaxDatabases); });
   all["one-database-failed"] = [](Peer& peer) {
     peer.greet();
     peer.hello();
@@ -521,9 +523,14 @@ void add_scripts_of_later_pins(std::map<std::string, Script>& all) {
     peer.hello();
     for (;;) peer.send(MessageType::kNotice, encode(Notice{kEscapes, kEscapes}));
   });
+  all["unmatched-without-end"] = greeted([](Peer& peer) {
+    peer.hello();
+    for (;;) peer.send(MessageType::kUnmatched, encode(Unmatched{{{kEscapes, kEscapes, 1}}, 7, kEscapes}));
+  });
   all["a-notice"] = greeted([](Peer& peer) {
     peer.hello();
     peer.send(MessageType::kNotice, encode(Notice{kEscapes, kEscapes}));
+    peer.send(MessageType::kUnmatched, encode(Unmatched{{{kEscapes, kEscapes, 1}}, 7, kEscapes}));
     peer.announce(peer.info());
     peer.set(1);
     peer.all_pages();

@@ -118,6 +118,8 @@ TEST(ProtocolTest, MessagesComeBackAsTheyWere) {
   ByteView payload;
   EXPECT_EQ(decode_pages(encode(sample_pages()), payload).runs.at(0).count, 2U);
   EXPECT_TRUE(payload.empty());
+  const Unmatched unmatched{{{"*.db", "a.db", 3}, {"", "long", 1}}, 4, "after 2 s"};
+  EXPECT_EQ(decode_unmatched(encode(unmatched)), unmatched);
   DatabaseEnd end;
   end.page_count = 9;
   end.digest[15] = 0xAB;
@@ -154,6 +156,17 @@ TEST(ProtocolTest, ADatabaseIsUnchangedAsAWholeOrNot) {
   EXPECT_THROW(decode_database(odd), Error);
   --info.base_pages;
   EXPECT_THROW(decode_database(encode(info)), Error);
+}
+
+TEST(ProtocolTest, MorePatternsForDatabasesThatWereNotAskedForThanThereCanBeAreRefused) {
+  Unmatched unmatched;
+  unmatched.groups.resize(kMaxUnmatched,
+                          {std::string(kMaxGlobBytes, 'x'), std::string(kMaxNameBytes, 'x'), 1});
+  unmatched.end = std::string(kMaxTextBytes, 'x');
+  EXPECT_LE(encode(unmatched).size(), max_body_bytes(static_cast<std::uint8_t>(MessageType::kUnmatched)));
+  EXPECT_NO_THROW(decode_unmatched(encode(unmatched)));
+  unmatched.groups.resize(kMaxUnmatched + 1);
+  EXPECT_THROW(decode_unmatched(encode(unmatched)), Error);
 }
 
 TEST(ProtocolTest, ADigestComesBackFromItsText) {
@@ -286,6 +299,8 @@ TEST(ProtocolTest, MessagesOfAnotherLengthAreRefused) {
       {encode(Hello{}), [](ByteView b) { (void)decode_hello(b); }},
       {encode(sample_database()), [](ByteView b) { (void)decode_database(b); }},
       {encode(Notice{"a", "b"}), [](ByteView b) { (void)decode_notice(b); }},
+      {encode(Unmatched{{{"*.db", "a.db", 3}}, 4, "after 2 s"}),
+       [](ByteView b) { (void)decode_unmatched(b); }},
       {encode(SetInfo{}), [](ByteView b) { (void)decode_set(b); }},
       {encode(DatabaseEnd{}), [](ByteView b) { (void)decode_end(b); }},
       {encode(DatabaseFailed{}), [](ByteView b) { (void)decode_failed(b); }},
