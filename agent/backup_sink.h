@@ -31,8 +31,8 @@ class BackupSink {
 
   // The destination for sqlite3_backup_init.
   sqlite3* connection() { return connection_.get(); }
-  // After the last step: hands on what SQLite never writes. Throws what `take` threw, and Error when pages are
-  // missing.
+  // After the last step: hands on what SQLite never writes. Throws what `take` threw, and Error when pages
+  // are missing.
   void finish();
   // Throws what `take` threw; nothing when it did not.
   void rethrow() const;

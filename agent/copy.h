@@ -22,14 +22,13 @@ struct HoldPolicy {
 };
 
 // Reads all pages inside the read transaction and releases it as soon as they are out of the database: on the
-// wire, in memory or spooled. The pages are those that SQLite sees, WAL included; the result's digest is of the
-// file that they make, with `key`, and so is its state.
-// `pinned` are the databases that were not copied yet, `database` among them, null where one has failed:
-// while one is being copied the WAL databases are held as well, and when any of them reaches its bound,
-// nothing waits for the network any more: what is left is spooled. Where there is no room for that, it waits
-// past `hold_max_us`, since nobody waits for the reader of a WAL. Throws Error when a page cannot be read,
-// and kRefused when without a spool writers would have to wait, or a WAL has reached its growth; the database
-// is released then, too.
+// wire, in memory or spooled. The pages are those that SQLite sees, WAL included; the result's digest is of
+// the file that they make, with `key`, and so is its state. `pinned` are the databases that were not copied
+// yet, `database` among them, null where one has failed: while one is being copied the WAL databases are held
+// as well, and when any of them reaches its bound, nothing waits for the network any more: what is left is
+// spooled. Where there is no room for that, it waits past `hold_max_us`, since nobody waits for the reader of
+// a WAL. Throws Error when a page cannot be read, and kRefused when without a spool writers would have to
+// wait, or a WAL has reached its growth; the database is released then, too.
 DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
                           std::span<const std::unique_ptr<SourceDatabase>> pinned, const HoldPolicy& policy,
                           const DigestKey& key, Outbox& outbox);

@@ -33,4 +33,9 @@ std::optional<Bytes> decode_base64(std::string_view text) {
   return bytes;
 }
 
+std::string from_base64(std::string_view text) {
+  const std::optional<Bytes> bytes = decode_base64(text);
+  return bytes ? std::string(bytes->begin(), bytes->end()) : "";
+}
+
 }  // namespace litepull

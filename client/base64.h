@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "common/bytes.h"
@@ -10,5 +11,7 @@ namespace litepull {
 
 // With its padding and no stray bits; nullopt when it is anything else, nothing at all included.
 std::optional<Bytes> decode_base64(std::string_view text);
+// The same as a string, and empty for nullopt.
+std::string from_base64(std::string_view text);
 
 }  // namespace litepull

@@ -138,7 +138,15 @@ class Checker {
         if (state == KeyState::kLoaded) return add_loaded_key(path);
         if (state == KeyState::kLocked && locked.empty()) locked = path;
       }
-      if (config_.ssh_key && (locked.empty() || !fido_kind_of(locked).empty())) {
+      const bool is_fido = config_.ssh_key && !fido_kind_of(*config_.ssh_key).empty();
+      if (config_.ssh_key && locked.empty() && !is_fido && !public_halves(*config_.ssh_key).empty())
+        return add(
+            "key", StepState::kWarning,
+            printable(*config_.ssh_key) +
+                " holds only the public half; the SSH agent must have the key, and a run in the night may "
+                "have none",
+            "for such runs make a key of its own, without a passphrase");
+      if (config_.ssh_key && (locked.empty() || is_fido)) {
         const UnusableKey why = why_unusable(*config_.ssh_key);
         return fail("key", kCannotLogIn, why.message, why.hint);
       }
@@ -198,7 +206,7 @@ class Checker {
     const auto error = error_of([&] {
       std::size_t size = 0;
       for (const AgentFile& agent : read_agents(agent_path_)) size = std::max(size, agent.content.size());
-      directories_ = parse_directories(session.run(directory_command(size), "").output);
+      directories_ = parse_directories(session.run(directory_command(size)).output);
     });
     if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
   }

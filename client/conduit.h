@@ -17,6 +17,8 @@ class Conduit {
 
   // Our end, non-blocking; once.
   virtual Fd take_socket() = 0;
+  // For messages: "the ProxyCommand of SSH_CONFIG".
+  virtual std::string name() const = 0;
   // Why it broke, safe to print; empty as long as nothing is known. From any thread.
   virtual std::string failure() = 0;
 };

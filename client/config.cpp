@@ -252,7 +252,12 @@ void Reader::read_remote_directory() {
 }
 
 void Reader::read_ssh_files() {
-  if (const EnvAssignment* key = find_filled("SSH_KEY")) config_.ssh_key = ssh_file(*key);
+  if (const EnvAssignment* key = find_filled("SSH_KEY")) {
+    // Where only PATH.pub is here, the SSH agent may have the key.
+    const std::string path = ssh_path(*key);
+    const bool is_half = ::access(path.c_str(), F_OK) != 0 && ::access((path + ".pub").c_str(), R_OK) == 0;
+    config_.ssh_key = is_half ? path + ".pub" : ssh_file(*key);
+  }
   if (const EnvAssignment* hosts = find_filled("SSH_KNOWN_HOSTS")) config_.ssh_known_hosts = ssh_file(*hosts);
 }
 

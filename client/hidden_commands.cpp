@@ -5,6 +5,7 @@
 
 #include "client/check_file.h"
 #include "client/diff_files.h"
+#include "client/key_file.h"
 #include "client/page_owners.h"
 #include "client/recover.h"
 
@@ -21,6 +22,7 @@ std::uint64_t number(const std::string& word) {
 //   page-owners PATH PAGE_SIZE PAGE,PAGE,... BYTES
 //   diff-files PATH_A PATH_B ROWS BYTES
 //   recover-file PATH BYTES
+//   unlock-key PATH
 std::optional<int> run_hidden_command(const std::vector<std::string>& words) {
   if (words.size() == 4 && words[0] == "check-file")
     return check_file_command(words[1], words[2] == "quick" ? CheckDepth::kQuick : CheckDepth::kFull,
@@ -32,6 +34,7 @@ std::optional<int> run_hidden_command(const std::vector<std::string>& words) {
     return diff_files_command(words[1], words[2], number(words[3]), number(words[4]));
   if (words.size() == 3 && words[0] == "recover-file")
     return recover_file_command(words[1], number(words[2]));
+  if (words.size() == 2 && words[0] == "unlock-key") return unlock_key_command(words[1]);
   return std::nullopt;
 }
 

@@ -27,15 +27,18 @@ constexpr std::uint64_t kSignOfLifeUs = 250'000;
 
 class InnerChild {
  public:
-  explicit InnerChild(const std::vector<std::string>& arguments) {
-    Pipe pipe = make_pipe();
+  InnerChild(const std::vector<std::string>& arguments, std::string_view input) {
+    check(input.size() <= kMaxInnerInputBytes, "more than a pipe takes at once");
+    Pipe pipe = make_pipe(), given = make_pipe();
+    write_all(given.write.get(), input.data(), input.size(), "the child's input");
+    given.write.reset();
     const std::string program = own_program();
     std::vector<char*> argv{const_cast<char*>(program.c_str())};
     for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, given.read.get(), 0);
     posix_spawn_file_actions_adddup2(&actions, pipe.write.get(), 1);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
@@ -95,8 +98,8 @@ void limit(int resource, rlim_t soft, rlim_t hard) {
 }  // namespace
 
 std::string run_inner_command(const std::vector<std::string>& arguments, std::size_t max_output_bytes,
-                              const Cancel& cancel, std::uint64_t max_stall_ms) {
-  InnerChild child(arguments);
+                              const Cancel& cancel, std::uint64_t max_stall_ms, std::string_view input) {
+  InnerChild child(arguments, input);
   std::string output = child.read_all(max_stall_ms, max_output_bytes, cancel);
   const int status = child.wait();
   if (WIFSIGNALED(status)) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/cancel.h"
@@ -16,12 +17,15 @@ namespace litepull {
 // slowest disk and the largest database are no reason to call a check off.
 inline constexpr std::uint64_t kMaxStallMs = 600'000;
 
+inline constexpr std::size_t kMaxInnerInputBytes = 4096;  // what a pipe takes at once, however small it is
+
 // Runs `litepull ARGUMENTS...` and returns what it printed on stdout, without the blanks before that; its
-// stdin is empty, its stderr ours. Throws Error{kFailed} when it cannot be started, gives no sign of life for
-// `max_stall_ms`, prints more than `max_output_bytes`, or does not end with status 0: the message says which
-// limit it was. Error{kCancelled}. The child is gone in any case.
+// stdin is `input`, of at most kMaxInnerInputBytes, its stderr ours. Throws Error{kFailed} when it cannot be
+// started, gives no sign of life for `max_stall_ms`, prints more than `max_output_bytes`, or does not end
+// with status 0: the message says which limit it was. Error{kCancelled}. The child is gone in any case.
 std::string run_inner_command(const std::vector<std::string>& arguments, std::size_t max_output_bytes,
-                              const Cancel& cancel, std::uint64_t max_stall_ms = kMaxStallMs);
+                              const Cancel& cancel, std::uint64_t max_stall_ms = kMaxStallMs,
+                              std::string_view input = {});
 
 // Of the child's processor time: a second for each 100 kB, after the first hour. What grows with the file is
 // looking up each entry of each index. The smallest takes 9 bytes and some 4 microseconds; this gives it 90.

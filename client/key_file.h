@@ -4,9 +4,9 @@
 #include <libssh/libssh.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "client/cancel.h"
 
@@ -27,14 +27,27 @@ struct KeyFile {
 // Never asks.
 KeyFile load_key(const std::string& path);
 
-// The public half, from the file beside it; null when there is none.
+// What IdentityFile may mean by `path`, as an agent would list it: the public key in the file itself (a .pub
+// file, or a private one in OpenSSH's format, locked or not), in PATH.pub, and the certificate in
+// PATH-cert.pub. Each as it is on the wire; empty when none of them can be read.
+std::vector<std::string> public_halves(const std::string& path);
+
+// The public half, from the file or the one beside it; null when there is none.
 Key load_public_half(const std::string& path);
 
-// Asks on the terminal for the passphrase of the key in `path`, a few times, one question at a time among all
-// that run here. Null when there is no terminal, nothing is typed, or no answer fits. What was typed is
-// overwritten in memory, and is neither shown nor kept.
-Key unlock_key(const std::string& path, const Cancel& cancel);
+struct UnlockedKey {
+  Key key;          // null when it was not opened
+  std::string why;  // then, for people: "there is no terminal to ask for it on"
+};
 
-bool has_terminal();
+// Asks on the terminal for the passphrase of the key in `path`, a few times, one question at a time among all
+// that run here. What was typed is overwritten in memory, and is neither shown nor kept. Each answer is tried
+// in a child process, which is killed after `timeout_s`: a passphrase may be made as slow to try as its owner
+// likes (ssh-keygen -a). A question that nobody answers ends by itself, before the server would hang up.
+UnlockedKey unlock_key(const std::string& path, int timeout_s, const Cancel& cancel);
+
+// In the child: opens the key with the passphrase on standard input, and prints it without one. Returns the
+// exit code.
+int unlock_key_command(const std::string& path);
 
 }  // namespace litepull

@@ -12,6 +12,7 @@
 #include "client/config.h"
 #include "common/error.h"
 #include "common/frame.h"
+#include "common/protocol.h"
 
 namespace litepull {
 
@@ -47,10 +48,24 @@ using OnLogin = std::function<void(const std::string& host_key)>;
 std::unique_ptr<Link> open_link(const Config& config, const std::string& agent_path, const Cancel& cancel,
                                 const OnLogin& on_login);
 
-// Reads up to the agent's greeting line and sets `greeting` to what follows "LITEPULL 1 ": "agent", or what
-// the remote command says in place of an agent; empty when the stream ended without one. Returns what came
-// before, from a login script say. Throws Error{kPeer} when no such line comes within kMaxGreetingNoiseBytes.
-std::string read_greeting(ByteSource& source, std::string& greeting);
+struct Greeting {
+  // What follows "LITEPULL 1 " in the agent's greeting: "agent", "upload SYSTEM MACHINE", "storage" or
+  // "no-sudo". Empty when the stream ended without a greeting.
+  std::string words;
+  std::string noise;  // the end of what came before, from a start-up file say; not safe to print
+};
+
+// Reads up to the end of the greeting's line. It may begin anywhere: the output of a start-up file need not
+// end in a newline. What was read so far is in `greeting` also when this throws: Error{kPeer} when no
+// greeting comes within `max_noise_bytes`.
+void read_greeting(ByteSource& source, Greeting& greeting,
+                   std::size_t max_noise_bytes = kMaxGreetingNoiseBytes);
+
+// Cuts a text that grows, now and then, to its last `kept_bytes`: the end of an output says how it ended.
+void keep_end(std::string& text, std::size_t kept_bytes);
+
+// The last `shown_bytes` of `text`, safe to print; "..." before them when there was more.
+std::string shown_end(const std::string& text, std::size_t shown_bytes);
 
 // The agent's own words as an error of ours, safe to print. They are from its side of the wire: an exit code
 // that means something else here is not theirs.

@@ -21,6 +21,7 @@ namespace litepull {
 namespace {
 
 constexpr std::uint64_t kReapUs = 5'000'000;
+constexpr std::size_t kMaxLocalNoiseBytes = 64 * 1024;  // no login shell comes before the agent
 constexpr int kPipeBytes = 1 << 20;  // fewer turns between the two processes than with the usual 64 KiB
 
 // Without what sudo and its like say of their caller: it is this program that starts the agent, and that runs
@@ -152,10 +153,10 @@ class LocalLink : public Link {
 std::unique_ptr<Link> open_local_link(const Config& config, const std::string& agents, const Cancel& cancel) {
   const std::string agent_path = local_agent(agents);
   auto link = std::make_unique<LocalLink>(config, agent_path, cancel);
-  std::string greeting;
+  Greeting greeting;
   PatientSource patient(*link, patience_us(config.idle_timeout_s));
-  read_greeting(patient, greeting);
-  if (greeting != "agent")
+  read_greeting(patient, greeting, kMaxLocalNoiseBytes);
+  if (greeting.words != "agent")
     throw Error(ErrorKind::kFailed, agent_path + " does not answer as an agent: " + link->remote_words(),
                 "build litepull again, so that both programs are of one build");
   return link;

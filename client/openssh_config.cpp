@@ -227,8 +227,10 @@ OpenSshHost ask_openssh(const OpenSshQuery& query, const Cancel& cancel) {
                                       "LITEPULL_SSH_HOST=" + query.host},
                                      query.timeout_s, keep, cancel);
   if (run.timed_out)
-    refuse(query, "OpenSSH has not read it within " + std::to_string(query.timeout_s) + " s",
-           "look at its 'Match exec' commands, or raise CONNECT_TIMEOUT");
+    throw Error(ErrorKind::kConnection,
+                shown_file(query) + ": OpenSSH (ssh -G) has not read it within " +
+                    std::to_string(query.timeout_s) + " s",
+                "look at its 'Match exec' commands, or raise CONNECT_TIMEOUT");
   if (run.status == 127)
     refuse(query, "OpenSSH's ssh, which reads it, is not installed",
            "install openssh-client, or set SSH_CONFIG=no");

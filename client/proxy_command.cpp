@@ -48,6 +48,8 @@ class ProxyCommand : public Conduit {
 
   Fd take_socket() override { return std::move(ours_); }
 
+  std::string name() const override { return "the ProxyCommand of SSH_CONFIG"; }
+
   std::string failure() override {
     char text[kMaxWordsBytes];
     const ssize_t size = ::pread(::fileno(words_.get()), text, sizeof text, 0);

@@ -64,6 +64,8 @@ std::string run_there(const std::string& run) {
 }
 
 constexpr const char* kAskForUpload = "echo \"LITEPULL 1 upload $s\"";
+// What a login shell's start-up files print comes before it, and need not end in a newline.
+constexpr const char* kAnswerMark = "litepull directories";
 constexpr const char* kIgnoreReasons = "no() { :; }; ";
 
 }  // namespace
@@ -82,19 +84,21 @@ std::string sudo_start_command(const std::vector<AgentFile>& agents) {
       "\"$storage\"; }";
   // A shell reads a line byte by byte where it cannot go back: what follows is the agent's.
   return for_any_shell(
-      "IFS= read -r storage; command -v sudo >/dev/null || { echo \"LITEPULL 1 no-sudo\"; exit 1; }; " +
+      "echo \"LITEPULL 1 storage\"; IFS= read -r storage; command -v sudo >/dev/null || { echo \"LITEPULL 1 "
+      "no-sudo\"; exit 1; }; " +
       choose_build(agents) + kOurs + "a=\"" + kRootPlace + "/agent-$b\"; [ -x \"$a\" ] && " + run + "; " +
       kIgnoreReasons + kEachDirectory + run_there(run) + "done; " + kAskForUpload);
 }
 
 std::string directory_command(std::size_t size) {
-  return for_any_shell(directory_that_will_do(size, "") +
+  return for_any_shell("echo; echo " + std::string(kAnswerMark) + "; " + directory_that_will_do(size, "") +
                        "printf %b \"$w\"; echo \"takes $d\"; exit 0; done; printf %b \"$w\"; exit 1");
 }
 
 RemoteDirectories parse_directories(const std::string& output) {
   RemoteDirectories found;
-  std::istringstream lines(output);
+  const std::size_t mark = output.rfind(kAnswerMark);
+  std::istringstream lines(mark == std::string::npos ? output : output.substr(mark));
   for (std::string line; std::getline(lines, line);) {
     const std::string shown = printable(line);
     if (line.starts_with("takes ")) {
@@ -113,8 +117,8 @@ std::string upload_command(const std::string& build, std::size_t size) {
   return for_any_shell(
       directory_that_will_do(size, forget) +
       "t=\"$d/.new-$$\"; trap \"rm -f \\\"$t\\\"\" EXIT; trap \"exit 1\" HUP INT TERM PIPE; "
-      "cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq " +
-      bytes +
+      "echo \"" +
+      kReadyForInput + "\"; cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq " + bytes +
       " ] || { rm -f \"$t\"; echo \"the upload to $d was cut short\" >&2; exit 1; }; "
       "chmod 700 \"$t\" && mv -f \"$t\" \"$d/agent-" +
       build +

@@ -16,10 +16,13 @@ namespace litepull {
 std::string start_command(const std::vector<AgentFile>& agents);
 
 // The same through `sudo -n`, with the options --storage and the first line of standard input, which is the
-// storage directory. First says, in a line of its own, "litepull sudo <login user> <agent's path>"; without
-// sudo prints "LITEPULL 1 no-sudo". An agent in kRootPlace (client/sudo_rule.h) is preferred to one that the
-// login user could replace.
+// storage directory: it is read once "LITEPULL 1 storage" was printed. First says, in a line of its own,
+// "litepull sudo <login user> <agent's path>"; without sudo prints "LITEPULL 1 no-sudo". An agent in
+// kRootPlace (client/sudo_rule.h) is preferred to one that the login user could replace.
 std::string sudo_start_command(const std::vector<AgentFile>& agents);
+
+// What upload_command prints once it reads its input, and not the start-up files of the login shell.
+inline constexpr const char* kReadyForInput = "litepull ready";
 
 // Stores standard input, which must have `size` bytes, as the agent of that build, in the first private
 // directory that can run programs and has room. Prints "stored" on success; otherwise exits with 1, has said

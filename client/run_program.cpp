@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kTailBytes = 4096;
 constexpr std::size_t kTailLines = 20;
 constexpr int kAskAgainMs = 20;
+constexpr std::uint64_t kRestUs = 1'000'000;
 constexpr int kGraceMs = 5000;  // between being asked to end and being killed
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
@@ -133,9 +134,11 @@ class OutputReader {
       read();
     }
   }
+  // What has left the program's group and writes on is not waited for.
   void read_rest() {
     pollfd waiting{fd_, POLLIN, 0};
-    while (!closed_ && ::poll(&waiting, 1, 0) > 0) read();
+    const std::uint64_t deadline_us = monotonic_us() + kRestUs;
+    while (!closed_ && ::poll(&waiting, 1, 0) > 0 && monotonic_us() < deadline_us) read();
   }
   std::string tail() const { return last_lines(tail_); }
 

@@ -17,6 +17,7 @@
 
 #include "client/agent_file.h"
 #include "client/agent_messages.h"
+#include "client/console.h"
 #include "client/remote_command.h"
 #include "client/ssh_connect.h"
 #include "client/ssh_session.h"
@@ -30,6 +31,7 @@ constexpr std::size_t kChunkBytes = 256 * 1024;
 constexpr std::size_t kMaxQueuedBytes = 64 * kChunkBytes;  // then the server is made to wait
 constexpr std::size_t kMaxOutgoingBytes = 4 << 20;
 constexpr std::size_t kMaxErrorBytes = 16 * 1024;
+constexpr std::size_t kShownBytes = 400;
 constexpr int kPumpWaitMs = 1'000;
 constexpr int kBulkWaitMs = 1;  // for the rest of a chunk, while whole ones have been coming
 
@@ -89,6 +91,15 @@ class SshLink : public Link {
     return printable(errors_);
   }
 
+  // The end of remote_words(), for a message.
+  std::string shown_words() {
+    const std::lock_guard lock(mutex_);
+    return shown_end(errors_, kShownBytes);
+  }
+
+  // Whether a read ended since nothing was heard for too long.
+  bool was_silent() const { return was_silent_; }
+
   // After the end of the stream.
   int exit_status() {
     const std::lock_guard lock(mutex_);
@@ -104,7 +115,7 @@ class SshLink : public Link {
     wake_pump();
     pump_.join();
     pump_ = std::thread([] {});
-    channel_.reset();
+    session_->finish(std::move(channel_));
     return std::move(session_);
   }
 
@@ -116,10 +127,7 @@ class SshLink : public Link {
     while (incoming_.empty() && !ended_ && !failure_) {
       changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
       cancel_.throw_if_requested();
-      if (incoming_.empty() && monotonic_us() - since_us > idle_timeout_us_)
-        throw LinkError(
-            host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
-            "run this again; if the link is that slow, raise IDLE_TIMEOUT");
+      if (incoming_.empty() && monotonic_us() - since_us > idle_timeout_us_) throw_silent();
     }
     cancel_.throw_if_requested();
     if (incoming_.empty() && failure_) std::rethrow_exception(failure_);
@@ -132,6 +140,12 @@ class SshLink : public Link {
     lock.unlock();
     if (was_full) wake_pump();
     return true;
+  }
+
+  [[noreturn]] void throw_silent() {
+    was_silent_ = true;
+    throw LinkError(host_ + ": nothing was heard for " + std::to_string(idle_timeout_us_ / 1'000'000) + " s",
+                    "run this again; if the link is that slow, raise IDLE_TIMEOUT");
   }
 
   void wake_pump() const {
@@ -251,7 +265,8 @@ class SshLink : public Link {
     const int got = ssh_channel_read_nonblocking(channel_.get(), buffer, sizeof buffer, 1);
     if (got <= 0) return false;
     const std::lock_guard lock(mutex_);
-    if (errors_.size() < kMaxErrorBytes) errors_.append(buffer, static_cast<std::size_t>(got));
+    errors_.append(buffer, static_cast<std::size_t>(got));
+    keep_end(errors_, kMaxErrorBytes);
     return true;
   }
 
@@ -277,6 +292,7 @@ class SshLink : public Link {
   std::uint64_t streak_bytes_ = 0;     // that came without a pause
   Bytes current_;                      // the reader's
   std::size_t current_at_ = 0;
+  bool was_silent_ = false;
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
@@ -309,12 +325,17 @@ const AgentFile& fitting_agent(const std::vector<AgentFile>& agents, const std::
 }
 
 void upload(SshSession& session, const AgentFile& agent, const Config& config) {
-  const CommandResult result = session.run(upload_command(agent.build, agent.content.size()), agent.content);
+  const CommandResult result =
+      session.run(upload_command(agent.build, agent.content.size()), agent.content, kReadyForInput);
   if (result.status == 0 && result.output.find("stored") != std::string::npos) return;
+  const bool was_cut = result.errors.find("was cut short") != std::string::npos;
   throw Error(ErrorKind::kFailed,
               config.server_host + ": the agent could not be uploaded: " +
                   (result.errors.empty() ? "status " + std::to_string(result.status) : result.errors),
-              "make room in one of these directories, or mount one without noexec");
+              was_cut
+                  ? "see whether the disk there is full, and whether the login shell's start-up files read "
+                    "their input"
+                  : "make room in one of these directories, or mount one without noexec");
 }
 
 // Of words that were made safe to print.
@@ -324,25 +345,55 @@ std::string first_line(const std::string& words) {
 
 [[noreturn]] void fail_sudo(const Config& config, const std::string& words, const SudoCall& call) {
   throw Error(ErrorKind::kFailed,
-              config.server_host + ": sudo does not start the agent as root: " + first_line(words),
+              config.server_host + ": sudo does not start the agent as root: " +
+                  first_line(words.substr(words.find("sudo: "))),
               how_to_allow(call, config.app_name, config.remote_backup_dir));
 }
 
-[[noreturn]] void fail_start(const Config& config, SshLink& link, const std::string& noise,
-                             const std::string& greeting) {
+// What a person types to see what this login does with a command.
+std::string typed_login(const Config& config) {
+  std::string text = "ssh ";
+  if (config.ssh_config && !config.ssh_config->empty()) text += "-F " + shell_path(*config.ssh_config) + " ";
+  if (config.ssh_key) text += "-i " + shell_path(*config.ssh_key) + " ";
+  if (config.server_port_given) text += "-p " + std::to_string(config.server_port) + " ";
+  return text +
+         shell_word((config.server_user.empty() ? "" : config.server_user + "@") + config.server_host) +
+         " echo hello";
+}
+
+[[noreturn]] void fail_start(const Config& config, SshLink& link, const Greeting& greeting) {
   const std::string words = link.remote_words();
-  if (greeting == "no-sudo")
+  if (greeting.words == "no-sudo")
     throw Error(ErrorKind::kFailed,
                 config.server_host + ": REMOTE_SUDO=yes, but there is no sudo in the PATH",
                 "install sudo there, or set SERVER_USER to root or the databases' owner, and REMOTE_SUDO=no");
   if (config.remote_sudo && words.find("sudo: ") != std::string::npos)
-    fail_sudo(config, words, sudo_call_of(noise));
-  const std::string user = config.server_user.empty() ? "" : config.server_user + "@";
-  throw Error(ErrorKind::kFailed,
-              config.server_host + ": the agent does not start (status " +
-                  std::to_string(link.exit_status()) + "): " + words + printable(noise.substr(0, 200)),
-              "the login must be able to run programs there: no ForceCommand, no nologin shell; try: ssh " +
-                  shell_word(user + config.server_host) + " echo hello");
+    fail_sudo(config, words, sudo_call_of(greeting.noise));
+  throw Error(
+      ErrorKind::kFailed,
+      config.server_host + ": the agent does not start (status " + std::to_string(link.exit_status()) +
+          "): " + link.shown_words() + shown_end(greeting.noise, kShownBytes),
+      "the login must be able to run programs there: no ForceCommand, no nologin shell, no exit or exec in "
+      "its start-up files; try: " +
+          typed_login(config));
+}
+
+// Nothing was heard for too long, and no greeting. A server that still answers has a login shell that waits.
+[[noreturn]] void fail_waiting(const Config& config, std::unique_ptr<SshSession> session,
+                               const Greeting& greeting, const Error& silence) {
+  if (!session->answers()) throw Error(silence);
+  if (greeting.noise.find("litepull sudo ") != std::string::npos)
+    throw Error(ErrorKind::kFailed,
+                config.server_host + ": sudo has not started the agent within " +
+                    std::to_string(config.idle_timeout_s) + " s",
+                "look there at what sudo waits for: a module of PAM, a directory service, an entropy source");
+  throw Error(
+      ErrorKind::kFailed,
+      config.server_host +
+          ": the login shell never came to run the command: its start-up files wait for input or start "
+          "another shell" +
+          (greeting.noise.empty() ? "" : "; it said: " + shown_end(greeting.noise, kShownBytes)),
+      "try: " + typed_login(config));
 }
 
 // What the command for sudo reads before the agent starts.
@@ -363,21 +414,28 @@ std::unique_ptr<Link> open_ssh_link(const Config& config, const std::string& age
     const std::vector<AgentFile> tried = is_broken ? std::vector<AgentFile>{} : agents;
     Channel channel = session->execute(config.remote_sudo ? sudo_start_command(tried) : start_command(tried));
     auto link = std::make_unique<SshLink>(std::move(session), std::move(channel), config, cancel);
-    if (config.remote_sudo) name_storage(*link, config);
-    std::string greeting;
+    Greeting greeting;
     PatientSource patient(*link, patience_us(config.idle_timeout_s));
-    const std::string noise = read_greeting(patient, greeting);
-    if (greeting == "agent") return link;
-    const bool is_missing = greeting.starts_with("upload ");
+    const auto error = error_of([&] {
+      read_greeting(patient, greeting);
+      if (greeting.words != "storage") return;
+      name_storage(*link, config);
+      greeting.words.clear();
+      read_greeting(patient, greeting);
+    });
+    if (error && link->was_silent()) fail_waiting(config, link->take_session(), greeting, *error);
+    if (error) throw Error(*error);
+    if (greeting.words == "agent") return link;
+    const bool is_missing = greeting.words.starts_with("upload ");
     const int status = link->exit_status();
     const bool cannot_run = status == 126 || status == 127;
-    if (uploaded || (!is_missing && (is_broken || !cannot_run))) fail_start(config, *link, noise, greeting);
+    if (uploaded || (!is_missing && (is_broken || !cannot_run))) fail_start(config, *link, greeting);
     session = link->take_session();
     // One that is there and cannot be run (a disk that failed in the middle of an upload) is replaced, too:
     // with no agent named, the server says which kind it takes.
     is_broken = !is_missing;
     if (is_broken) continue;
-    upload(*session, fitting_agent(agents, greeting.substr(std::strlen("upload ")), config.server_host),
+    upload(*session, fitting_agent(agents, greeting.words.substr(std::strlen("upload ")), config.server_host),
            config);
     uploaded = true;
   }

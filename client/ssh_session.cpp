@@ -1,11 +1,5 @@
 #include "client/ssh_session.h"
-#include "client/host_trust.h"
-#include "client/known_hosts.h"
-#include "client/refused_connection.h"
-#include "client/unusable_key.h"
-#include "common/shell_word.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -22,10 +16,26 @@
 #include <cstring>
 #include <utility>
 
+#include "client/agent_messages.h"
+#include "client/console.h"
+#include "client/host_trust.h"
+#include "client/known_hosts.h"
+#include "client/link.h"
+#include "client/refused_connection.h"
+#include "client/resolve.h"
+#include "client/ssh_login.h"
+#include "common/protocol.h"
+#include "common/shell_word.h"
+
 namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxCommandOutputBytes = 16 * 1024;
+constexpr std::size_t kShownErrorBytes = 2000;
+constexpr std::size_t kShownBannerBytes = 600;
+constexpr std::uint64_t kCloseWaitUs = 1'000'000;
+constexpr std::uint64_t kSlotWaitUs = 3'000'000;
+constexpr int kSlotPollMs = 20;
 
 bool has_aes() {
 #if defined(__x86_64__)
@@ -46,20 +56,11 @@ const char* preferred_ciphers() {
                      "aes192-ctr,aes128-ctr";
 }
 
-struct AddressDeleter {
-  void operator()(addrinfo* list) const { freeaddrinfo(list); }
-};
-
 // libssh expands % sequences in paths; ours are meant as they are.
 std::string escape_percent(const std::string& path) {
   std::string out;
   for (const char c : path) out += c == '%' ? "%%" : std::string(1, c);
   return out;
-}
-
-// For a command that is shown to be typed. The file that nobody named is below the home directory.
-std::string typed_path(const std::string& path) {
-  return path.starts_with("~/") ? "~/" + shell_word(path.substr(2)) : shell_path(path);
 }
 
 // A socket that is being connected without blocking, or errno in `error`.
@@ -88,6 +89,10 @@ int socket_error(int fd) {
 }
 
 }  // namespace
+
+std::string typed_path(const std::string& path) {
+  return path.starts_with("~/") ? "~/" + shell_word(path.substr(2)) : shell_path(path);
+}
 
 bool has_ended(ssh_channel channel) {
   if (ssh_channel_is_eof(channel) == 0 && ssh_channel_is_closed(channel) == 0) return false;
@@ -123,7 +128,7 @@ SshSession::~SshSession() = default;
 void SshSession::log_in(const std::function<void()>& on_trusted) {
   require_trusted(hop_.trust, host_key_, peer_address(), hop_.shown);
   if (on_trusted) on_trusted();
-  authenticate();
+  SshLogin(*this, hop_, config_.connect_timeout_s, cancel_).run();
 }
 
 std::string SshSession::setting() const {
@@ -137,18 +142,15 @@ void SshSession::fail(const std::string& message, const std::string& hint) const
 
 std::string SshSession::last_error() const {
   const std::string of_conduit = conduit_ != nullptr ? conduit_->failure() : "";
-  return of_conduit.empty() ? printable(ssh_get_error(session_.get())) : of_conduit;
+  if (!of_conduit.empty()) return of_conduit;
+  return printable(ssh_get_error(session_.get())) + (conduit_ != nullptr ? ", over " + conduit_->name() : "");
 }
 
 void SshSession::connect_tcp() {
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* raw = nullptr;
-  const std::string port = std::to_string(hop_.port);
-  if (const int code = getaddrinfo(hop_.host.c_str(), port.c_str(), &wanted, &raw); code != 0)
-    fail(std::string("its address cannot be found: ") + gai_strerror(code),
-         "check " + setting() + " and this machine's network");
-  const std::unique_ptr<addrinfo, AddressDeleter> addresses(raw);
+  const Resolved found = resolve(hop_.host, hop_.port, config_.connect_timeout_s, cancel_);
+  if (found.addresses == nullptr)
+    fail("its address cannot be found: " + found.why, "check " + setting() + " and this machine's network");
+  const addrinfo* raw = found.addresses.get();
   int count = 0, error = 0;
   for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) ++count;
   // Each address has its share of the time: one that is dead must not use up that of one that works.
@@ -177,6 +179,10 @@ Fd SshSession::connect_to(const addrinfo& address, std::uint64_t deadline_us, in
 
 std::uint64_t SshSession::connect_timeout_us() const {
   return std::uint64_t{1'000'000} * static_cast<unsigned>(config_.connect_timeout_s);
+}
+
+void SshSession::restart_idle_deadline() {
+  deadline_us_ = monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.idle_timeout_s);
 }
 
 void SshSession::restart_deadline() {
@@ -235,12 +241,34 @@ int SshSession::until_done(const char* doing, int again, const std::function<int
     const int result = step();
     if (result != again) return result;
     cancel_.throw_if_requested();
-    if (monotonic_us() > deadline_us_)
-      fail(std::string("it has not answered within ") + std::to_string(config_.connect_timeout_s) +
-               " s while " + doing,
-           "check that sshd is healthy there, or raise CONNECT_TIMEOUT");
+    if (is_encrypted_ && ssh_is_connected(session_.get()) == 0)
+      return SSH_ERROR;  // libssh would go on asking
+    if (monotonic_us() > deadline_us_) fail_silent(doing);
     wait(-1, kCancelPollMs);
   }
+}
+
+void SshSession::fail_silent(const char* doing) const {
+  const std::string way = conduit_ == nullptr ? "" : ", over " + conduit_->name();
+  const std::string said = conduit_ == nullptr ? "" : conduit_->failure();
+  fail("it has not answered within " + std::to_string(config_.connect_timeout_s) + " s while " + doing + way +
+           (said.empty() ? "" : " (" + said + ")") + what_it_says(),
+       conduit_ == nullptr
+           ? "check that sshd is healthy there, or raise CONNECT_TIMEOUT"
+           : "check that " + conduit_->name() + " leads to a healthy sshd, or raise CONNECT_TIMEOUT");
+}
+
+// What a server shows before the login, such as a page where the login is to be confirmed (Tailscale).
+std::string SshSession::what_it_says() const {
+  char* raw = ssh_get_issue_banner(session_.get());
+  if (raw == nullptr) return {};
+  std::string text = raw;
+  ssh_string_free_char(raw);
+  text.erase(text.find_last_not_of(" \r\n") + 1);
+  std::erase(text, '\r');
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  if (text.size() > kShownBannerBytes) text = text.substr(0, kShownBannerBytes) + "...";
+  return text.empty() ? "" : "; the server says: " + printable(text);
 }
 
 void SshSession::exchange_keys() {
@@ -248,8 +276,10 @@ void SshSession::exchange_keys() {
   if (until_done("keys were being exchanged", SSH_AGAIN, [&] {
         if (first_words.empty()) first_words = waiting_words(ssh_get_fd(session_.get()));
         return ssh_connect(session_.get());
-      }) == SSH_OK)
+      }) == SSH_OK) {
+    is_encrypted_ = true;
     return;
+  }
   const std::string error = last_error();
   const bool is_closed =
       error.find("disconnected") != std::string::npos || error.find("reset by peer") != std::string::npos;
@@ -282,97 +312,6 @@ std::string SshSession::peer_address() const {
   return known ? text : "";
 }
 
-void SshSession::note(const std::string& why) {
-  notes_.push_back(why);
-}
-
-bool SshSession::try_key(const std::string& path, ssh_key key) {
-  const int result = until_done("the key was being checked", SSH_AUTH_AGAIN, [&] {
-    return ssh_userauth_publickey(session_.get(), hop_.user.c_str(), key);
-  });
-  if (result == SSH_AUTH_SUCCESS) return true;
-  note("the key in " + path + " was refused");
-  if (::access((path + "-cert.pub").c_str(), F_OK) == 0)
-    note("the certificate beside it is not used: litepull supports none");
-  return false;
-}
-
-// Those that need no passphrase; the others are remembered.
-bool SshSession::try_files() {
-  for (const std::string& path : hop_.keys) {
-    if (!hop_.key_is_named && ::access(path.c_str(), F_OK) != 0) continue;
-    const KeyFile file = fido_kind_of(path).empty() ? load_key(path) : KeyFile{};
-    if (file.state == KeyState::kLoaded && try_key(path, file.key.get())) return true;
-    if (file.state == KeyState::kLocked) locked_keys_.push_back(path);
-    if (file.state != KeyState::kUnreadable) continue;
-    const UnusableKey why = why_unusable(path);
-    note(why.message + " (" + why.hint + ")");
-  }
-  return false;
-}
-
-bool SshSession::try_agent() {
-  if (hop_.agent_socket == "none") return false;
-  const int result = until_done("the keys were being checked", SSH_AUTH_AGAIN,
-                                [&] { return ssh_userauth_agent(session_.get(), hop_.user.c_str()); });
-  return result == SSH_AUTH_SUCCESS;
-}
-
-// A passphrase is not asked for in vain: with the public half beside it, the server says beforehand whether
-// it would take the key.
-bool SshSession::may_fit(const std::string& path) {
-  const Key half = load_public_half(path);
-  if (half == nullptr) return true;
-  const int result = until_done("the key was being checked", SSH_AUTH_AGAIN, [&] {
-    return ssh_userauth_try_publickey(session_.get(), hop_.user.c_str(), half.get());
-  });
-  if (result != SSH_AUTH_SUCCESS) note("the key in " + path + " was refused");
-  return result == SSH_AUTH_SUCCESS;
-}
-
-bool SshSession::ask_for_keys() {
-  for (const std::string& path : locked_keys_) {
-    if (!may_fit(path)) continue;
-    const Key key = unlock_key(path, cancel_);
-    restart_deadline();
-    if (key != nullptr && try_key(path, key.get())) return true;
-    if (key == nullptr)
-      note("the key in " + path + " needs a passphrase, " +
-           (has_terminal() ? "and none that opens it was typed" : "there is no terminal to ask for it on") +
-           ", and the SSH agent has no key that fits");
-  }
-  return false;
-}
-
-void SshSession::authenticate() {
-  if (hop_.keys_before_agent && try_files()) return;
-  // A key file that was named, read and refused is the final word; one behind a passphrase may be in the
-  // agent.
-  const bool refused =
-      hop_.key_is_named && locked_keys_.empty() && !notes_.empty() && notes_[0].ends_with("was refused");
-  if (!refused && try_agent()) return;
-  if (!hop_.keys_before_agent && try_files()) return;
-  if (ask_for_keys()) return;
-  fail_login();
-}
-
-void SshSession::fail_login() const {
-  std::string why;
-  for (const std::string& text : notes_) why += (why.empty() ? "" : "; ") + text;
-  if (why.empty()) why = "neither the SSH agent nor a key in ~/.ssh was accepted";
-  if (!locked_keys_.empty())
-    fail(
-        "login as " + hop_.user + " failed: " + why,
-        "run: ssh-add " + typed_path(locked_keys_[0]) +
-            " ; for runs at night use a key of its own without a passphrase, and put 'restrict' before it in "
-            "~/.ssh/authorized_keys of " +
-            hop_.user + " there");
-  fail("login as " + hop_.user + " failed: " + why,
-       "put the key's .pub line into ~/.ssh/authorized_keys of " + hop_.user + " on " +
-           (hop_.is_jump ? "the jump host, or set SSH_KEY and " + setting()
-                         : "the server, or set SSH_KEY and SERVER_USER"));
-}
-
 Channel SshSession::forward(const std::string& host, std::uint16_t port) {
   restart_deadline();
   Channel channel(ssh_channel_new(session_.get()));
@@ -386,12 +325,27 @@ Channel SshSession::forward(const std::string& host, std::uint16_t port) {
   return channel;
 }
 
+// A server that allows one channel at a time (MaxSessions 1) may still be at clearing the last one away.
+Channel SshSession::open_channel() {
+  for (const std::uint64_t last_try_us = monotonic_us() + kSlotWaitUs;;) {
+    Channel channel(ssh_channel_new(session_.get()));
+    check(channel != nullptr, "no memory for an SSH channel");
+    if (until_done("a channel was being opened", SSH_AGAIN,
+                   [&] { return ssh_channel_open_session(channel.get()); }) == SSH_OK) {
+      had_channel_ = true;
+      return channel;
+    }
+    if (!had_channel_ || ssh_is_connected(session_.get()) == 0 || monotonic_us() > last_try_us)
+      fail("no channel: " + last_error(),
+           "check that the login may run commands there, and that MaxSessions in its sshd_config is not 0");
+    cancel_.throw_if_requested();
+    ::poll(nullptr, 0, kSlotPollMs);
+  }
+}
+
 Channel SshSession::execute(const std::string& command) {
-  Channel channel(ssh_channel_new(session_.get()));
-  check(channel != nullptr, "no memory for an SSH channel");
-  if (until_done("a channel was being opened", SSH_AGAIN,
-                 [&] { return ssh_channel_open_session(channel.get()); }) != SSH_OK)
-    fail("no channel: " + last_error(), "check that the login may run commands there");
+  restart_deadline();
+  Channel channel = open_channel();
   if (until_done("the command was being started", SSH_AGAIN,
                  [&] { return ssh_channel_request_exec(channel.get(), command.c_str()); }) != SSH_OK)
     fail("the command was refused: " + last_error(),
@@ -399,40 +353,77 @@ Channel SshSession::execute(const std::string& command) {
   return channel;
 }
 
-CommandResult SshSession::run(const std::string& command, const std::string& input) {
+void SshSession::finish(Channel channel) {
+  const std::uint64_t deadline_us = monotonic_us() + kCloseWaitUs;
+  char dropped[4096];
+  while (ssh_channel_is_closed(channel.get()) == 0 && ssh_is_connected(session_.get()) != 0) {
+    if (cancel_.requested() || monotonic_us() > deadline_us) return;
+    const bool got = ssh_channel_read_nonblocking(channel.get(), dropped, sizeof dropped, 0) > 0 ||
+                     ssh_channel_read_nonblocking(channel.get(), dropped, sizeof dropped, 1) > 0;
+    if (!got && ssh_channel_is_closed(channel.get()) == 0) wait(-1, kSlotPollMs);
+  }
+}
+
+bool SshSession::answers() {
   restart_deadline();
-  const Channel channel = execute(command);
+  const auto error = error_of([&] {
+    const Channel channel(ssh_channel_new(session_.get()));
+    check(channel != nullptr, "no memory for an SSH channel");
+    until_done("a channel was being opened", SSH_AGAIN,
+               [&] { return ssh_channel_open_session(channel.get()); });
+  });
+  if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
+  return !error && ssh_is_connected(session_.get()) != 0;
+}
+
+CommandResult SshSession::run(const std::string& command, const std::string& input,
+                              const std::string& ready) {
+  Channel channel = execute(command);
+  CommandResult result = converse(channel.get(), input, ready);
+  finish(std::move(channel));
+  return result;
+}
+
+CommandResult SshSession::converse(ssh_channel channel, const std::string& input, const std::string& ready) {
   CommandResult result;
-  std::size_t sent = 0;
-  bool ended_input = false, broken = false;
+  std::size_t sent = 0, heard = 0;
+  bool ended_input = false, is_ready = ready.empty();
   auto drain = [&](int is_stderr, std::string& into) {
-    char buffer[4096];
-    const int got = ssh_channel_read_nonblocking(channel.get(), buffer, sizeof buffer, is_stderr);
-    broken = broken || got == SSH_ERROR;
-    if (got > 0 && into.size() < kMaxCommandOutputBytes) into.append(buffer, static_cast<std::size_t>(got));
-    return got > 0;
+    char buffer[16 * 1024];
+    const int got = ssh_channel_read_nonblocking(channel, buffer, sizeof buffer, is_stderr);
+    if (got <= 0) return false;
+    heard += static_cast<std::size_t>(got);
+    into.append(buffer, static_cast<std::size_t>(got));
+    keep_end(into, kMaxCommandOutputBytes);
+    return true;
   };
-  while (!has_ended(channel.get())) {
+  restart_idle_deadline();
+  // A shell that says something now and then is never silent for long.
+  std::uint64_t patience_ends_us = monotonic_us() + patience_us(config_.idle_timeout_s);
+  while (!has_ended(channel)) {
     cancel_.throw_if_requested();
     bool progress = drain(0, result.output);
     progress = drain(1, result.errors) || progress;
-    const std::uint32_t window = ssh_channel_window_size(channel.get());
-    if (sent < input.size() && window > 0) {
+    is_ready = is_ready || result.output.find(ready) != std::string::npos;
+    const std::uint32_t window = ssh_channel_window_size(channel);
+    if (is_ready && sent < input.size() && window > 0) {
       const std::size_t size = std::min<std::size_t>({input.size() - sent, window, 32768});
-      const int done =
-          ssh_channel_write(channel.get(), input.data() + sent, static_cast<std::uint32_t>(size));
+      const int done = ssh_channel_write(channel, input.data() + sent, static_cast<std::uint32_t>(size));
       if (done > 0) sent += static_cast<std::size_t>(done);
+      if (done > 0) patience_ends_us = monotonic_us() + patience_us(config_.idle_timeout_s);
       progress = progress || done > 0;
     }
     if (sent == input.size() && !ended_input) {
-      ssh_channel_send_eof(channel.get());
+      ssh_channel_send_eof(channel);
       ended_input = true;
     }
     if (ssh_is_connected(session_.get()) == 0)
       fail("the connection was cut: " + last_error(), "run this again");
+    if (heard > kMaxGreetingNoiseBytes || monotonic_us() > patience_ends_us)
+      fail("the login shell says a lot, and never comes to the command",
+           "look at what its start-up files print when there is no terminal");
     if (progress) {
-      deadline_us_ =
-          monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.idle_timeout_s);
+      restart_idle_deadline();
     } else {
       if (monotonic_us() > deadline_us_)
         fail("the command has not answered in time", "raise IDLE_TIMEOUT if the link is that slow");
@@ -441,8 +432,8 @@ CommandResult SshSession::run(const std::string& command, const std::string& inp
   }
   while (drain(0, result.output) || drain(1, result.errors)) {
   }
-  result.status = ssh_channel_get_exit_status(channel.get());
-  result.errors = printable(result.errors);
+  result.status = ssh_channel_get_exit_status(channel);
+  result.errors = shown_end(result.errors, kShownErrorBytes);
   return result;
 }
 

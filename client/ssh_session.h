@@ -10,13 +10,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "client/cancel.h"
 #include "client/conduit.h"
 #include "client/config.h"
 #include "client/host_key.h"
-#include "client/key_file.h"
 #include "client/ssh_route.h"
 #include "common/posix.h"
 
@@ -27,6 +25,9 @@ struct ChannelCloser {
 };
 using Channel = std::unique_ptr<ssh_channel_struct, ChannelCloser>;
 
+// For a command that is shown to be typed. The file that nobody named is below the home directory.
+std::string typed_path(const std::string& path);
+
 // True once all that a command said has been read and its end is known: its exit status, or the channel's
 // close. Never waits. After the end of the data libssh reads no further packets by itself.
 bool has_ended(ssh_channel channel);
@@ -34,8 +35,8 @@ bool has_ended(ssh_channel channel);
 // What a remote command printed and how it ended.
 struct CommandResult {
   int status = -1;     // -1 when it ended without one
-  std::string output;  // capped
-  std::string errors;  // capped and safe to print
+  std::string output;  // the end of it: a login shell may have said much before
+  std::string errors;  // the end of it, too, safe to print
 };
 
 class SshSession {
@@ -57,8 +58,23 @@ class SshSession {
   Channel forward(const std::string& host, std::uint16_t port);
   // Starts `command` on a channel of its own.
   Channel execute(const std::string& command);
-  // Runs `command` with `input` as its standard input until it ends.
-  CommandResult run(const std::string& command, const std::string& input);
+  // Runs `command` with `input` as its standard input until it ends. None of it is sent before the command
+  // has printed `ready`: the login shell's start-up files must not read it.
+  CommandResult run(const std::string& command, const std::string& input = {}, const std::string& ready = {});
+
+  // Waits a moment for the other end to close the channel of a command that has ended, too.
+  void finish(Channel channel);
+  // Whether the server is there: it gives or refuses another channel within the connect timeout.
+  bool answers();
+
+  // For a login. Repeats `step` while it returns `again`, within the connect timeout; SSH_ERROR also when the
+  // connection is lost.
+  int until_done(const char* doing, int again, const std::function<int()>& step);
+  void restart_deadline();
+  // "; the server says: ..." once it has shown a banner; safe to print.
+  std::string what_it_says() const;
+  [[noreturn]] void fail(const std::string& message, const std::string& hint) const;
+  std::string setting() const;  // that names this hop
 
   ssh_session get() const { return session_.get(); }
   std::string last_error() const;  // libssh's words, or the conduit's, safe to print
@@ -79,21 +95,12 @@ class SshSession {
   void connect_tcp();
   Fd connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const;
   std::uint64_t connect_timeout_us() const;
-  void restart_deadline();
   void exchange_keys();
   std::string peer_address() const;
-  void authenticate();
-  bool try_agent();
-  bool try_files();
-  bool try_key(const std::string& path, ssh_key key);
-  bool ask_for_keys();
-  bool may_fit(const std::string& path);
-  void note(const std::string& why);
-  [[noreturn]] void fail_login() const;
-  // Repeats `step` while it returns `again`, within the connect timeout.
-  int until_done(const char* doing, int again, const std::function<int()>& step);
-  [[noreturn]] void fail(const std::string& message, const std::string& hint) const;
-  std::string setting() const;  // that names this hop
+  Channel open_channel();
+  CommandResult converse(ssh_channel channel, const std::string& input, const std::string& ready);
+  [[noreturn]] void fail_silent(const char* doing) const;
+  void restart_idle_deadline();
 
   const SshHop hop_;
   const Config& config_;
@@ -103,8 +110,8 @@ class SshSession {
   std::unique_ptr<Conduit> conduit_;  // outlives the session, which has its socket
   std::unique_ptr<ssh_session_struct, SessionCloser> session_;
   HostKey host_key_;
-  std::vector<std::string> locked_keys_;  // behind a passphrase
-  std::vector<std::string> notes_;        // why keys could not be used
+  bool is_encrypted_ = false;  // keys were exchanged
+  bool had_channel_ = false;
 };
 
 }  // namespace litepull

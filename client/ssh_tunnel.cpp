@@ -62,6 +62,10 @@ class SshTunnel : public Conduit {
     return std::move(ours_);
   }
 
+  std::string name() const override {
+    return session_->shown_host();
+  }
+
   std::string failure() override {
     const std::lock_guard lock(mutex_);
     return failure_;

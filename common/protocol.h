@@ -12,12 +12,12 @@
 
 namespace litepull {
 
-inline constexpr std::uint16_t kProtocolVersion = 6;
+inline constexpr std::uint16_t kProtocolVersion = 7;
 inline constexpr std::uint32_t kRequestMagic = 0x4C50544C;  // "LTPL" in little-endian order
 
 // The first line of the remote command's output, after whatever a login script printed.
 inline constexpr char kAgentGreeting[] = "LITEPULL 1 agent";
-inline constexpr std::size_t kMaxGreetingNoiseBytes = 64 * 1024;
+inline constexpr std::size_t kMaxGreetingNoiseBytes = 64 * 1024 * 1024;
 
 inline constexpr std::size_t kFrameHeaderBytes = 8;
 inline constexpr std::size_t kMaxBatchBytes = 1024 * 1024;  // pages of one message, uncompressed

@@ -183,7 +183,8 @@ TEST_F(CheckOverSsh, NamesAPassphraseThatNobodyCouldTypeAtNight) {
 TEST_F(CheckOverSsh, NamesAPublicKeyInPlaceOfThePrivateOne) {
   app_.set("SSH_KEY", app_.sshd().key_path() + ".pub");
   EXPECT_EQ(check(), 3);
-  expect_step("key", "FAILED", ".pub");
+  expect_step("key", "warning", ".pub holds only the public half");
+  expect_step("login", "FAILED", "name the private key itself, not the .pub file");
   app_.set("SSH_KEY", app_.sshd().key_path());
   expect_ready();
 }

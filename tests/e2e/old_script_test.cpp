@@ -1,5 +1,5 @@
-// Who comes from the pair of shell scripts keeps everything: the configuration, the copies that are there, and the
-// two lines of the crontab.
+// Who comes from the pair of shell scripts keeps everything: the configuration, the copies that are there,
+// and the two lines of the crontab.
 #include <gtest/gtest.h>
 
 #include <ctime>
@@ -30,12 +30,14 @@ class OldScript : public testing::Test {
  protected:
   OldScript() : app_(Over::kSsh) {
     app_.make_bank("production.sqlite3", "wal", {"--rate", "20"});
-    write_file(config(), "#!/bin/bash\nexport APP_NAME=\"billing\"\nWORKSPACE_DIR=\"$HOME/projects/billing\"\n"
-                         "LOCAL_BACKUP_ROOT=\"${WORKSPACE_DIR}/storage/backups\"   # kept out of git\n"
-                         "SERVER_USER=" + app_.sshd().user() + "\nSERVER_HOST='127.0.0.1'\nSERVER_PORT=" +
-                         std::to_string(app_.sshd().port()) + "\nREMOTE_BACKUP_DIR=" + app_.storage() +
-                         "\nSSH_KEY=" + app_.sshd().key_path() + "\nSSH_KNOWN_HOSTS=" +
-                         app_.sshd().known_hosts_path() + "\nRETENTION_DAYS=14\n");
+    write_file(config(),
+               "#!/bin/bash\nexport APP_NAME=\"billing\"\nWORKSPACE_DIR=\"$HOME/projects/billing\"\n"
+               "LOCAL_BACKUP_ROOT=\"${WORKSPACE_DIR}/storage/backups\"   # kept out of git\n"
+               "SERVER_USER=" +
+                   app_.sshd().user() +
+                   "\nSERVER_HOST='127.0.0.1'\nSERVER_PORT=" + std::to_string(app_.sshd().port()) +
+                   "\nREMOTE_BACKUP_DIR=" + app_.storage() + "\nSSH_KEY=" + app_.sshd().key_path() +
+                   "\nSSH_KNOWN_HOSTS=" + app_.sshd().known_hosts_path() + "\nRETENTION_DAYS=14\n");
     fs::permissions(config(), fs::perms(0600));
   }
 
@@ -72,11 +74,12 @@ TEST_F(OldScript, ConfigurationCopiesAndCrontabGoOn) {
   EXPECT_NE(list.find(kept), std::string::npos) << list;
   EXPECT_FALSE(fs::exists(home() + "/projects/billing-workspace")) << "nothing is moved";
 
-  const ProcessResult verify = run({built_program("litepull"), "verify", config(), kept}, {.env = {{"HOME", home()}}});
+  const ProcessResult verify =
+      run({built_program("litepull"), "verify", config(), kept}, {.env = {{"HOME", home()}}});
   EXPECT_EQ(verify.status.code, 0) << verify.out << verify.err;
   const std::string target = app_.scratch("restored");
-  const ProcessResult restore =
-      run({built_program("litepull"), "restore", config(), kept, "--to", target}, {.env = {{"HOME", home()}}});
+  const ProcessResult restore = run({built_program("litepull"), "restore", config(), kept, "--to", target},
+                                    {.env = {{"HOME", home()}}});
   EXPECT_EQ(restore.status.code, 0) << restore.out << restore.err;
   EXPECT_TRUE(fs::exists(target + "/production.sqlite3"));
 }

@@ -72,7 +72,7 @@ TEST_P(RemoteCommandTest, AServerWithoutTheAgentAsksForIt) {
 
 TEST_P(RemoteCommandTest, AnUploadedAgentIsPrivateAndRunsAtOnceTheNextTime) {
   const auto upload = run(upload_command(kBuild, kAgent.size()), kAgent);
-  EXPECT_EQ(upload.out, "stored\n") << upload.err;
+  EXPECT_EQ(upload.out, "litepull ready\nstored\n") << upload.err;
   struct stat status {};
   ASSERT_EQ(::stat(agent_path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700U);
@@ -103,20 +103,21 @@ TEST_P(RemoteCommandTest, ACacheThatIsALinkIsNotUsed) {
 TEST_P(RemoteCommandTest, AServerRunsTheAgentForItsMachineAlsoWhereAnotherIsThere) {
   const std::string other = "#!/bin/sh\necho the wrong agent\n";
   const std::vector<AgentFile> both{{"", "", kOtherBuild, "riscv64"}, kAgents[0]};
-  ASSERT_EQ(run(upload_command(kOtherBuild, other.size()), other).out, "stored\n");
+  ASSERT_EQ(run(upload_command(kOtherBuild, other.size()), other).out, "litepull ready\nstored\n");
   EXPECT_EQ(run(start_command(both)).out, "LITEPULL 1 upload Linux " + this_machine() + "\n");
-  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "litepull ready\nstored\n");
   EXPECT_EQ(run(start_command(both)).out, "the agent\n");
 }
 
 TEST_P(RemoteCommandTest, SudoIsGivenTheAgentsPathAndTheDirectoryAndTheAgentTheRest) {
   use_sudo("printf 'sudo: %s %s %s [%s]\\n' $# \"$1\" \"$3\" \"$4\"; shift; exec \"$1\"\n");
-  EXPECT_TRUE(run(sudo_start_command(kAgents)).out.starts_with("LITEPULL 1 upload Linux "));
+  EXPECT_TRUE(
+      run(sudo_start_command(kAgents)).out.starts_with("LITEPULL 1 storage\nLITEPULL 1 upload Linux "));
   const std::string agent = "#!/bin/sh\necho the agent; cat\n";
-  ASSERT_EQ(run(upload_command(kBuild, agent.size()), agent).out, "stored\n");
+  ASSERT_EQ(run(upload_command(kBuild, agent.size()), agent).out, "litepull ready\nstored\n");
   for (const std::string storage : {"/srv/storage", " /a b \\t$(id)`id`\"'*?! ", ""}) {
     const std::string out = run(sudo_start_command(kAgents), storage + "\nrequest").out;
-    EXPECT_TRUE(out.starts_with("litepull sudo ")) << out;
+    EXPECT_TRUE(out.starts_with("LITEPULL 1 storage\nlitepull sudo ")) << out;
     EXPECT_TRUE(
         out.ends_with(" " + agent_path() + "\nsudo: 4 -n --storage [" + storage + "]\nthe agent\nrequest"))
         << out;
@@ -124,12 +125,12 @@ TEST_P(RemoteCommandTest, SudoIsGivenTheAgentsPathAndTheDirectoryAndTheAgentTheR
 }
 
 TEST_P(RemoteCommandTest, ARefusalOfSudoIsPassedOn) {
-  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "litepull ready\nstored\n");
   use_sudo("echo \"sudo: a password is required\" >&2; exit 1\n");
   const auto result = run(sudo_start_command(kAgents));
   EXPECT_EQ(result.status.code, 1);
   EXPECT_NE(result.err.find("sudo: a password is required"), std::string::npos);
-  EXPECT_EQ(result.out.find("LITEPULL 1 "), std::string::npos) << result.out;
+  EXPECT_EQ(result.out.find("LITEPULL 1 upload"), std::string::npos) << result.out;
 }
 
 TEST_P(RemoteCommandTest, AServerWithoutSudoSaysSo) {
@@ -137,7 +138,7 @@ TEST_P(RemoteCommandTest, AServerWithoutSudoSaysSo) {
   std::filesystem::create_directory(empty);
   std::filesystem::create_symlink("/bin/sh", empty + "/sh");
   path_ = empty;
-  EXPECT_EQ(run(sudo_start_command(kAgents)).out, "LITEPULL 1 no-sudo\n");
+  EXPECT_EQ(run(sudo_start_command(kAgents)).out, "LITEPULL 1 storage\nLITEPULL 1 no-sudo\n");
 }
 
 TEST_P(RemoteCommandTest, AnUnusableCacheIsPassedOverWithItsReason) {
@@ -149,7 +150,7 @@ TEST_P(RemoteCommandTest, AnUnusableCacheIsPassedOverWithItsReason) {
   const RemoteDirectories found = parse_directories(run(directory_command(kAgent.size())).out);
   EXPECT_EQ(found.chosen, (home_ / ".cache/litepull"));
   EXPECT_EQ(found.passed_over, std::vector<std::string>{xdg_ + "/litepull: it is a link"});
-  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+  ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "litepull ready\nstored\n");
   EXPECT_EQ(run(start_command(kAgents)).out, "the agent\n");
   EXPECT_TRUE(std::filesystem::is_empty(elsewhere.path()));
 }
@@ -172,7 +173,7 @@ class UnusableCache : public RemoteCommandTest {
     const RemoteDirectories found = parse_directories(run(directory_command(kAgent.size())).out);
     EXPECT_EQ(found.chosen, (home_ / ".cache/litepull"));
     EXPECT_EQ(found.passed_over, std::vector<std::string>{xdg_ + "/litepull: " + why});
-    ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+    ASSERT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "litepull ready\nstored\n");
     EXPECT_EQ(run(start_command(kAgents)).out, "the agent\n");
   }
 
@@ -265,7 +266,7 @@ TEST_P(AttackedCache, IsNeverUploadedTo) {
   const std::string before = test::listing(ours);
   start_attack(ours);
   for (int i = 0; i < races() && !HasFailure(); ++i) {
-    EXPECT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "stored\n");
+    EXPECT_EQ(run(upload_command(kBuild, kAgent.size()), kAgent).out, "litepull ready\nstored\n");
     EXPECT_TRUE(std::filesystem::remove(agent_path())) << "it was stored elsewhere";
     EXPECT_EQ(test::listing(ours), before);
   }
@@ -284,7 +285,7 @@ TEST(RemoteCommandOfBusyBox, StoresAndStartsTheAgent) {
   options.stdin_text = kAgent;
   const std::string shell = home / "bin/sh";
   const auto upload = test::run({shell, "-c", upload_command(kBuild, kAgent.size())}, options);
-  EXPECT_EQ(upload.out, "stored\n") << upload.err;
+  EXPECT_EQ(upload.out, "litepull ready\nstored\n") << upload.err;
   EXPECT_EQ(test::run({shell, "-c", start_command(kAgents)}, options).out, "the agent\n");
   const auto where = test::run({shell, "-c", directory_command(kAgent.size())}, options);
   EXPECT_EQ(parse_directories(where.out).chosen, (home / ".cache/litepull")) << where.out << where.err;

@@ -85,6 +85,10 @@ TEST_F(RunCommand, IsKilledWhenItIsCancelled) {
   EXPECT_FALSE(something_goes_on());
 }
 
+TEST_F(RunCommand, IsNotKeptFromEndingByWhatItLeftBehindAndWritesOn) {
+  EXPECT_EQ(run("setsid sh -c 'while echo on and on; do :; done' & exit 3").status, 3);
+}
+
 TEST(RunOnTerminal, MissingProgramIsAnErrorWithTheHint) {
   const Cancel cancel;
   try {
