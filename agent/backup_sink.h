@@ -14,7 +14,7 @@
 #include <functional>
 
 #include "agent/sqlite.h"
-#include "common/bytes.h"
+#include "common/wire/bytes.h"
 
 namespace litepull {
 

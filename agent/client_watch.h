@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "common/error.h"
-#include "common/frame.h"
+#include "common/wire/frame.h"
 
 namespace litepull {
 

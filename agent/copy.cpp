@@ -6,9 +6,9 @@
 
 #include "agent/backup_sink.h"
 #include "agent/guard_vfs.h"
-#include "common/digest.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/wire/digest.h"
 
 namespace litepull {
 namespace {

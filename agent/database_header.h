@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/bytes.h"
+#include "common/wire/bytes.h"
 
 namespace litepull {
 

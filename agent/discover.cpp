@@ -79,8 +79,8 @@ std::optional<Problem> problem_of(const struct stat& status, const std::string& 
   return std::nullopt;
 }
 
-// What a backup root holds, as client/SNAPSHOT_FORMAT.md has it. Names alone tell of directories that only we
-// make; a timestamp may be an app's own name, so such a directory must hold a manifest, too.
+// What a backup root holds, as client/store/SNAPSHOT_FORMAT.md has it. Names alone tell of directories that
+// only we make; a timestamp may be an app's own name, so such a directory must hold a manifest, too.
 constexpr const char* kWorkNames[] = {".partial-*", ".trash-*", ".work-*"};
 constexpr const char* kSnapshotName =
     "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][-+][0-9][0-9][0-9][0-9]";

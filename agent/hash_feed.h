@@ -10,7 +10,7 @@
 #include <set>
 #include <vector>
 
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

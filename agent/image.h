@@ -5,10 +5,10 @@
 #include <cstdint>
 
 #include "agent/source_database.h"
-#include "common/bytes.h"
-#include "common/digest.h"
 #include "common/posix.h"
-#include "common/protocol.h"
+#include "common/wire/bytes.h"
+#include "common/wire/digest.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -13,8 +13,8 @@
 #include <string>
 
 #include "agent/discover.h"
-#include "common/bytes.h"
-#include "common/protocol.h"
+#include "common/wire/bytes.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -1,11 +1,11 @@
 // What a pull would find: the storage directory, and each database, opened and read for a moment. Nothing is
-// copied. common/PROTOCOL.md describes the order of things.
+// copied. common/wire/PROTOCOL.md describes the order of things.
 #pragma once
 
 #include "agent/client_watch.h"
 #include "agent/confine.h"
-#include "common/frame.h"
-#include "common/protocol.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -14,8 +14,8 @@
 
 #include "agent/page_sender.h"
 #include "agent/spool.h"
-#include "common/frame.h"
-#include "common/protocol.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "agent/image.h"
-#include "common/page_unpacker.h"
-#include "common/protocol.h"
+#include "common/wire/page_unpacker.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

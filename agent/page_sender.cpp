@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/digest.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/wire/digest.h"
 
 namespace litepull {
 namespace {

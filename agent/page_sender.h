@@ -9,8 +9,8 @@
 
 #include "agent/hash_feed.h"
 #include "agent/level_choice.h"
-#include "common/frame.h"
-#include "common/protocol.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -14,7 +14,7 @@
 
 #include "agent/directory.h"
 #include "common/posix.h"
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 namespace {

@@ -4,8 +4,8 @@
 #include <functional>
 
 #include "common/error.h"
-#include "common/frame.h"
-#include "common/protocol.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

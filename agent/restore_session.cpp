@@ -22,9 +22,9 @@
 #include "agent/source_database.h"
 #include "agent/spool.h"
 #include "agent/target.h"
-#include "common/digest.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/wire/digest.h"
 
 namespace litepull {
 namespace {

@@ -1,5 +1,5 @@
 // The way back: a snapshot's files, of which the client sends what differs, onto the databases of the server.
-// common/PROTOCOL.md describes the order of things.
+// common/wire/PROTOCOL.md describes the order of things.
 //
 // Everything that can fail does so first: all files are whole on the server and proven before the first
 // database is touched. Then each is replaced by one transaction, one right after the other.
@@ -7,8 +7,8 @@
 
 #include "agent/client_watch.h"
 #include "agent/confine.h"
-#include "common/frame.h"
-#include "common/protocol.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

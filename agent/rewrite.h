@@ -8,7 +8,7 @@
 
 #include "agent/discover.h"
 #include "agent/image.h"
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

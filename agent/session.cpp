@@ -34,10 +34,10 @@
 #include "agent/source_database.h"
 #include "agent/unmatched.h"
 #include "common/error.h"
-#include "common/frame.h"
 #include "common/heap.h"
 #include "common/posix.h"
 #include "common/short_name.h"
+#include "common/wire/frame.h"
 
 namespace litepull {
 namespace {

@@ -13,7 +13,7 @@
 #include "agent/lock_watch.h"
 #include "agent/source_state.h"
 #include "agent/sqlite.h"
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -9,9 +9,9 @@
 #include <string>
 
 #include "agent/guard_vfs.h"
-#include "common/bytes.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/wire/bytes.h"
 
 namespace litepull {
 namespace {

@@ -16,9 +16,9 @@
 #include <optional>
 
 #include "agent/discover.h"
-#include "common/bytes.h"
-#include "common/digest.h"
-#include "common/protocol.h"
+#include "common/wire/bytes.h"
+#include "common/wire/digest.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "common/bytes.h"
 #include "common/posix.h"
+#include "common/wire/bytes.h"
 
 namespace litepull {
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "common/bytes.h"
+#include "common/wire/bytes.h"
 
 namespace litepull {
 

@@ -9,7 +9,7 @@
 #include "agent/discover.h"
 #include "agent/doors.h"
 #include "agent/source_database.h"
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

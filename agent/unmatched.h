@@ -7,7 +7,7 @@
 // Storage makes them (ab/cd/KEY): what users upload may be databases, and is none of the app's.
 #pragma once
 
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 
 namespace litepull {
 

@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "client/command_line.h"
-#include "client/commands.h"
-#include "client/console.h"
-#include "client/hidden_commands.h"
+#include "client/base/console.h"
+#include "client/commands/command_line.h"
+#include "client/commands/commands.h"
+#include "client/commands/hidden_commands.h"
 #include "common/heap.h"
 
 extern char** environ;

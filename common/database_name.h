@@ -10,7 +10,7 @@ namespace litepull {
 // What a snapshot's directory holds beside its databases.
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kNewManifestName = ".manifest.json.new";  // while it is written
-inline constexpr const char* kHashesName = ".hashes";                  // see client/hash_file.h
+inline constexpr const char* kHashesName = ".hashes";                  // see client/store/hash_file.h
 
 // True when `name` may be a database's path inside a snapshot: relative, at most 16 components and none of
 // them empty, "." or "..", clean UTF-8, not a name that is ours in a snapshot, and not one that SQLite would

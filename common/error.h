@@ -9,7 +9,7 @@
 
 namespace litepull {
 
-// Values travel on the wire (common/PROTOCOL.md): never renumber.
+// Values travel on the wire (common/wire/PROTOCOL.md): never renumber.
 enum class ErrorKind : std::uint8_t {
   kFailed = 1,         // the operation failed here; nothing better is known
   kConfiguration = 2,  // the user's input must change

@@ -1,7 +1,7 @@
-// Patterns that choose databases. The client holds them to its rules (client/config.h), the agent matches
-// the names that it finds; either may be hostile, so the cost is bounded by the product of both lengths.
-// Everything works on bytes: nothing here allocates more than the list of components, and nothing throws
-// but std::bad_alloc.
+// Patterns that choose databases. The client holds them to its rules (client/config/config.h), the agent
+// matches the names that it finds; either may be hostile, so the cost is bounded by the product of both
+// lengths. Everything works on bytes: nothing here allocates more than the list of components, and nothing
+// throws but std::bad_alloc.
 #pragma once
 
 #include <string>

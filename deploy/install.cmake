@@ -42,7 +42,7 @@ foreach(directory systemd launchd kamal kubernetes)
       USE_SOURCE_PERMISSIONS)
   endif()
 endforeach()
-install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/client/SNAPSHOT_FORMAT.md"
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/client/store/SNAPSHOT_FORMAT.md"
   "${PROJECT_SOURCE_DIR}/config/projects/example.env.sample" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 set(CPACK_GENERATOR DEB)

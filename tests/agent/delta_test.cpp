@@ -9,8 +9,8 @@
 
 #include "agent/hash_feed.h"
 #include "agent/page_sender.h"
-#include "common/digest.h"
 #include "common/error.h"
+#include "common/wire/digest.h"
 #include "tests/support/test_key.h"
 
 namespace litepull {

@@ -15,9 +15,9 @@
 #include "agent/guard_vfs.h"
 #include "agent/page_sender.h"
 #include "agent/source_database.h"
-#include "client/bulk_writer.h"
-#include "common/digest.h"
+#include "client/pull/bulk_writer.h"
 #include "common/heap.h"
+#include "common/wire/digest.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_key.h"
 

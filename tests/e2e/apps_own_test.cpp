@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
 #include "tests/support/app_schemas.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 
 namespace litepull::test {
 namespace {

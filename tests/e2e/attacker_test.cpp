@@ -1,6 +1,6 @@
 // Another user of the server, who may write where databases lie, and who is quick: files and directories are
 // exchanged for links all the time while pulls run. Nothing that is not the app's own gets into a snapshot.
-// (What they can do where the agent is put: tests/unit/remote_command_test.cpp.)
+// (What they can do where the agent is put: tests/unit/link/remote_command_test.cpp.)
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 
 namespace litepull::test {
 namespace fs = std::filesystem;

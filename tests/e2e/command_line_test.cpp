@@ -10,7 +10,7 @@
 #include <set>
 #include <sstream>
 
-#include "tests/e2e/pull_fixture.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/scratch_copy.h"
 
 namespace litepull::test {

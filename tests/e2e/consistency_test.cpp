@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
 #include "tests/support/pair_oracle.h"
 #include "tests/support/proc.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 

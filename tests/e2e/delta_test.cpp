@@ -10,12 +10,12 @@
 #include <memory>
 #include <set>
 
-#include "common/protocol.h"
-#include "tests/e2e/delta_helpers.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/random_database.h"
-#include "tests/e2e/run_helpers.h"
+#include "common/wire/protocol.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/delta_helpers.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/random_database.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {

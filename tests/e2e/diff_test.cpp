@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/e2e/delta_helpers.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
+#include "tests/support/delta_helpers.h"
 #include "tests/support/loopback.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {

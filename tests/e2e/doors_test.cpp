@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace fs = std::filesystem;

@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "common/error.h"
-#include "tests/e2e/fault_scene.h"
+#include "tests/support/fault_scene.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull::test {

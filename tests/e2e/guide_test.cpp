@@ -13,15 +13,15 @@
 #include <vector>
 
 #include "common/posix.h"
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/process.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/sshd_fixture.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull::test {
 namespace {
 
-constexpr const char* kServerDirectory = "/var/lib/docker/volumes/billing_storage/_data";
+constexpr const char* kServerDirectory = "/srv/billing";
 constexpr const char* kServer = "root@billing.example.com";
 constexpr const char* kBackups = "~/Projects/billing-workspace/db_backups";
 
@@ -73,9 +73,9 @@ std::string steady(std::string text) {
 class Guide : public ::testing::Test {
  protected:
   Guide() {
-    std::filesystem::create_directories(project() + "/config/projects");
+    std::filesystem::create_directories(project());
     std::filesystem::create_directories(storage());
-    std::ofstream(project() + "/config/projects/billing.env")
+    std::ofstream(project() + "/billing.env")
         << "APP_NAME=billing\nLOCAL_BACKUP_ROOT=" << backups() << "\nSERVER_USER=" << sshd_.user()
         << "\nSERVER_HOST=127.0.0.1\nSERVER_PORT=" << sshd_.port() << "\nSSH_KEY=" << sshd_.key_path()
         << "\nSSH_KNOWN_HOSTS=" << sshd_.known_hosts_path() << "\nREMOTE_BACKUP_DIR=" << storage() << "\n";

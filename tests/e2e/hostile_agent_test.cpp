@@ -8,8 +8,8 @@
 #include <set>
 #include <sstream>
 
-#include "common/protocol.h"
-#include "tests/e2e/pull_fixture.h"
+#include "common/wire/protocol.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/scratch_copy.h"
 
 namespace litepull::test {

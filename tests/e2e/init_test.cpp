@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/process.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull::test {

@@ -11,8 +11,8 @@
 #include <random>
 #include <sstream>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/baits.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/scratch_copy.h"
 
 namespace litepull::test {

@@ -12,11 +12,11 @@
 #include <random>
 #include <set>
 
-#include "common/frame.h"
-#include "common/protocol.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 

@@ -5,7 +5,7 @@
 #include <csignal>
 #include <memory>
 
-#include "tests/e2e/pull_fixture.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {

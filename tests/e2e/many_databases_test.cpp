@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "common/posix.h"
-#include "tests/e2e/pull_fixture.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

@@ -18,8 +18,8 @@
 
 #include "common/error.h"
 #include "common/posix.h"
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/process.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/sshd_fixture.h"
 #include "tests/support/temp_dir.h"
 

@@ -4,9 +4,9 @@
 
 #include <filesystem>
 
-#include "tests/e2e/delta_helpers.h"
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/delta_helpers.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

@@ -13,8 +13,8 @@
 #include <random>
 #include <sstream>
 
-#include "tests/e2e/fault_scene.h"
-#include "tests/e2e/run_helpers.h"
+#include "tests/support/fault_scene.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull::test {

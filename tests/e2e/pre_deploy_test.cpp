@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "tests/e2e/pull_fixture.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

@@ -4,9 +4,9 @@
 #include <atomic>
 #include <filesystem>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/http_server.h"
 #include "tests/support/loopback.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

@@ -9,8 +9,8 @@
 #include <map>
 #include <memory>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/proc.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {

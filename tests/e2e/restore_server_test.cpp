@@ -19,9 +19,9 @@
 #include <thread>
 
 #include "common/error.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
 #include "tests/support/proc.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/tcp_proxy.h"
 
 namespace litepull::test {

@@ -18,9 +18,9 @@
 
 #include "common/error.h"
 #include "common/posix.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/scratch_copy.h"
 
 namespace litepull::test {

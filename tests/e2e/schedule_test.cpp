@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "tests/e2e/pull_fixture.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

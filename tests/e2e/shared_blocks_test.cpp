@@ -8,9 +8,9 @@
 #include <optional>
 #include <thread>
 
-#include "tests/e2e/delta_helpers.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
+#include "tests/support/delta_helpers.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/small_disk.h"
 
 namespace litepull::test {

@@ -18,10 +18,10 @@
 #include <thread>
 
 #include "common/error.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
 #include "tests/support/bank_oracle.h"
 #include "tests/support/pair_oracle.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/scratch_copy.h"
 
 namespace litepull::test {

@@ -18,9 +18,9 @@
 
 #include "common/error.h"
 #include "common/posix.h"
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
 #include "tests/support/proc.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/small_disk.h"
 #include "tests/support/tcp_proxy.h"
 

@@ -12,9 +12,9 @@
 #include <thread>
 
 #include "common/error.h"
-#include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/ssh_server.h"
 #include "tests/support/loopback.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/terminal.h"
 
 namespace litepull::test {

@@ -9,8 +9,8 @@
 #include <future>
 #include <optional>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/e2e/ssh_server.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <filesystem>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/loopback.h"
 #include "tests/support/proc.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

@@ -5,8 +5,8 @@
 #include <csignal>
 #include <filesystem>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/http_server.h"
+#include "tests/support/pull_fixture.h"
 
 namespace litepull::test {
 namespace {

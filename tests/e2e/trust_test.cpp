@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "common/error.h"
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/loopback.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/terminal.h"
 
 namespace litepull::test {

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "common/bytes.h"
-#include "tests/e2e/delta_helpers.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
+#include "common/wire/bytes.h"
+#include "tests/support/delta_helpers.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/twins.h"
 
 namespace litepull::test {

@@ -10,10 +10,10 @@
 #include <memory>
 #include <thread>
 
-#include "tests/e2e/delta_helpers.h"
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/random_database.h"
-#include "tests/e2e/run_helpers.h"
+#include "tests/support/delta_helpers.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/random_database.h"
+#include "tests/support/run_helpers.h"
 
 namespace litepull::test {
 namespace fs = std::filesystem;

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <sstream>
 
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 
 namespace litepull::test {
 namespace fs = std::filesystem;

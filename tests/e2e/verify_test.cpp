@@ -9,9 +9,9 @@
 #include <fstream>
 #include <thread>
 
-#include "tests/e2e/pull_fixture.h"
-#include "tests/e2e/run_helpers.h"
 #include "tests/support/proc.h"
+#include "tests/support/pull_fixture.h"
+#include "tests/support/run_helpers.h"
 #include "tests/support/small_disk.h"
 
 namespace litepull::test {

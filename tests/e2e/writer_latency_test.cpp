@@ -6,8 +6,8 @@
 #include <map>
 #include <sstream>
 
-#include "tests/e2e/pull_fixture.h"
 #include "tests/support/bank_oracle.h"
+#include "tests/support/pull_fixture.h"
 #include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 

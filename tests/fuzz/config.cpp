@@ -1,9 +1,9 @@
 // The .env file, as anyone may have written it, and what its names mean.
-#include "client/config.h"
+#include "client/config/config.h"
 
 #include <string>
 
-#include "client/project_env.h"
+#include "client/init/project_env.h"
 #include "common/glob.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -15,7 +15,7 @@ const Environment& environment() {
   return variables;
 }
 
-// What client/config.h promises of every configuration.
+// What client/config/config.h promises of every configuration.
 void require_sound(const Config& config) {
   check(is_word(config.app_name, "._-") && config.app_name.size() <= 64, "an app's name that is no word");
   check(config.local_backup_root.starts_with('/'), "a relative backup root");

@@ -10,9 +10,9 @@
 #include <initializer_list>
 #include <string_view>
 
-#include "common/bytes.h"
 #include "common/error.h"
-#include "common/frame.h"
+#include "common/wire/bytes.h"
+#include "common/wire/frame.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 

@@ -1,5 +1,5 @@
 // The page hashes that lie beside a snapshot's database, and that anyone may have written there.
-#include "client/hash_file.h"
+#include "client/store/hash_file.h"
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sample.h"

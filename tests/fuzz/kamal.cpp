@@ -3,10 +3,10 @@
 #include <optional>
 #include <string>
 
-#include "client/database_yml.h"
-#include "client/kamal_answer.h"
-#include "client/kamal_config.h"
-#include "client/yaml_tree.h"
+#include "client/init/database_yml.h"
+#include "client/init/kamal_answer.h"
+#include "client/init/kamal_config.h"
+#include "client/init/yaml_tree.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace litepull::fuzz {

@@ -1,5 +1,5 @@
 // A file of trusted host keys, which may come from anywhere. The first line of the input is the host's name.
-#include "client/known_hosts.h"
+#include "client/keys/known_hosts.h"
 
 #include <string>
 

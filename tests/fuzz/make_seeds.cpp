@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "common/digest.h"
-#include "common/frame.h"
-#include "common/protocol.h"
+#include "common/wire/digest.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sample.h"
 #include "tests/support/memory_sink.h"
@@ -316,7 +316,7 @@ void write_clients_streams(const Seeds& seeds, const char* to) {
   seeds.write(to, "restore", restore.bytes());
 }
 
-// As client/hash_file.h describes it.
+// As client/store/hash_file.h describes it.
 ByteWriter hash_file_head(std::uint32_t check) {
   ByteWriter out;
   for (const char c : std::string_view("LPHASHES")) out.u8(static_cast<std::uint8_t>(c));

@@ -1,11 +1,11 @@
 // A snapshot's manifest, as anyone may have written it into the directory.
-#include "client/manifest_json.h"
+#include "client/store/manifest_json.h"
 
 #include <set>
 #include <string>
 #include <utility>
 
-#include "client/clock.h"
+#include "client/base/clock.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace litepull::fuzz {

@@ -2,7 +2,7 @@
 // need not get a length right as well, one message's type and body.
 #pragma once
 
-#include "common/protocol.h"
+#include "common/wire/protocol.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace litepull::fuzz {

@@ -1,9 +1,9 @@
 // What `ssh -G` prints, made of a configuration that may be another's.
-#include "client/openssh_config.h"
+#include "client/keys/openssh_config.h"
 
 #include <string>
 
-#include "client/host_name.h"
+#include "client/base/host_name.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,9 +1,9 @@
 // The record of the last run, as anyone may have written it into the app's directory.
-#include "client/run_record.h"
+#include "client/nightly/run_record.h"
 
 #include <string>
 
-#include "client/clock.h"
+#include "client/base/clock.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace litepull::fuzz {

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "common/bytes.h"
-#include "common/digest.h"
+#include "common/wire/bytes.h"
+#include "common/wire/digest.h"
 #include "tests/support/test_key.h"
 
 namespace litepull::fuzz {

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/bytes.h"
 #include "common/error.h"
 #include "common/posix.h"
+#include "common/wire/bytes.h"
 
 namespace litepull::fuzz {
 

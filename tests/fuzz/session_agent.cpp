@@ -9,7 +9,7 @@
 #include "agent/hash_feed.h"
 #include "agent/image.h"
 #include "agent/page_intake.h"
-#include "common/frame.h"
+#include "common/wire/frame.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sample.h"
 #include "tests/fuzz/scratch_file.h"

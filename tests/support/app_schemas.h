@@ -11,7 +11,7 @@ namespace litepull::test {
 struct AppSchema {
   std::string name;
   std::string sql;
-  std::vector<std::string> unchecked{};  // as client/check_file.h tells it, all of them
+  std::vector<std::string> unchecked{};  // as client/sandbox/check_file.h tells it, all of them
   std::vector<std::string> foreign_keys_unchecked{};
   std::string pragmas{};  // before anything is written
 };

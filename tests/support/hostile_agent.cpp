@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "common/error.h"
-#include "common/frame.h"
 #include "common/posix.h"
-#include "common/protocol.h"
+#include "common/wire/frame.h"
+#include "common/wire/protocol.h"
 
 namespace litepull::test {
 namespace {

@@ -1,8 +1,8 @@
 // What would have gone over a link.
 #pragma once
 
-#include "common/bytes.h"
-#include "common/frame.h"
+#include "common/wire/bytes.h"
+#include "common/wire/frame.h"
 
 namespace litepull::test {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <random>
 
-#include "common/digest.h"
+#include "common/wire/digest.h"
 
 namespace litepull::test {
 

@@ -28,10 +28,10 @@ std::map<Where, std::string> caps_in_code() {
   static const std::regex kDefinition("\\b(kMax\\w+)\\s*=\\s*([^;,{}]+?);");
   std::map<Where, std::string> caps;
   for (const char* room : {"client", "agent", "common"})
-    for (const auto& entry : fs::directory_iterator(source_root() / room)) {
+    for (const auto& entry : fs::recursive_directory_iterator(source_root() / room)) {
       if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
       const std::string text = test::read_file(entry.path().string());
-      const std::string file = room + ("/" + entry.path().filename().string());
+      const std::string file = fs::relative(entry.path(), source_root()).string();
       for (std::sregex_iterator found(text.begin(), text.end(), kDefinition), end; found != end; ++found)
         caps[{(*found)[1], file}] = one_spaced((*found)[2]);
     }

@@ -1,0 +1,102 @@
+#include "client/base/console.h"
+#include "client/base/json_text.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
+
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace litepull {
+namespace {
+
+class BoardSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit BoardSink(Board& board) : board_(board) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    const std::string prefix = message.level >= spdlog::level::err ? "error: " : "warning: ";
+    board_.say("litepull: " + prefix + safe_lines({message.payload.data(), message.payload.size()}));
+  }
+  void flush_() override {}
+
+ private:
+  Board& board_;
+};
+
+constexpr const char* kLinePattern = "%Y-%m-%dT%H:%M:%S%z %l %v";
+constexpr std::size_t kRememberedLines = 200;
+
+std::vector<spdlog::sink_ptr> with_one_more(const spdlog::logger& log, spdlog::sink_ptr sink) {
+  std::vector<spdlog::sink_ptr> sinks = log.sinks();
+  sinks.push_back(std::move(sink));
+  return sinks;
+}
+
+spdlog::logger logger_with(const std::vector<spdlog::sink_ptr>& sinks) {
+  spdlog::logger log("litepull", sinks.begin(), sinks.end());
+  log.flush_on(spdlog::level::info);
+  return log;
+}
+
+std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
+  try {
+    spdlog::file_event_handlers handlers;  // not for the children: one of them reads hostile files
+    handlers.after_open = [](const spdlog::filename_t&, std::FILE* file) {
+      ::fcntl(::fileno(file), F_SETFD, FD_CLOEXEC);
+    };
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, false, handlers);
+    sink->set_pattern(kLinePattern);
+    return sink;
+  } catch (const spdlog::spdlog_ex& error) {
+    throw Error(ErrorKind::kConfiguration, std::string("the log file cannot be opened: ") + error.what(),
+                "check --log-file and the mode of its directory");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<spdlog::logger> make_log(Board& board, const std::string& log_file) {
+  auto on_board = std::make_shared<BoardSink>(board);
+  on_board->set_level(spdlog::level::warn);
+  std::vector<spdlog::sink_ptr> sinks{on_board};
+  if (!log_file.empty()) sinks.push_back(open_file_sink(log_file));
+  return std::make_shared<spdlog::logger>(logger_with(sinks));
+}
+
+AppLog::AppLog(const spdlog::logger& log)
+    : lines_(std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(kRememberedLines)),
+      log_(logger_with(with_one_more(log, lines_))) {
+  lines_->set_pattern(kLinePattern);
+}
+
+std::string AppLog::tail(std::size_t max_bytes) const {
+  std::string text;
+  const std::vector<std::string> lines = lines_->last_formatted();
+  for (auto line = lines.rbegin(); line != lines.rend() && text.size() + line->size() <= max_bytes; ++line)
+    text.insert(0, *line);
+  return text;
+}
+
+std::string describe(const Error& error) {
+  return safe_lines(error.hint().empty() ? error.message() : error.message() + "\n  " + error.hint());
+}
+
+nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error) {
+  nlohmann::ordered_json out;
+  out["app"] = app;
+  out["exit_code"] = exit_code;
+  out["error"] = {{"message", error.message()}, {"hint", error.hint()}};
+  return out;
+}
+
+void print_json(const nlohmann::ordered_json& entries) {
+  const nlohmann::ordered_json& shown = entries.size() == 1 ? entries[0] : entries;
+  fmt::print("{}\n", json_text(shown));
+}
+
+}  // namespace litepull

@@ -1,0 +1,264 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "client/base/console.h"
+#include "client/base/jobs.h"
+#include "client/commands/commands.h"
+#include "client/commands/unmatched_json.h"
+#include "client/config/origin.h"
+#include "client/link/agent_file.h"
+#include "client/nightly/run_report.h"
+#include "client/store/manifest_json.h"
+#include "client/store/unchecked_text.h"
+
+namespace litepull {
+namespace {
+
+// What became of one configuration.
+struct Outcome {
+  std::string name;                // the app's, or the file's when that could not be read
+  std::unique_ptr<Error> refusal;  // known before anything is pulled
+  std::unique_ptr<BackupResult> result;
+  std::unique_ptr<Error> error;
+  int exit_code = 1;
+};
+
+// What was not as it should be with a snapshot that was published.
+std::string problem_of(const BackupResult& result) {
+  std::vector<std::string> bad;
+  for (const Manifest::Database& database : result.manifest.databases)
+    if (database.error)
+      bad.push_back(printable(database.name) + ": not backed up: " + database.error->message);
+    else if (only_not_checked(database.problems))
+      bad.push_back(printable(database.name) + ": " + safe_text(database.problems.front()));
+    else if (database.verified == Verified::kFailed)
+      bad.push_back(printable(database.name) + ": damaged");
+    else if (database.verified == Verified::kPending)
+      bad.push_back(printable(database.name) + ": its check was not finished");
+    else if (result.strict && !database.unchecked.empty())
+      bad.push_back(printable(database.name) + ": " + unchecked_text(database.unchecked));
+  if (bad.empty()) return result.note;
+  return bad.size() == 1 ? bad[0] : fmt::format("{} (and {} more)", bad[0], bad.size() - 1);
+}
+
+void settle(Outcome& outcome, spdlog::logger& log) {
+  outcome.exit_code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.result);
+  if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
+}
+
+RunEnd end_of(const Outcome& outcome) {
+  if (outcome.error) return {outcome.exit_code, outcome.error->message(), outcome.error->hint(), ""};
+  const std::string problem = outcome.exit_code == 0 ? "" : problem_of(*outcome.result);
+  return {outcome.exit_code, problem, "", outcome.result->manifest.snapshot};
+}
+
+void run_locked(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
+                RunReport& report, AppLog& log, Outcome& outcome) {
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
+  const AppLock lock = store.lock();
+  report.begin(store, lock);
+  outcome.error = error_of([&] {
+    cancel.throw_if_requested();  // one that never had its turn is a failure to be told of, too
+    BackupOptions options = command.options;
+    options.agent_path = find_agent(command.options.agent_path);
+    options.verify = command.verify.value_or(config.verify);
+    Progress progress(board, config.app_name);
+    outcome.result = std::make_unique<BackupResult>(
+        run_backup(store, lock, config, options, cancel, progress, log.logger()));
+  });
+  settle(outcome, log.logger());
+  report.end(store, lock, end_of(outcome));
+}
+
+// Whoever waits for word of this app gets it, whatever becomes of the run.
+void run_app(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
+             const spdlog::logger& all, Outcome& outcome) {
+  AppLog log(all);
+  for (const std::string& warning : config.warnings) log.logger().warn("{}", warning);
+  RunReport report(config, log);
+  auto error = error_of([&] {
+    if (outcome.refusal) throw Error(*outcome.refusal);
+    run_locked(config, command, cancel, board, report, log, outcome);
+  });
+  if (error) {
+    outcome.error = std::move(error);
+    settle(outcome, log.logger());
+  }
+  report.tell(end_of(outcome));
+}
+
+void run_one(const std::string& file, const BackupCommand& command, const Cancel& cancel, Board& board,
+             spdlog::logger& log, Outcome& outcome) {
+  outcome.name = printable(file);
+  std::optional<Config> config;
+  outcome.error = error_of([&] {
+    config = load_config(file, command.common.environment);
+    outcome.name = config->app_name;
+  });
+  if (config)
+    run_app(*config, command, cancel, board, log, outcome);
+  else
+    settle(outcome, log);
+}
+
+// One of them is a copy in which APP_NAME was forgotten; which one, only a person knows.
+void refuse_together(const Config& a, const Config& b, Outcome& of_a, Outcome& of_b, spdlog::logger& log) {
+  const SharedDirectory shared = shared_directory(a, b);
+  if (shared.text.empty()) return;
+  if (!shared.is_error) return log.warn("{}: {}", a.app_name, shared.text);
+  for (Outcome* outcome : {&of_a, &of_b})
+    outcome->refusal =
+        std::make_unique<Error>(ErrorKind::kConfiguration, shared.text + "; nothing was pulled",
+                                "give each app an APP_NAME of its own");
+}
+
+// What cannot be read is told when its turn comes.
+void compare_configs(const CommonOptions& common, std::vector<Outcome>& outcomes, spdlog::logger& log) {
+  if (outcomes.size() < 2) return;
+  std::vector<std::optional<Config>> configs(outcomes.size());
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    error_of([&] { configs[i] = load_config(common.configs[i], common.environment); });
+    for (std::size_t j = 0; j < i; ++j)
+      if (configs[i] && configs[j]) refuse_together(*configs[j], *configs[i], outcomes[j], outcomes[i], log);
+  }
+}
+
+nlohmann::ordered_json to_json(const Outcome& outcome) {
+  if (outcome.error) {
+    auto out = error_json(outcome.name, outcome.exit_code, *outcome.error);
+    out["snapshot"] = nullptr;
+    return out;
+  }
+  nlohmann::ordered_json out;
+  out["app"] = outcome.name;
+  out["exit_code"] = outcome.exit_code;
+  const Manifest& manifest = outcome.result->manifest;
+  out["snapshot"] = outcome.result->path;
+  out["label"] = manifest.label;
+  out["duration_s"] = manifest.duration_s;
+  out["set_consistency"] = manifest.set_consistency;
+  out["skew_ms"] = manifest.skew_ms;
+  out["set_note"] = manifest.set_note;
+  out["lock_hold_ms"] = manifest.lock_hold_ms;
+  out["verified"] = verified_text(manifest.verified);
+  out["wire"] = {{"received_bytes", manifest.wire.received_bytes}, {"sent_bytes", manifest.wire.sent_bytes}};
+  out["agent"] = {{"cpu_s", manifest.agent.cpu_s}, {"peak_rss_bytes", manifest.agent.peak_rss_bytes}};
+  out["databases"] = nlohmann::ordered_json::array();
+  for (const Manifest::Database& database : manifest.databases)
+    out["databases"].push_back(database_json(database));
+  out["moved_from"] =
+      manifest.moved_from ? server_json(*manifest.moved_from) : nlohmann::ordered_json(nullptr);
+  out["unmatched"] = unmatched_json(outcome.result->unmatched);
+  out["removed"] = outcome.result->removed;
+  if (!outcome.result->note.empty()) out["note"] = outcome.result->note;
+  return out;
+}
+
+std::uint64_t total_bytes(const Manifest& manifest) {
+  std::uint64_t total = 0;
+  for (const Manifest::Database& database : manifest.databases) total += database.bytes;
+  return total;
+}
+
+std::string state_of(const Manifest::Database& database) {
+  return database.error                           ? "MISSING"
+         : only_not_checked(database.problems)    ? "NOT CHECKED"
+         : database.verified == Verified::kFailed ? "DAMAGED"
+         : !database.unchecked.empty()            ? "ok as far as checked"
+                                                  : std::string(verified_text(database.verified));
+}
+
+// One line, for cron's mail and for the foot of the table.
+std::string summary(const Outcome& outcome) {
+  if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, safe_lines(outcome.error->message()));
+  const Manifest& manifest = outcome.result->manifest;
+  const auto bad = std::count_if(
+      manifest.databases.begin(), manifest.databases.end(),
+      [](const auto& database) { return database.error || database.verified == Verified::kFailed; });
+  const bool in_part = std::any_of(manifest.databases.begin(), manifest.databases.end(),
+                                   [](const auto& database) { return !database.unchecked.empty(); });
+  std::string line = fmt::format(
+      "{}: {}  {} {}, {} in {}, verified: {}{}", outcome.name, manifest.snapshot, manifest.databases.size(),
+      manifest.databases.size() == 1 ? "database" : "databases", format_bytes(total_bytes(manifest)),
+      format_duration(manifest.duration_s), verified_text(manifest.verified),
+      manifest.verified == Verified::kOk && in_part ? " as far as it could be checked" : "");
+  if (bad > 0) line += fmt::format(", {} BAD", bad);
+  if (!outcome.result->removed.empty())
+    line += fmt::format(", {} old removed", outcome.result->removed.size());
+  if (!outcome.result->note.empty()) line += "; " + outcome.result->note;
+  return line;
+}
+
+void print_table(const Outcome& outcome) {
+  if (outcome.error) return;
+  std::size_t width = 8;
+  for (const auto& database : outcome.result->manifest.databases)
+    width = std::max(width, printable(database.name).size());
+  fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", "database", width, "size", "pages", "held", "verified");
+  for (const auto& database : outcome.result->manifest.databases)
+    fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", printable(database.name), width,
+               format_bytes(database.bytes), database.pages, format_duration(database.hold_s),
+               state_of(database));
+  fmt::print("{}\n", outcome.result->path);
+}
+
+void print(const std::vector<Outcome>& outcomes, const CommonOptions& options) {
+  if (options.json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const Outcome& outcome : outcomes) all.push_back(to_json(outcome));
+    print_json(all);
+    return;
+  }
+  if (options.quiet) return;
+  const bool table = isatty(STDOUT_FILENO) != 0;
+  for (const Outcome& outcome : outcomes) {
+    if (table) print_table(outcome);
+    fmt::print("{}\n", summary(outcome));
+  }
+}
+
+}  // namespace
+
+int exit_code_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kConfiguration:
+      return 2;
+    case ErrorKind::kConnection:
+      return 3;
+    case ErrorKind::kBusy:
+      return 5;
+    case ErrorKind::kFailed:
+    case ErrorKind::kPeer:
+    case ErrorKind::kCorrupt:
+    case ErrorKind::kRefused:
+    case ErrorKind::kCancelled:
+      return 1;
+  }
+  return 1;
+}
+
+int backup_command(const BackupCommand& command) {
+  const CommonOptions& common = command.common;
+  Board board(stderr, isatty(STDERR_FILENO) != 0 && !common.quiet);
+  const auto log = make_log(board, common.log_file);
+  Cancel cancel;
+  if (command.deadline_s > 0) cancel.set_deadline(command.deadline_s);
+  std::vector<Outcome> outcomes(common.configs.size());
+  compare_configs(common, outcomes, *log);
+  run_jobs(outcomes.size(), command.parallel, cancel,
+           [&](std::size_t i) { run_one(common.configs[i], command, cancel, board, *log, outcomes[i]); });
+
+  std::vector<int> codes;
+  for (const Outcome& outcome : outcomes) {
+    codes.push_back(outcome.exit_code);
+    log->info("{}", summary(outcome));
+  }
+  print(outcomes, common);
+  return worst_exit_code(codes);
+}
+
+}  // namespace litepull

@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+
+#include "client/base/clock.h"
+#include "client/base/console.h"
+#include "client/base/jobs.h"
+#include "client/base/run_program.h"
+#include "client/commands/commands.h"
+#include "client/config/origin.h"
+#include "client/restore/source.h"
+#include "client/sandbox/hostile_database.h"
+#include "client/sandbox/recover.h"
+#include "client/store/select_snapshot.h"
+#include "client/store/store.h"
+#include "common/shell_word.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::size_t kMaxShellPathBytes = 500;
+constexpr std::array<std::string_view, 2> kMainNames{"production.sqlite3", "primary.sqlite3"};
+#ifdef __APPLE__
+constexpr const char* kInstallHint = "install it with: brew install sqlite";
+#else
+constexpr const char* kInstallHint = "install it with: sudo apt-get install sqlite3";
+#endif
+
+std::vector<std::string> databases_of(const Store& store, const Snapshot& snapshot) {
+  if (snapshot.old_script())
+    return old_script_databases(store.open_snapshot(snapshot.name).get(), store.path_of(snapshot.name));
+  std::vector<std::string> names;
+  for (const Manifest::Database& database : snapshot.manifest->databases)
+    if (!database.error) names.push_back(database.name);
+  return names;
+}
+
+// Of a name that was given, with or without its ending; else of the one that stands out.
+std::string choose_database(const std::vector<std::string>& names, const std::string& word,
+                            const std::string& snapshot) {
+  const auto has = [&](std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const std::string& name : {word, word + ".sqlite3"})
+    if (!word.empty() && has(name)) return name;
+  if (word.empty() && names.size() == 1) return names.front();
+  for (const std::string_view name : kMainNames)
+    if (word.empty() && has(name)) return std::string(name);
+  std::string listed;
+  for (const std::string& name : names) listed += (listed.empty() ? "" : ", ") + printable(name);
+  throw Error(ErrorKind::kConfiguration,
+              word.empty() ? snapshot + " holds " + (listed.empty() ? "no database" : listed)
+                           : snapshot + " has no database " + printable(word),
+              word.empty() ? "name one: litepull open CONFIG SNAPSHOT DATABASE" : "it has " + listed);
+}
+
+void warn_of(const std::string& newer) {
+  if (!newer.empty()) fmt::print(stderr, "litepull: warning: {}\n", newer);
+}
+
+// What the shell is to open, and where that is for as long as it does.
+struct Opened {
+  std::string path;
+  std::string shown;
+  std::optional<WorkDir> copy;  // of the old script: opening it where it lies would change it
+};
+
+// The sqlite3 on this machine follows links to find the real path, and has 512 bytes for that with a
+// sidecar's ending (unixFullPathname in SQLite's os_unix.c). No other directory or name for it would help.
+void require_short_path(const std::string& path, const std::string& config, const std::string& snapshot) {
+  const std::size_t bytes = std::filesystem::canonical(path).string().size();
+  if (bytes <= kMaxShellPathBytes) return;
+  throw Error(ErrorKind::kRefused,
+              "the sqlite3 shell opens no path of more than " + std::to_string(kMaxShellPathBytes) +
+                  " bytes, and this one has " + std::to_string(bytes),
+              "restore it to a shorter one: litepull restore " + shell_path(config) + " " + snapshot +
+                  " --to /tmp/restored");
+}
+
+Opened prepare(const OpenCommand& command, const Config& config, const Store& store, const Cancel& cancel) {
+  const Listing listing = list_snapshots(store, config);
+  const std::int64_t now_unix_s = unix_ms_now() / 1000;
+  const Snapshot& snapshot = select_restorable(listing, command.snapshot, now_unix_s);
+  for (const std::string& newer : passed_over(listing, snapshot, command.snapshot, now_unix_s))
+    warn_of(newer);
+  const std::string name = choose_database(databases_of(store, snapshot), command.database, snapshot.name);
+  const std::string path = store.path_of(snapshot.name);
+  Opened opened{path + "/" + name, snapshot.name + "/" + name, std::nullopt};
+  const Fd dir = store.open_snapshot(snapshot.name);
+  open_file(dir.get(), name, path);  // there, and no link
+  if (!snapshot.old_script()) {
+    require_short_path(opened.path, command.config, snapshot.name);
+    return opened;
+  }
+  opened.copy.emplace(store.create_work_dir());
+  recover_database(dir.get(), path, name, {opened.copy->fd(), opened.copy->path()}, cancel);
+  opened.path = opened.copy->path() + "/" + name;
+  require_short_path(opened.path, command.config, snapshot.name);
+  return opened;
+}
+
+std::vector<std::string> shell_argv(const Opened& opened, const std::vector<std::string>& arguments) {
+  std::vector<std::string> argv{"sqlite3", "-readonly", "-cmd", "PRAGMA trusted_schema=OFF",
+                                immutable_uri(opened.path)};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return argv;
+}
+
+void throw_if(const std::unique_ptr<Error>& failure) {
+  if (failure) throw Error(*failure);
+}
+
+}  // namespace
+
+int open_command(const OpenCommand& command) {
+  const Config config = load_config(command.config, command.environment);
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
+  Cancel cancel;
+  std::optional<Opened> opened;
+  std::unique_ptr<Error> failure;
+  run_jobs(1, 1, cancel, [&](std::size_t) {
+    failure = error_of([&] { opened.emplace(prepare(command, config, store, cancel)); });
+  });
+  throw_if(failure);
+  if (command.shell_arguments.empty() && isatty(STDIN_FILENO) != 0)
+    fmt::print(stderr, "{}, read-only; .quit leaves it\n", printable(opened->shown));
+  ignore_keys();
+  int status = 1;
+  run_jobs(1, 1, cancel, [&](std::size_t) {
+    failure = error_of([&] {
+      status = run_on_terminal(shell_argv(*opened, command.shell_arguments), kInstallHint, cancel);
+    });
+  });
+  throw_if(failure);
+  return status;
+}
+
+}  // namespace litepull

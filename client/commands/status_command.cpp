@@ -1,0 +1,94 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "client/base/clock.h"
+#include "client/base/console.h"
+#include "client/base/jobs.h"
+#include "client/base/whole_file.h"
+#include "client/commands/commands.h"
+#include "client/config/origin.h"
+#include "client/config/projects.h"
+#include "client/nightly/status_text.h"
+
+namespace litepull {
+namespace {
+
+// For whoever runs node_exporter; there is no secret in it.
+constexpr mode_t kReadableByAll = 0644;
+
+StatusEntry entry_of(const std::string& file, const CommonOptions& options, std::optional<Config>& config) {
+  StatusEntry entry;
+  entry.name = printable(file);
+  entry.config = std::filesystem::absolute(file).lexically_normal().string();
+  entry.error = error_of([&] {
+    config = load_config(file, options.environment);
+    entry.name = config->app_name;
+    entry.status = status_of(*config, unix_ms_now() / 1000);
+  });
+  entry.exit_code = entry.error ? exit_code_of(entry.error->kind()) : exit_code(*entry.status);
+  return entry;
+}
+
+// Two that keep their snapshots in one directory are told of each other.
+void note_shared(std::vector<StatusEntry>& entries, const std::vector<std::optional<Config>>& configs) {
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    for (std::size_t j = 0; j < entries.size(); ++j) {
+      if (i == j || !configs[i] || !configs[j] || !entries[i].status) continue;
+      const SharedDirectory shared = shared_directory(*configs[i], *configs[j]);
+      if (!shared.text.empty()) entries[i].status->notes.push_back(shared.text);
+    }
+}
+
+void print_errors(const std::vector<StatusEntry>& entries) {
+  for (const StatusEntry& entry : entries)
+    if (entry.error) fmt::print(stderr, "litepull: error: {}: {}\n", entry.name, describe(*entry.error));
+}
+
+int print_nagios(const std::vector<StatusEntry>& entries) {
+  const NagiosReport report = nagios_report(entries);
+  fmt::print("{}\n", report.line);
+  return static_cast<int>(report.state);
+}
+
+int show(const std::vector<StatusEntry>& entries, const StatusCommand& command) {
+  if (command.nagios) return print_nagios(entries);
+  print_errors(entries);
+  if (command.common.json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const StatusEntry& entry : entries) all.push_back(status_json(entry));
+    print_json(all);
+  } else if (command.prometheus_file.empty()) {
+    fmt::print("{}", status_table(entries));
+  }
+  std::vector<int> codes;
+  for (const StatusEntry& entry : entries) codes.push_back(entry.exit_code);
+  return worst_exit_code(codes);
+}
+
+int run(const StatusCommand& command) {
+  const CommonOptions& common = command.common;
+  std::vector<StatusEntry> entries;
+  std::vector<std::optional<Config>> configs;
+  for (const std::string& file : command.all ? configs_in(command.projects) : common.configs)
+    entries.push_back(entry_of(file, common, configs.emplace_back()));
+  note_shared(entries, configs);
+  if (!command.prometheus_file.empty())
+    replace_file(command.prometheus_file, prometheus_text(entries), kReadableByAll);
+  return show(entries, command);
+}
+
+}  // namespace
+
+int status_command(const StatusCommand& command) {
+  int code = 0;
+  const auto error = error_of([&] { code = run(command); });
+  if (!error) return code;
+  if (!command.nagios) throw Error(*error);
+  fmt::print("LITEPULL UNKNOWN - {}\n", safe_text(error->message()));
+  return static_cast<int>(NagiosState::kUnknown);
+}
+
+}  // namespace litepull

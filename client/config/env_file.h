@@ -1,0 +1,36 @@
+// The first step of a run: one `.env` file in the shell-like form that a script used to `source`, read as
+// text. Nothing in it is ever executed, and what a shell would execute is refused with file and line.
+// What the names mean is client/config/config.h's business. Every failure is Error{kConfiguration}.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace litepull {
+
+using Environment = std::map<std::string, std::string>;
+
+struct EnvAssignment {
+  std::string name;
+  std::string value;  // may hold any byte but those the file may not; an environment value may hold more
+  int line = 0;
+  bool tilde_expanded = false;  // the value began with an unquoted `~`, which is now this machine's home
+  bool referenced = false;      // a later line expands it
+};
+
+struct EnvFile {
+  std::vector<EnvAssignment> assignments;  // in the order of the file, each name once: the last one counts
+  std::vector<std::string> warnings;
+};
+
+// Reads the text of the file at `path`. Refuses what is not a regular file, what is past the size cap, and
+// what another user could have written: the file decides where backups go and which host is trusted.
+std::string read_env_text(const std::string& path);
+
+// Parses `text`; `file` is the name for messages, safe to print. `$NAME` is looked up on earlier lines,
+// then in `environment`; a name found in neither is an error, not an empty string.
+EnvFile parse_env(std::string_view text, const std::string& file, const Environment& environment);
+
+}  // namespace litepull

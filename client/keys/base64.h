@@ -1,0 +1,17 @@
+// Base64 as keys and hashes of SSH are written in (RFC 4648, section 4).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/wire/bytes.h"
+
+namespace litepull {
+
+// With its padding and no stray bits; nullopt when it is anything else, nothing at all included.
+std::optional<Bytes> decode_base64(std::string_view text);
+// The same as a string, and empty for nullopt.
+std::string from_base64(std::string_view text);
+
+}  // namespace litepull

@@ -1,0 +1,43 @@
+// How `status` shows what it found: for people, for programs, for Nagios and for Prometheus. Pure functions.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "client/nightly/status.h"
+#include "common/error.h"
+
+namespace litepull {
+
+// One configuration: its status, or why there is none.
+struct StatusEntry {
+  std::string name;  // the app's, or the file's when that could not be read; safe to print
+  std::string config;
+  std::optional<AppStatus> status;
+  std::unique_ptr<Error> error;  // unless `status`
+  int exit_code = 0;
+};
+
+std::string status_table(std::span<const StatusEntry> entries);
+
+nlohmann::ordered_json status_json(const StatusEntry& entry);
+
+// A Nagios plugin's exit codes (https://www.monitoring-plugins.org/doc/guidelines.html).
+enum class NagiosState { kOk = 0, kWarning = 1, kCritical = 2, kUnknown = 3 };
+
+struct NagiosReport {
+  NagiosState state = NagiosState::kUnknown;
+  std::string line;  // with performance data: age and size of each newest good snapshot
+};
+
+// CRITICAL: the newest good snapshot is too old, or there is none. UNKNOWN: that could not be told. WARNING:
+// it is fresh, and the last run that is over was not good. Of several the worst, in that order.
+NagiosReport nagios_report(std::span<const StatusEntry> entries);
+
+// A file for the textfile collector of Prometheus's node_exporter.
+std::string prometheus_text(std::span<const StatusEntry> entries);
+
+}  // namespace litepull

@@ -1,0 +1,210 @@
+#include "client/pull/backup.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "client/base/clock.h"
+#include "client/base/console.h"
+#include "client/pull/manifest_of.h"
+#include "client/pull/pull.h"
+#include "client/store/store.h"
+#include "client/store/unchecked_text.h"
+#include "common/error.h"
+#include "common/posix.h"
+
+namespace litepull {
+namespace {
+
+std::string_view verify_text(VerifyMode mode) {
+  switch (mode) {
+    case VerifyMode::kNone:
+      return "none";
+    case VerifyMode::kQuick:
+      return "quick";
+    case VerifyMode::kFull:
+    case VerifyMode::kStrict:
+      break;
+  }
+  return "full";
+}
+
+double seconds_since(std::uint64_t started_us) {
+  return static_cast<double>((monotonic_us() - started_us) / 1000) / 1e3;
+}
+
+// Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
+Published publish(const Store& store, const AppLock& lock, const Listing& earlier, Staging& staging,
+                  std::int64_t pinned_unix_ms, Manifest& manifest) {
+  bool tried = false;
+  auto clock = [&] { return std::exchange(tried, true) ? unix_ms_now() / 1000 : pinned_unix_ms / 1000; };
+  auto sleep_ms = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
+  const SnapshotTime time = store.choose_free_time(lock, clock, sleep_ms);
+  manifest.snapshot = format_snapshot_name(time);
+  manifest.order = next_order(earlier, time.unix_s);
+  write_manifest(staging.fd(), manifest, staging.path());
+  return store.publish(lock, std::move(staging), time);
+}
+
+void log_problems(const Manifest& manifest, spdlog::logger& log) {
+  for (const Manifest::Database& database : manifest.databases) {
+    const std::string name = manifest.app + ": " + printable(database.name);
+    if (database.error) {
+      log.error("{}: not backed up: {}{}", name, database.error->message,
+                database.error->hint.empty() ? "" : "\n  " + database.error->hint);
+    } else if (!database.problems.empty()) {
+      const std::string first = printable(database.problems.front());
+      if (first.starts_with(kNotChecked)) {
+        log.error("{}: {}; whether the copy is good is not known", name, first);
+      } else {
+        log.error(
+            "{}: the copy is what the server has, and it is damaged: {}\n  restore that database from the "
+            "last good snapshot; litepull list shows which that is",
+            name, first);
+      }
+    }
+    if (database.verified == Verified::kOk && !database.unchecked.empty())
+      log.warn("{}: {}", name, unchecked_text(database.unchecked));
+    if (!database.foreign_keys_unchecked.empty())
+      log.warn("{}: {}", name, foreign_keys_unchecked_text(database.foreign_keys_unchecked));
+    if (database.foreign_key_violations > 0)
+      log.warn(
+          "{}: {} rows refer to rows that do not exist (PRAGMA foreign_key_check); it is so on the server, "
+          "too",
+          name, database.foreign_key_violations);
+  }
+}
+
+// Records what was found also when checking was stopped half-way. What could not be recorded was not found.
+void record_checks(BackupResult& result, const Store& store, Verifier& verifier, VerifyMode mode) {
+  const auto stopped = error_of([&] { verifier.record(result.manifest); });
+  if (mode != VerifyMode::kNone && !stopped) result.manifest.verified_at = rfc3339_utc(unix_ms_now());
+  const auto unrecorded = error_of([&] {
+    write_manifest(store.open_snapshot(result.manifest.snapshot).get(), result.manifest, result.path);
+  });
+  if (unrecorded) {
+    for (Manifest::Database& database : result.manifest.databases)
+      if (database.verified == Verified::kOk) database.verified = Verified::kPending;
+    result.manifest.verified = verified_together(result.manifest.databases);
+    throw Error(*unrecorded);
+  }
+  if (stopped) throw Error(*stopped);
+}
+
+// Precondition: the server's clock agrees. With TRANSPORT=local it is this machine's own. The record of this
+// run, which is there already, says nothing.
+TimeEvidence evidence_of(const BackupResult& result, const Store& store, const Config& config) {
+  TimeEvidence evidence = evidence_here(store, unix_ms_now() / 1000);
+  evidence.last_run_unix_s.reset();
+  evidence.server_agrees = config.transport == Transport::kSsh;
+  evidence.own_snapshot = result.manifest.snapshot;
+  return evidence;
+}
+
+void prune_if_good(BackupResult& result, const Store& store, const AppLock& lock, const Config& config,
+                   std::int64_t clock_difference_ms, spdlog::logger& log) {
+  if (exit_code(result) != 0) {
+    result.note = "nothing was pruned, since this run was not good";
+  } else if (clock_difference_ms > kClockToleranceS * 1000) {
+    result.note = "nothing was pruned, since the clocks here and on the server differ by more than a day";
+    log.warn("{}: {}\n  set the clock that is wrong", config.app_name, result.note);
+  } else {
+    const PruneResult pruned =
+        prune(store, lock, config, evidence_of(result, store, config), false, result.removed);
+    result.note = pruned.note;
+    if (!pruned.note.empty()) log.warn("{}: {}\n  {}", config.app_name, pruned.note, pruned.hint);
+  }
+}
+
+}  // namespace
+
+bool is_label(const std::string& label) {
+  return label.size() <= 64 && is_clean_utf8(label);
+}
+
+BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
+                        Progress& progress, spdlog::logger& log) {
+  require_apart(config);
+  const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
+  const AppLock lock = store.lock();
+  return run_backup(store, lock, config, options, cancel, progress, log);
+}
+
+BackupResult run_backup(const Store& store, const AppLock& lock, const Config& config,
+                        const BackupOptions& options, const Cancel& cancel, Progress& progress,
+                        spdlog::logger& log) {
+  const std::string started_at = rfc3339_utc(unix_ms_now());
+  const std::uint64_t started_us = monotonic_us();
+  std::optional<Staging> staging(options.full ? store.create_staging(lock) : store.resume_staging(lock));
+  for (const std::string& left : store.sweep(lock, &*staging).left)
+    log.warn("{}: {}", config.app_name, printable(left));
+  Listing earlier = list_snapshots(store, config);
+
+  Arrival arrival;
+  const auto on_login = [&](const std::string& host_key) {
+    arrival = arrive(config, host_key, options.when_foreign, unix_ms_now() / 1000, earlier);
+  };
+  const PullRun run{store, lock, config, options, cancel, progress, log, on_login};
+  const Pulled pulled = pull_set(staging, options.full ? nullptr : newest_with_manifest(earlier), run);
+  if (!arrival.note.empty()) log.warn("{}: {}", config.app_name, arrival.note);
+  require_one(pulled.pull);
+  keeping_what_is_there(*staging, [&] { cancel.throw_if_requested(); });
+
+  BackupResult result;
+  result.strict = options.verify == VerifyMode::kStrict;
+  result.manifest = manifest_of(config, pulled.pull);
+  result.unmatched = pulled.pull.unmatched;
+  result.manifest.server = arrival.source;
+  result.manifest.moved_from = arrival.moved_from;
+  add_missing(result.manifest, config, newest_complete(earlier));
+  result.manifest.label = options.label;
+  result.manifest.pinned = options.pinned;
+  result.manifest.before_restore = options.before_restore;
+  result.manifest.verify = verify_text(options.verify);
+  result.manifest.wire = pulled.wire;
+  result.manifest.started_at = started_at;
+  result.manifest.finished_at = rfc3339_utc(unix_ms_now());
+  result.manifest.duration_s = seconds_since(started_us);
+  if (options.is_wanted && !options.is_wanted(result.manifest, staging->fd(), staging->path())) return result;
+
+  std::unique_ptr<Error> unflushed;
+  pulled.verifier->move([&] {
+    Published published =
+        publish(store, lock, earlier, *staging, pulled.pull.pinned_unix_ms, result.manifest);
+    result.path = store.path_of(published.name);
+    unflushed = std::move(published.unflushed);
+    return result.path;
+  });
+  log.info("{}: published {}", config.app_name, result.path);
+
+  // From here on there is a snapshot, and an error must not say that there is none.
+  const auto error = error_of([&] {
+    if (unflushed) throw Error(*unflushed);
+    progress.step("checking");
+    record_checks(result, store, *pulled.verifier, options.verify);
+    if (options.prune) prune_if_good(result, store, lock, config, pulled.pull.clock_difference_ms, log);
+  });
+  if (error) {
+    result.unfinished = true;
+    result.note = "published, but not finished: " + error->message();
+    log.error("{}: {}", config.app_name, describe(*error));
+  }
+  result.manifest.duration_s = seconds_since(started_us);
+  log_problems(result.manifest, log);
+  return result;
+}
+
+int exit_code(const BackupResult& result) {
+  if (result.unfinished) return 4;
+  const auto& databases = result.manifest.databases;
+  const Verified enough = result.manifest.verify == "none" ? Verified::kSkipped : Verified::kOk;
+  const auto is_good = [&](const Manifest::Database& database) {
+    const bool wholly = !result.strict || database.unchecked.empty();
+    return !database.error && database.verified == enough && wholly;
+  };
+  return std::all_of(databases.begin(), databases.end(), is_good) ? 0 : 4;
+}
+
+}  // namespace litepull

@@ -1,0 +1,60 @@
+// One app's backup, from its configuration to a pruned store.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/base/cancel.h"
+#include "client/base/progress.h"
+#include "client/config/config.h"
+#include "client/config/origin.h"
+#include "client/nightly/prune.h"
+#include "client/pull/pull.h"
+#include "client/store/manifest.h"
+
+namespace litepull {
+
+struct BackupOptions : PullOptions {
+  std::string label;                                      // as is_label accepts it; may be empty
+  bool full = false;                                      // every page, whatever is at hand
+  bool pinned = false;                                    // kept whatever its age
+  bool prune = true;                                      // once it is published and good
+  std::optional<Manifest::BeforeRestore> before_restore;  // of a safety snapshot
+  // Asked before publishing, with what the staged directory holds: when it says no, nothing is published, and
+  // the result has the manifest alone.
+  std::function<bool(const Manifest&, int dir_fd, const std::string& shown)> is_wanted;
+  WhenForeign when_foreign = WhenForeign::kStop;
+};
+
+// Printable, at most 64 bytes.
+bool is_label(const std::string& label);
+
+struct BackupResult {
+  std::string path;  // of the published snapshot; empty when it was not wanted
+  Manifest manifest;
+  Unmatched unmatched;               // what DATABASES passed over; not safe to print as it is
+  std::vector<std::string> removed;  // older snapshots, by retention
+  std::string note;                  // why nothing was pruned, when that is worth a word
+  bool unfinished = false;           // something after publishing failed; the log says what
+  bool strict = false;               // what could not be checked is a failure, too
+};
+
+// Pulls, publishes, verifies, prunes. Throws Error when nothing was published, kConfiguration when the newest
+// snapshot is of another source (client/config/origin.h); what went wrong later is in
+// the manifest. Everything taken by reference must outlive the call.
+BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
+                        Progress& progress, spdlog::logger& log);
+// The same for a caller that holds the app's lock.
+BackupResult run_backup(const Store& store, const AppLock& lock, const Config& config,
+                        const BackupOptions& options, const Cancel& cancel, Progress& progress,
+                        spdlog::logger& log);
+
+// 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for (with
+// `strict`: not in every part), or when something after publishing failed.
+int exit_code(const BackupResult& result);
+
+}  // namespace litepull

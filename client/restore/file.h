@@ -1,0 +1,43 @@
+// A snapshot's file that is to go back to the server: proven once, and read through the descriptor that it
+// was proven through.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/base/cancel.h"
+#include "client/store/hash_file.h"
+#include "client/store/manifest.h"
+#include "common/posix.h"
+#include "common/wire/bytes.h"
+#include "common/wire/protocol.h"
+
+namespace litepull {
+
+class RestoreFile {
+ public:
+  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, `entry` what its manifest says; `key` is
+  // the run's, for what the agent is told. Reads all of the file. Throws Error{kCorrupt} when it is not what
+  // the manifest says.
+  RestoreFile(int snapshot_dir_fd, const std::string& shown, const Manifest::Database& entry,
+              const DigestKey& key, const Cancel& cancel);
+
+  const RestoreItem& item() const { return item_; }
+  const DigestKey& key() const { return key_; }
+  std::uint64_t bytes() const { return std::uint64_t{item_.page_size} * item_.pages; }
+
+  // Pages from `first` (counted from 1), and their hashes, kept or computed. Any thread.
+  void read(std::uint32_t first, std::uint32_t count, Bytes& out) const;
+  void hash(std::uint32_t first, std::uint32_t count, std::vector<std::uint32_t>& out) const;
+
+ private:
+  std::string shown_;
+  Fd file_;
+  std::optional<HashFile> hashes_;
+  RestoreItem item_;
+  DigestKey key_;
+};
+
+}  // namespace litepull

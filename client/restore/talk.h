@@ -1,0 +1,43 @@
+// The client's half of a restore to the server; common/wire/PROTOCOL.md has the order of things. Trusts the
+// agent as little as a pull does: what it asks for must be pages that it may ask for, in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/base/cancel.h"
+#include "client/base/progress.h"
+#include "client/config/config.h"
+#include "client/restore/file.h"
+#include "client/store/manifest.h"
+#include "common/wire/protocol.h"
+
+namespace litepull {
+
+// What the agent said, in the order of the files.
+struct RestoreTalk {
+  Hello hello;
+  std::vector<Target> targets;
+  std::vector<Ready> ready;        // modes kCompare and kRestore
+  std::vector<Restored> restored;  // the first ones, when not all were
+  std::optional<DatabaseFailed> failed;
+  // Set when the agent was told to go on, and then not heard to the end: of the databases that are not in
+  // `restored` it is not known what became of them.
+  std::unique_ptr<Error> lost;
+  std::string host_key;  // of the server, its fingerprint
+  Manifest::Wire wire;
+  Done done;
+};
+
+// Runs the agent in `mode` for `files`, which must outlive the call; `on_targets` hears what is there and may
+// throw. `cancel` counts until the agent is told to go on. Throws Error, and then nothing on the server has
+// changed. Targets that are refused are an error of mode kRestore alone.
+RestoreTalk talk_restore(const Config& config, const std::string& agent_path, RestoreMode mode,
+                         const std::vector<RestoreFile>& files, const Cancel& cancel, Progress& progress,
+                         const std::function<void(const RestoreTalk&)>& on_targets = {});
+
+}  // namespace litepull

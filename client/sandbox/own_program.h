@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+
+namespace litepull {
+
+// A path under which a child can run this very program.
+std::string own_program();
+
+}  // namespace litepull

@@ -1,0 +1,439 @@
+#include "client/ssh/session.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "client/base/console.h"
+#include "client/base/shown_lines.h"
+#include "client/keys/host_trust.h"
+#include "client/keys/known_hosts.h"
+#include "client/ssh/login.h"
+#include "client/ssh/refused_connection.h"
+#include "client/ssh/resolve.h"
+#include "common/shell_word.h"
+#include "common/wire/protocol.h"
+
+namespace litepull {
+namespace {
+
+constexpr std::size_t kMaxCommandOutputBytes = 16 * 1024;
+constexpr std::size_t kShownErrorBytes = 2000;
+constexpr std::size_t kShownBannerBytes = 600;
+constexpr std::uint64_t kCloseWaitUs = 1'000'000;
+constexpr std::uint64_t kSlotWaitUs = 3'000'000;
+constexpr int kSlotPollMs = 20;
+
+bool has_aes() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("aes") != 0;
+#elif defined(__aarch64__) && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+  return true;  // Apple's have them
+#endif
+}
+
+// AES in GCM mode first where the processor has instructions for it: several times the speed of what libssh
+// would prefer.
+const char* preferred_ciphers() {
+  return has_aes() ? "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,"
+                     "aes192-ctr,aes128-ctr"
+                   : "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes256-ctr,"
+                     "aes192-ctr,aes128-ctr";
+}
+
+// libssh expands % sequences in paths; ours are meant as they are.
+std::string escape_percent(const std::string& path) {
+  std::string out;
+  for (const char c : path) out += c == '%' ? "%%" : std::string(1, c);
+  return out;
+}
+
+// A socket that is being connected without blocking, or errno in `error`.
+Fd start_connect(const addrinfo& address, int& error) {
+#ifdef __linux__
+  // In one step: another job may be starting a child right now.
+  Fd socket(
+      ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
+#else
+  Fd socket(::socket(address.ai_family, address.ai_socktype, address.ai_protocol));
+  ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
+  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
+#endif
+  if (!socket) {
+    error = errno;
+    return {};
+  }
+  error = ::connect(socket.get(), address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
+  return error == 0 || error == EINPROGRESS ? std::move(socket) : Fd();
+}
+
+int socket_error(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+}  // namespace
+
+std::string typed_path(const std::string& path) {
+  return path.starts_with("~/") ? "~/" + shell_word(path.substr(2)) : shell_path(path);
+}
+
+bool has_ended(ssh_channel channel) {
+  if (ssh_channel_is_eof(channel) == 0 && ssh_channel_is_closed(channel) == 0) return false;
+  return ssh_channel_get_exit_status(channel) != -1 || ssh_channel_is_closed(channel) != 0;
+}
+
+void SshSession::SessionCloser::operator()(ssh_session session) const {
+  ssh_silent_disconnect(session);  // the socket is closed with it; nothing waits for the other end
+  ssh_free(session);
+}
+
+SshSession::SshSession(SshHop hop, std::unique_ptr<Conduit> conduit, const Config& config,
+                       const Cancel& cancel)
+    : hop_(std::move(hop)),
+      config_(config),
+      cancel_(cancel),
+      conduit_(std::move(conduit)),
+      session_(ssh_new()) {
+  check(session_ != nullptr, "no memory for an SSH session");
+  if (conduit_ != nullptr) {
+    socket_ = conduit_->take_socket();
+  } else {
+    connect_tcp();
+  }
+  restart_deadline();
+  set_options();
+  exchange_keys();
+  host_key_ = host_key_of(session_.get(), hop_.shown);
+}
+
+SshSession::~SshSession() = default;
+
+void SshSession::log_in(const std::function<void()>& on_trusted) {
+  require_trusted(hop_.trust, host_key_, peer_address(), hop_.shown);
+  if (on_trusted) on_trusted();
+  SshLogin(*this, hop_, config_.connect_timeout_s, cancel_).run();
+}
+
+std::string SshSession::setting() const {
+  if (hop_.is_jump) return config_.ssh_proxy ? "SSH_PROXY" : "the ProxyJump of SSH_CONFIG";
+  return config_.ssh_config ? "SERVER_HOST and SSH_CONFIG" : "SERVER_HOST and SERVER_PORT";
+}
+
+void SshSession::fail(const std::string& message, const std::string& hint) const {
+  throw Error(ErrorKind::kConnection, hop_.shown + ": " + message, hint);
+}
+
+std::string SshSession::last_error() const {
+  const std::string of_conduit = conduit_ != nullptr ? conduit_->failure() : "";
+  if (!of_conduit.empty()) return of_conduit;
+  return printable(ssh_get_error(session_.get())) + (conduit_ != nullptr ? ", over " + conduit_->name() : "");
+}
+
+void SshSession::connect_tcp() {
+  const Resolved found = resolve(hop_.host, hop_.port, config_.connect_timeout_s, cancel_);
+  if (found.addresses == nullptr)
+    fail("its address cannot be found: " + found.why, "check " + setting() + " and this machine's network");
+  const addrinfo* raw = found.addresses.get();
+  int count = 0, error = 0;
+  for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) ++count;
+  // Each address has its share of the time: one that is dead must not use up that of one that works.
+  const std::uint64_t share_us = connect_timeout_us() / static_cast<unsigned>(std::max(count, 1));
+  for (const addrinfo* address = raw; address != nullptr && !socket_; address = address->ai_next)
+    socket_ = connect_to(*address, monotonic_us() + share_us, error);
+  if (!socket_)
+    fail(std::string("cannot connect: ") + std::strerror(error),
+         "check " + setting() +
+             ", the host's firewall (fail2ban may have shut this machine out), and that sshd "
+             "runs there");
+  const int on = 1;
+  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Fd SshSession::connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const {
+  Fd socket = start_connect(address, error);
+  while (socket && error == EINPROGRESS) {
+    cancel_.throw_if_requested();
+    pollfd waiting{socket.get(), POLLOUT, 0};
+    if (::poll(&waiting, 1, kCancelPollMs) > 0) error = socket_error(socket.get());
+    if (error == EINPROGRESS && monotonic_us() > deadline_us) error = ETIMEDOUT;
+  }
+  return error == 0 ? std::move(socket) : Fd();
+}
+
+std::uint64_t SshSession::connect_timeout_us() const {
+  return std::uint64_t{1'000'000} * static_cast<unsigned>(config_.connect_timeout_s);
+}
+
+void SshSession::restart_idle_deadline() {
+  deadline_us_ = monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.idle_timeout_s);
+}
+
+void SshSession::restart_deadline() {
+  deadline_us_ = monotonic_us() + connect_timeout_us();
+}
+
+void SshSession::set_options() {
+  ssh_session session = session_.get();
+  auto set = [&](ssh_options_e option, const void* value) {
+    if (ssh_options_set(session, option, value) != SSH_OK)
+      fail("an SSH option was refused: " + last_error(), "");
+  };
+  const bool no_config = false;
+  set(SSH_OPTIONS_PROCESS_CONFIG, &no_config);
+  set(SSH_OPTIONS_HOST,
+      "server");  // libssh wants one: the socket is ours, and so is the check of the host key
+  // libssh takes no '\\', '$' or ',' here, which a user of a domain has: each login names its user itself.
+  ssh_options_set(session, SSH_OPTIONS_USER, hop_.user.c_str());
+  set(SSH_OPTIONS_CIPHERS_C_S, preferred_ciphers());
+  set(SSH_OPTIONS_CIPHERS_S_C, preferred_ciphers());
+  set(SSH_OPTIONS_COMPRESSION, "no");  // pages are compressed already
+  // libssh would choose by what it finds in its own files.
+  set(SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
+  set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+  set(SSH_OPTIONS_HOSTKEYS, host_key_algorithms(hop_.trust).c_str());
+  if (!hop_.agent_socket.empty() && hop_.agent_socket != "none")
+    set(SSH_OPTIONS_IDENTITY_AGENT, escape_percent(hop_.agent_socket).c_str());
+  const int socket = socket_.release();  // the session closes it from here on
+  set(SSH_OPTIONS_FD, &socket);
+  ssh_set_blocking(session, 0);
+}
+
+// OpenSSH's server leaves Nagle's algorithm on: its second small packet in a row waits until we have
+// acknowledged the first, which the kernel would put off for 40 ms. The option lasts for a few packets
+// (tcp(7)).
+void SshSession::acknowledge_at_once() const {
+#ifdef TCP_QUICKACK
+  const int on = 1;
+  ::setsockopt(ssh_get_fd(session_.get()), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+#endif
+}
+
+SshSession::Woken SshSession::wait(int wake_fd, int timeout_ms, bool readable, bool acknowledge) const {
+  if (acknowledge) acknowledge_at_once();
+  // What is not to be read now would end every wait at once, and so would a peer that hung up.
+  const int socket = readable ? ssh_get_fd(session_.get()) : -1;
+  const bool pending = (ssh_get_poll_flags(session_.get()) & SSH_WRITE_PENDING) != 0;
+  const short events = pending ? POLLIN | POLLOUT : POLLIN;
+  pollfd waiting[2] = {{socket, events, 0}, {wake_fd, POLLIN, 0}};
+  if (::poll(waiting, 2, timeout_ms) <= 0) return Woken::kNot;
+  return waiting[1].revents != 0 ? Woken::kByOther : Woken::kByConnection;
+}
+
+int SshSession::until_done(const char* doing, int again, const std::function<int()>& step) {
+  for (;;) {
+    const int result = step();
+    if (result != again) return result;
+    cancel_.throw_if_requested();
+    if (is_encrypted_ && ssh_is_connected(session_.get()) == 0)
+      return SSH_ERROR;  // libssh would go on asking
+    if (monotonic_us() > deadline_us_) fail_silent(doing);
+    wait(-1, kCancelPollMs);
+  }
+}
+
+void SshSession::fail_silent(const char* doing) const {
+  const std::string way = conduit_ == nullptr ? "" : ", over " + conduit_->name();
+  const std::string said = conduit_ == nullptr ? "" : conduit_->failure();
+  fail("it has not answered within " + std::to_string(config_.connect_timeout_s) + " s while " + doing + way +
+           (said.empty() ? "" : " (" + said + ")") + what_it_says(),
+       conduit_ == nullptr
+           ? "check that sshd is healthy there, or raise CONNECT_TIMEOUT"
+           : "check that " + conduit_->name() + " leads to a healthy sshd, or raise CONNECT_TIMEOUT");
+}
+
+// What a server shows before the login, such as a page where the login is to be confirmed (Tailscale).
+std::string SshSession::what_it_says() const {
+  char* raw = ssh_get_issue_banner(session_.get());
+  if (raw == nullptr) return {};
+  std::string text = raw;
+  ssh_string_free_char(raw);
+  text.erase(text.find_last_not_of(" \r\n") + 1);
+  std::erase(text, '\r');
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  if (text.size() > kShownBannerBytes) text = text.substr(0, kShownBannerBytes) + "...";
+  return text.empty() ? "" : "; the server says: " + printable(text);
+}
+
+void SshSession::exchange_keys() {
+  std::string first_words;  // which libssh reads and drops
+  if (until_done("keys were being exchanged", SSH_AGAIN, [&] {
+        if (first_words.empty()) first_words = waiting_words(ssh_get_fd(session_.get()));
+        return ssh_connect(session_.get());
+      }) == SSH_OK) {
+    is_encrypted_ = true;
+    return;
+  }
+  const std::string error = last_error();
+  const bool is_closed =
+      error.find("disconnected") != std::string::npos || error.find("reset by peer") != std::string::npos;
+  if (is_closed && ssh_get_serverbanner(session_.get()) == nullptr &&
+      (conduit_ == nullptr || !first_words.empty())) {
+    const Refusal refusal = refusal_of(first_words);
+    fail(refusal.message, refusal.hint);
+  }
+  if (error.starts_with("kex error"))
+    fail("no SSH connection: it offers nothing that is safe and that litepull takes: " + error,
+         "update OpenSSH there, or allow one of those algorithms in its sshd_config");
+  const std::string port = std::to_string(hop_.port);
+  const std::string target = shell_word((hop_.user.empty() ? "" : hop_.user + "@") + hop_.host);
+  fail("no SSH connection: " + error,
+       "check that " + setting() + " lead to an sshd" +
+           (hop_.is_reached_directly && conduit_ == nullptr ? ", and try: ssh -p " + port + " " + target
+                                                            : ""));
+}
+
+// Empty when it is not ours to know, as behind a jump host.
+std::string SshSession::peer_address() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  char text[NI_MAXHOST] = {};
+  const bool known =
+      conduit_ == nullptr &&
+      ::getpeername(ssh_get_fd(session_.get()), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+      ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, text, sizeof text, nullptr, 0,
+                    NI_NUMERICHOST) == 0;
+  return known ? text : "";
+}
+
+Channel SshSession::forward(const std::string& host, std::uint16_t port) {
+  restart_deadline();
+  Channel channel(ssh_channel_new(session_.get()));
+  check(channel != nullptr, "no memory for an SSH channel");
+  if (until_done("the next host was being connected to", SSH_AGAIN, [&] {
+        return ssh_channel_open_forward(channel.get(), host.c_str(), port, "127.0.0.1", 0);
+      }) != SSH_OK)
+    fail("it does not connect to " + known_hosts_name(host, port) + ": " + last_error(),
+         "check that address as the jump host sees it, and that its sshd allows forwarding "
+         "(AllowTcpForwarding, PermitOpen)");
+  return channel;
+}
+
+// A server that allows one channel at a time (MaxSessions 1) may still be at clearing the last one away.
+Channel SshSession::open_channel() {
+  for (const std::uint64_t last_try_us = monotonic_us() + kSlotWaitUs;;) {
+    Channel channel(ssh_channel_new(session_.get()));
+    check(channel != nullptr, "no memory for an SSH channel");
+    if (until_done("a channel was being opened", SSH_AGAIN,
+                   [&] { return ssh_channel_open_session(channel.get()); }) == SSH_OK) {
+      had_channel_ = true;
+      return channel;
+    }
+    if (!had_channel_ || ssh_is_connected(session_.get()) == 0 || monotonic_us() > last_try_us)
+      fail("no channel: " + last_error(),
+           "check that the login may run commands there, and that MaxSessions in its sshd_config is not 0");
+    cancel_.throw_if_requested();
+    ::poll(nullptr, 0, kSlotPollMs);
+  }
+}
+
+Channel SshSession::execute(const std::string& command) {
+  restart_deadline();
+  Channel channel = open_channel();
+  if (until_done("the command was being started", SSH_AGAIN,
+                 [&] { return ssh_channel_request_exec(channel.get(), command.c_str()); }) != SSH_OK)
+    fail("the command was refused: " + last_error(),
+         "check that the login may run commands there (no ForceCommand, no nologin shell)");
+  return channel;
+}
+
+void SshSession::finish(Channel channel) {
+  const std::uint64_t deadline_us = monotonic_us() + kCloseWaitUs;
+  char dropped[4096];
+  while (ssh_channel_is_closed(channel.get()) == 0 && ssh_is_connected(session_.get()) != 0) {
+    if (cancel_.requested() || monotonic_us() > deadline_us) return;
+    const bool got = ssh_channel_read_nonblocking(channel.get(), dropped, sizeof dropped, 0) > 0 ||
+                     ssh_channel_read_nonblocking(channel.get(), dropped, sizeof dropped, 1) > 0;
+    if (!got && ssh_channel_is_closed(channel.get()) == 0) wait(-1, kSlotPollMs);
+  }
+}
+
+bool SshSession::answers() {
+  restart_deadline();
+  const auto error = error_of([&] {
+    const Channel channel(ssh_channel_new(session_.get()));
+    check(channel != nullptr, "no memory for an SSH channel");
+    until_done("a channel was being opened", SSH_AGAIN,
+               [&] { return ssh_channel_open_session(channel.get()); });
+  });
+  if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
+  return !error && ssh_is_connected(session_.get()) != 0;
+}
+
+CommandResult SshSession::run(const std::string& command, const std::string& input,
+                              const std::string& ready) {
+  Channel channel = execute(command);
+  CommandResult result = converse(channel.get(), input, ready);
+  finish(std::move(channel));
+  return result;
+}
+
+CommandResult SshSession::converse(ssh_channel channel, const std::string& input, const std::string& ready) {
+  CommandResult result;
+  std::size_t sent = 0, heard = 0;
+  bool ended_input = false, is_ready = ready.empty();
+  auto drain = [&](int is_stderr, std::string& into) {
+    char buffer[16 * 1024];
+    const int got = ssh_channel_read_nonblocking(channel, buffer, sizeof buffer, is_stderr);
+    if (got <= 0) return false;
+    heard += static_cast<std::size_t>(got);
+    into.append(buffer, static_cast<std::size_t>(got));
+    keep_end(into, kMaxCommandOutputBytes);
+    return true;
+  };
+  restart_idle_deadline();
+  // A shell that says something now and then is never silent for long.
+  std::uint64_t patience_ends_us = monotonic_us() + patience_us(config_.idle_timeout_s);
+  while (!has_ended(channel)) {
+    cancel_.throw_if_requested();
+    bool progress = drain(0, result.output);
+    progress = drain(1, result.errors) || progress;
+    is_ready = is_ready || result.output.find(ready) != std::string::npos;
+    const std::uint32_t window = ssh_channel_window_size(channel);
+    if (is_ready && sent < input.size() && window > 0) {
+      const std::size_t size = std::min<std::size_t>({input.size() - sent, window, 32768});
+      const int done = ssh_channel_write(channel, input.data() + sent, static_cast<std::uint32_t>(size));
+      if (done > 0) sent += static_cast<std::size_t>(done);
+      if (done > 0) patience_ends_us = monotonic_us() + patience_us(config_.idle_timeout_s);
+      progress = progress || done > 0;
+    }
+    if (sent == input.size() && !ended_input) {
+      ssh_channel_send_eof(channel);
+      ended_input = true;
+    }
+    if (ssh_is_connected(session_.get()) == 0)
+      fail("the connection was cut: " + last_error(), "run this again");
+    if (heard > kMaxGreetingNoiseBytes || monotonic_us() > patience_ends_us)
+      fail("the login shell says a lot, and never comes to the command",
+           "look at what its start-up files print when there is no terminal");
+    if (progress) {
+      restart_idle_deadline();
+    } else {
+      if (monotonic_us() > deadline_us_)
+        fail("the command has not answered in time", "raise IDLE_TIMEOUT if the link is that slow");
+      wait(-1, kCancelPollMs);
+    }
+  }
+  while (drain(0, result.output) || drain(1, result.errors)) {
+  }
+  result.status = ssh_channel_get_exit_status(channel);
+  result.errors = shown_end(result.errors, kShownErrorBytes);
+  return result;
+}
+
+}  // namespace litepull

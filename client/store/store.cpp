@@ -1,0 +1,588 @@
+#include "client/store/store.h"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "client/base/console.h"
+#include "client/base/directory.h"
+#include "client/base/file_digest.h"
+#include "client/store/git_ignore.h"
+#include "common/error.h"
+
+namespace litepull {
+namespace {
+
+constexpr const char* kLockName = ".lock";
+constexpr const char* kRecordName = ".last-run.json";
+constexpr const char* kNewRecordName = ".last-run.json.new";
+constexpr const char* kKeyName = ".key";
+constexpr const char* kNewKeyName = ".key.new";
+constexpr std::size_t kMaxRecordBytes = 64 * 1024;
+constexpr std::string_view kPartialPrefix = ".partial-";
+constexpr std::string_view kTrashPrefix = ".trash-";
+constexpr std::string_view kWorkPrefix = ".work-";
+constexpr int kNameWaitMs = 20;
+constexpr int kLockTries = 6;
+constexpr int kLockWaitMs = 15;
+
+// --- files below a snapshot ------------------------------------------------------------------------------
+
+std::string hash_file_of(const std::string& name) {
+  return std::string(kHashesName) + "/" + name;
+}
+
+void require_database_name(const std::string& name) {
+  if (!is_database_name(name))
+    throw Error(ErrorKind::kRefused, printable(name) + " is not a name a snapshot can hold",
+                "leave it out with EXCLUDE");
+}
+
+Fd open_regular(int top_fd, const std::string& name, const std::string& shown) {
+  const std::string path = shown + "/" + name;
+  const Place place = find_place(top_fd, name, false, shown);
+  Fd fd = open_at(place.dir.get(), place.leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path);
+  if (!S_ISREG(look_at(fd.get(), path).st_mode))
+    throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
+  return fd;
+}
+
+// --- what is in a snapshot -------------------------------------------------------------------------------
+
+void add_sizes(int dir_fd, dev_t device, const std::string& shown, Snapshot& snapshot) {
+  for (const std::string& name : names_in(dir_fd, shown)) {
+    const std::string path = shown + "/" + name;
+    const auto info = look_at_entry(dir_fd, name, path);
+    if (!info || info->st_dev != device) continue;
+    snapshot.disk_bytes += static_cast<std::uint64_t>(info->st_blocks) * 512;
+    if (name == kHashesName) continue;
+    if (is_file_type(*info, S_IFREG)) snapshot.size_bytes += static_cast<std::uint64_t>(info->st_size);
+    if (is_file_type(*info, S_IFDIR))
+      add_sizes(open_at(dir_fd, name, kDirFlags, 0, path).get(), device, path, snapshot);
+  }
+}
+
+void collect_files(int dir_fd, const std::string& below, dev_t device, const std::string& shown,
+                   std::vector<std::string>& found) {
+  for (const std::string& name : names_in(dir_fd, shown)) {
+    const std::string path = shown + "/" + name;
+    const auto info = look_at_entry(dir_fd, name, path);
+    if (info && is_file_type(*info, S_IFDIR) && info->st_dev == device)
+      collect_files(open_at(dir_fd, name, kDirFlags, 0, path).get(), below + name + "/", device, path, found);
+    else if (info)
+      found.push_back(below + name);
+  }
+}
+
+bool is_database_file(const std::string& name) {
+  return name.ends_with(".sqlite3");
+}
+
+bool is_sidecar(const std::string& name) {
+  for (const char* ending : {".sqlite3-wal", ".sqlite3-shm", ".sqlite3-journal"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
+// Empty when the directory is just what the old script leaves: databases, their sidecars, nothing else.
+std::string why_not_old_script(int dir_fd, const std::vector<std::string>& names, const std::string& shown) {
+  for (const std::string& name : names) {
+    const auto info = look_at_entry(dir_fd, name, shown + "/" + name);
+    const bool fits = is_database_file(name) || is_sidecar(name);
+    if (!fits || !info || !is_file_type(*info, S_IFREG))
+      return "it has no manifest, and holds " + printable(name);
+  }
+  if (std::none_of(names.begin(), names.end(), is_database_file)) return "it holds no database";
+  return {};
+}
+
+std::string why_not_ours(const Manifest& manifest, const std::string& app, const std::string& name) {
+  if (manifest.app != app) return "its manifest is of the app " + printable(manifest.app);
+  if (manifest.snapshot != name) return "its manifest is of the snapshot " + printable(manifest.snapshot);
+  return {};
+}
+
+std::size_t count_databases(const Manifest& manifest) {
+  return static_cast<std::size_t>(std::count_if(manifest.databases.begin(), manifest.databases.end(),
+                                                [](const auto& database) { return !database.error; }));
+}
+
+// Removes what is no database of ours from an interrupted run's directory and collects the names of those
+// that are: single links only, for what is written into them must show up nowhere else.
+void keep_databases(int dir_fd, const std::string& below, dev_t device, const std::string& shown,
+                    std::vector<std::string>& found) {
+  for (const std::string& leaf : names_in(dir_fd, shown)) {
+    const std::string name = below + leaf, path = shown + "/" + leaf;
+    const auto info = look_at_entry(dir_fd, leaf, path);
+    if (!info) continue;
+    if (is_file_type(*info, S_IFDIR) && info->st_dev == device && name != kHashesName) {
+      keep_databases(open_at(dir_fd, leaf, kDirFlags, 0, path).get(), name + "/", device, path, found);
+      ::unlinkat(dir_fd, leaf.c_str(), AT_REMOVEDIR);  // fails when something was kept in it
+    } else if (is_file_type(*info, S_IFREG) && info->st_nlink == 1 && info->st_uid == ::geteuid() &&
+               is_database_name(name)) {
+      found.push_back(name);
+    } else {
+      remove_below(dir_fd, leaf, device, path);
+    }
+  }
+}
+
+// --- names and the lock -----------------------------------------------------------------------------------
+
+// Digits only: the file is there for anybody to write nonsense into.
+std::string pid_in(int lock_fd) {
+  char text[16] = {};
+  const ssize_t got = ::pread(lock_fd, text, sizeof text - 1, 0);
+  const std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
+  return pid.substr(0, pid.find_first_not_of("0123456789"));
+}
+
+// False when somebody holds it. Whoever only looks (lock_holder) has it for a moment, too, and must not make
+// a run believe that there is another.
+bool take_lock(int fd, const std::string& shown) {
+  for (int tries = kLockTries;;) {
+    if (retry_eintr([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) return true;
+    if (errno != EWOULDBLOCK) throw_errno("lock " + shown);
+    if (--tries == 0) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLockWaitMs));
+  }
+}
+
+void write_pid(int lock_fd, const std::string& shown) {
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (retry_eintr([&] { return ::ftruncate(lock_fd, 0); }) != 0) throw_errno("write " + shown);
+  pwrite_all(lock_fd, pid.data(), pid.size(), 0, shown);
+}
+
+[[noreturn]] void throw_held(const std::string& app, const std::string& pid) {
+  throw Error(ErrorKind::kBusy,
+              "another run holds the lock of " + app + (pid.empty() ? "" : " (process " + pid + ")"),
+              "wait until it has ended, then run this again");
+}
+
+void require_app_name(const std::string& app) {
+  if (app.empty() || app == "." || app == ".." || app.find('/') != std::string::npos || !is_clean_utf8(app))
+    throw Error(ErrorKind::kConfiguration, printable(app) + " cannot be an app's directory",
+                "use letters, digits, - and _ in APP_NAME");
+}
+
+}  // namespace
+
+AppLock::~AppLock() {
+  if (fd_) ::flock(fd_.get(), LOCK_UN);  // at once, also while a child between fork and exec shares it
+}
+
+// --- Staging ---------------------------------------------------------------------------------------------
+
+Staging::~Staging() {
+  if (!dir_ || kept_) return;
+  try {
+    store_->remove_tree(name_);
+  } catch (const std::exception&) {
+    // A destructor cannot report it, and the next sweep tries again.
+  }
+}
+
+std::uint64_t Staging::bytes() const {
+  Snapshot all;
+  add_sizes(fd(), look_at(fd(), path_).st_dev, path_, all);
+  return all.size_bytes;
+}
+
+Fd Staging::open_file(const std::string& name) const {
+  require_database_name(name);
+  const std::string path = path_ + "/" + name;
+  const Place place = find_place(fd(), name, true, path_);
+  Fd fd = open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, path);
+  const struct stat info = look_at(fd.get(), path);
+  if (!is_file_type(info, S_IFREG) || info.st_nlink != 1)
+    throw Error(ErrorKind::kRefused, path + " is not a file of ours", "remove that directory");
+  if ((info.st_mode & 07777) != kFileMode && retry_eintr([&] { return ::fchmod(fd.get(), kFileMode); }) != 0)
+    throw_errno("make private " + path);
+  return fd;
+}
+
+Fd Staging::create_hash_file(const std::string& name) const {
+  require_database_name(name);
+  const std::string path = hash_file_of(name);
+  const Place place = find_place(fd(), path, true, path_);
+  return open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode,
+                 path_ + "/" + path);
+}
+
+void Staging::discard_file(const std::string& name) const {
+  require_database_name(name);
+  discard(name);
+  discard(hash_file_of(name));
+}
+
+void Staging::discard(const std::string& path) const {
+  unlink_entry(fd(), path, 0, path_ + "/" + path);
+  std::string dir = path;
+  for (std::size_t slash; (slash = dir.rfind('/')) != std::string::npos;) {
+    dir.resize(slash);
+    if (::unlinkat(fd(), dir.c_str(), AT_REMOVEDIR) != 0) return;  // another database is in it
+  }
+}
+
+// --- WorkDir ---------------------------------------------------------------------------------------------
+
+WorkDir::~WorkDir() {
+  if (!dir_) return;
+  try {
+    store_->remove_tree(name_);
+  } catch (const std::exception&) {
+    // As in ~Staging.
+  }
+  ::flock(dir_.get(), LOCK_UN);  // at once, also while a child between fork and exec shares it
+}
+
+// --- Store -----------------------------------------------------------------------------------------------
+
+namespace {
+
+// Snapshots hold production's data. A directory that holds anything else is the user's to keep out of git;
+// and that this could not be written is no reason to go without a snapshot.
+void make_root(const std::string& root, const std::string& app) {
+  make_dirs(root);
+  error_of([&] {
+    const std::vector<std::string> names = names_in(open_path(root, kDirFlags).get(), root);
+    if (names.empty() || names == std::vector{app}) keep_out_of_git(root, "*");
+  });
+}
+
+}  // namespace
+
+Store::Store(std::string root, const std::string& app, Missing missing) : app_(app) {
+  require_app_name(app);
+  while (root.size() > 1 && root.back() == '/') root.pop_back();
+  path_ = (root == "/" ? "" : root) + "/" + app;
+  if (missing == Missing::kCreate) make_root(root, app);
+  const Fd root_dir(retry_eintr([&] { return ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!root_dir && errno == ENOENT && missing == Missing::kEmpty) return;
+  if (!root_dir) throw_errno("open " + root);
+  if (missing == Missing::kCreate && make_dir(root_dir.get(), app, path_)) fsync_fd(root_dir.get(), root);
+  open_app_dir(root_dir.get(), app);
+}
+
+void Store::open_app_dir(int root_fd, const std::string& app) {
+  const auto entry = look_at_entry(root_fd, app, path_);
+  if (!entry) return;
+  if (!is_file_type(*entry, S_IFDIR))
+    throw Error(ErrorKind::kRefused, path_ + " is not a real directory",
+                "move it away, or point LOCAL_BACKUP_ROOT (which may be a link) somewhere else");
+  if (entry->st_uid != ::geteuid())
+    throw Error(ErrorKind::kRefused, path_ + " belongs to another user", "run litepull as its owner");
+  dir_ = open_at(root_fd, app, kDirFlags, 0, path_);
+  device_ = look_at(dir_.get(), path_).st_dev;
+}
+
+AppLock Store::lock() const {
+  check(exists(), "a store that does not exist cannot be locked");
+  const std::string shown = path_of(kLockName);
+  // O_NONBLOCK: a FIFO of that name must not hang the run.
+  Fd fd = open_at(dir_.get(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, shown);
+  if (!S_ISREG(look_at(fd.get(), shown).st_mode))
+    throw Error(ErrorKind::kRefused, shown + " is not a regular file", "move it away");
+  if (!take_lock(fd.get(), shown)) throw_held(app_, pid_in(fd.get()));
+  write_pid(fd.get(), shown);
+  return AppLock(std::move(fd));
+}
+
+std::optional<std::string> Store::lock_holder() const {
+  if (!exists() || !is_there(kLockName)) return std::nullopt;
+  const Fd fd = open_at(dir_.get(), kLockName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path_of(kLockName));
+  if (retry_eintr([&] { return ::flock(fd.get(), LOCK_SH | LOCK_NB); }) == 0) return std::nullopt;
+  if (errno != EWOULDBLOCK) throw_errno("look at the lock " + path_of(kLockName));
+  return pid_in(fd.get());
+}
+
+void Store::write_record(const AppLock&, const std::string& text) const {
+  replace(kRecordName, kNewRecordName, text);
+}
+
+// In one step: a kill or a full disk leaves the old file.
+void Store::replace(const char* name, const char* new_name, std::string_view content) const {
+  const std::string shown = path_of(name);
+  unlink_entry(dir_.get(), new_name, 0, path_of(new_name));
+  Fd fd = open_at(dir_.get(), new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode, shown);
+  write_all(fd.get(), content.data(), content.size(), shown);
+  fsync_fd(fd.get(), shown);
+  close_written(std::move(fd), shown);
+  rename_over(dir_.get(), new_name, dir_.get(), name, "replace " + shown);
+}
+
+DigestKey Store::digest_key(const AppLock&) const {
+  if (const auto key = digest_key_if_there()) return *key;
+  const DigestKey key = new_digest_key();
+  replace(kKeyName, kNewKeyName, {reinterpret_cast<const char*>(key.data()), key.size()});
+  return key;
+}
+
+// What is no key of ours is none: all that it costs is that the next pull reads more.
+std::optional<DigestKey> Store::digest_key_if_there() const {
+  if (!exists() || !is_there(kKeyName)) return std::nullopt;
+  const std::string shown = path_of(kKeyName);
+  const Fd fd(retry_eintr(
+      [&] { return ::openat(dir_.get(), kKeyName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  if (!fd) return std::nullopt;
+  const struct stat info = look_at(fd.get(), shown);
+  DigestKey key;
+  if (!is_file_type(info, S_IFREG) || info.st_size != static_cast<off_t>(key.size())) return std::nullopt;
+  pread_all(fd.get(), key.data(), key.size(), 0, shown);
+  return key;
+}
+
+std::optional<std::string> Store::read_record() const {
+  const std::string shown = path_of(kRecordName);
+  if (!exists() || !is_there(kRecordName)) return std::nullopt;
+  const Fd fd = open_at(dir_.get(), kRecordName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, shown);
+  const struct stat info = look_at(fd.get(), shown);
+  if (!is_file_type(info, S_IFREG) || info.st_size > static_cast<off_t>(kMaxRecordBytes))
+    throw Error(ErrorKind::kRefused, shown + " is not a record of ours", "remove it");
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  pread_all(fd.get(), text.data(), text.size(), 0, shown);
+  return text;
+}
+
+std::optional<std::int64_t> Store::file_system_time() const {
+  if (!exists()) return std::nullopt;
+  const Fd fd(retry_eintr(
+      [&] { return ::openat(dir_.get(), kLockName, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
+  struct stat info {};
+  if (!fd || ::futimens(fd.get(), nullptr) != 0 || ::fstat(fd.get(), &info) != 0) return std::nullopt;
+  return std::int64_t{info.st_mtime};
+}
+
+Listing Store::list() const {
+  Listing listing;
+  if (!exists()) return listing;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    const std::optional<SnapshotTime> time = parse_snapshot_name(name);
+    if (!time) continue;
+    auto entry = examine(name, *time);
+    if (!is_there(name)) continue;  // removed by another run while we looked
+    if (auto* snapshot = std::get_if<Snapshot>(&entry)) listing.snapshots.push_back(std::move(*snapshot));
+    if (auto* stranger = std::get_if<Stranger>(&entry)) listing.strangers.push_back(std::move(*stranger));
+  }
+  sort_as_taken(listing.snapshots);
+  return listing;
+}
+
+std::variant<Snapshot, Stranger> Store::examine(const std::string& name, SnapshotTime time) const {
+  // One child that cannot be read or understood must not hide the others: whatever is wrong with it is why
+  // it is not counted among ours.
+  try {
+    Snapshot snapshot;
+    snapshot.name = name;
+    snapshot.time = time;
+    return examine_dir(std::move(snapshot));
+  } catch (const Error& error) {
+    const bool unreadable = error.kind() == ErrorKind::kCorrupt || error.kind() == ErrorKind::kFailed;
+    return Stranger{name, error.message(), unreadable};
+  }
+}
+
+std::variant<Snapshot, Stranger> Store::examine_dir(Snapshot snapshot) const {
+  const std::string shown = path_of(snapshot.name);
+  const auto entry = look_at_entry(dir_.get(), snapshot.name, shown);
+  if (!entry || !is_file_type(*entry, S_IFDIR))
+    return Stranger{snapshot.name, "it is not a real directory", false};
+  if (entry->st_dev != device_) return Stranger{snapshot.name, "it is on another disk", false};
+  const Fd dir = open_snapshot(snapshot.name);
+  const std::vector<std::string> names = names_in(dir.get(), shown);
+  if (names.empty()) return Stranger{snapshot.name, "it is empty", false};
+  snapshot.manifest = read_manifest(dir.get(), shown);
+  const std::string reason = snapshot.manifest ? why_not_ours(*snapshot.manifest, app_, snapshot.name)
+                                               : why_not_old_script(dir.get(), names, shown);
+  const bool ours = std::find(names.begin(), names.end(), kHashesName) != names.end();
+  if (!reason.empty()) return Stranger{snapshot.name, reason, !snapshot.manifest && ours};
+  snapshot.database_count =
+      snapshot.manifest
+          ? count_databases(*snapshot.manifest)
+          : static_cast<std::size_t>(std::count_if(names.begin(), names.end(), is_database_file));
+  snapshot.verified = snapshot.manifest ? snapshot.manifest->verified : Verified::kSkipped;
+  add_sizes(dir.get(), device_, shown, snapshot);
+  return snapshot;
+}
+
+Fd Store::open_snapshot(const std::string& name) const {
+  return open_at(dir_.get(), name, kDirFlags, 0, path_of(name));
+}
+
+Staging Store::create_staging(const AppLock&) const {
+  const std::string name = std::string(kPartialPrefix) + random_hex();
+  if (!make_dir(dir_.get(), name, path_of(name)))
+    throw Error(ErrorKind::kFailed, "cannot make the directory " + path_of(name) + ": it exists");
+  return Staging(*this, name, path_of(name), open_snapshot(name));
+}
+
+Staging Store::resume_staging(const AppLock& lock) const {
+  std::string newest;
+  time_t newest_time = 0;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    const auto entry = look_at_entry(dir_.get(), name, path_of(name));
+    if (!name.starts_with(kPartialPrefix) || !entry || !is_file_type(*entry, S_IFDIR)) continue;
+    if (entry->st_dev != device_ || entry->st_uid != ::geteuid() || entry->st_mtime < newest_time) continue;
+    newest = name;
+    newest_time = entry->st_mtime;
+  }
+  if (newest.empty()) return create_staging(lock);
+  try {
+    Staging staging(*this, newest, path_of(newest), open_snapshot(newest));
+    staging.kept_ = true;
+    keep_databases(staging.fd(), "", device_, staging.path(), staging.leftovers_);
+    staging.kept_ = false;
+    return staging;
+  } catch (const Error&) {
+    return create_staging(lock);  // the sweep will say what is wrong with that one
+  }
+}
+
+// A sweep that had it first has removed it, or is about to.
+WorkDir Store::create_work_dir() const {
+  for (;;) {
+    const std::string name = std::string(kWorkPrefix) + random_hex(), path = path_of(name);
+    if (!make_dir(dir_.get(), name, path)) continue;
+    Fd dir(retry_eintr([&] { return ::openat(dir_.get(), name.c_str(), kDirFlags | O_CLOEXEC); }));
+    if (!dir && errno == ENOENT) continue;
+    if (!dir) throw_errno("open " + path);
+    if (retry_eintr([&] { return ::flock(dir.get(), LOCK_EX); }) != 0) throw_errno("lock " + path);
+    if (is_there(name)) return WorkDir(*this, name, path, std::move(dir));
+  }
+}
+
+Fd Store::take_over(const std::string& work_dir) const {
+  Fd dir = open_at(dir_.get(), work_dir, kDirFlags, 0, path_of(work_dir));
+  if (retry_eintr([&] { return ::flock(dir.get(), LOCK_EX | LOCK_NB); }) != 0) return {};
+  return dir;
+}
+
+bool Store::is_there(const std::string& name) const {
+  return look_at_entry(dir_.get(), name, path_of(name)).has_value();
+}
+
+SnapshotTime Store::choose_free_time(const AppLock&, const std::function<std::int64_t()>& now_unix_s,
+                                     const std::function<void(int)>& sleep_ms) const {
+  SnapshotTime time = local_snapshot_time(now_unix_s());
+  while (is_there(format_snapshot_name(time))) {
+    sleep_ms(kNameWaitMs);
+    time = local_snapshot_time(now_unix_s());
+  }
+  return time;
+}
+
+Published Store::publish(const AppLock&, Staging&& staging, SnapshotTime time) const {
+  const std::string name = format_snapshot_name(time);
+  const auto manifest = read_manifest(staging.fd(), staging.path());
+  check(manifest && why_not_ours(*manifest, app_, name).empty(),
+        "published with another snapshot's manifest");
+  sync_tree(staging.fd(), staging.path());
+  rename_dir(staging.name_, name);
+  auto unflushed = error_of([&] { fsync_fd(dir_.get(), path_); });
+  // The caller will report that nothing was published: make it true.
+  if (unflushed && ::renameat(dir_.get(), name.c_str(), dir_.get(), staging.name_.c_str()) == 0)
+    throw Error(*unflushed);
+  staging.dir_.reset();
+  return {name, std::move(unflushed)};
+}
+
+void Store::rename_dir(const std::string& from, const std::string& to) const {
+  rename_new(dir_.get(), from, dir_.get(), to, "rename " + path_of(from) + " to " + to);
+}
+
+Sweep Store::sweep(const AppLock&, const Staging* spared) const {
+  Sweep sweep;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    const bool work = name.starts_with(kWorkPrefix);
+    if (!work && !name.starts_with(kPartialPrefix) && !name.starts_with(kTrashPrefix)) continue;
+    if (spared != nullptr && name == spared->name_) continue;
+    const auto entry = look_at_entry(dir_.get(), name, path_of(name));
+    if (!entry || !is_file_type(*entry, S_IFDIR)) continue;
+    // One that cannot be removed must not stop tonight's backup: it is reported instead.
+    try {
+      const Fd taken = work ? take_over(name) : Fd();
+      if (work && !taken) continue;
+      remove_tree(name);
+      sweep.removed.push_back(name);
+    } catch (const Error& error) {
+      sweep.left.push_back(error.message());
+    }
+  }
+  return sweep;
+}
+
+void Store::remove_snapshot(const AppLock&, const std::string& name) const {
+  const std::optional<SnapshotTime> time = parse_snapshot_name(name);
+  if (!time) throw Error(ErrorKind::kRefused, printable(name) + " is not a snapshot's name");
+  const auto entry = examine(name, *time);
+  if (const auto* stranger = std::get_if<Stranger>(&entry))
+    throw Error(ErrorKind::kRefused, path_of(name) + " is not removed: " + stranger->reason);
+  const std::string trash = std::string(kTrashPrefix) + name + "-" + random_hex();
+  rename_dir(name, trash);
+  fsync_fd(dir_.get(), path_);
+  remove_tree(trash);
+}
+
+void Store::remove_tree(const std::string& name) const {
+  remove_below(dir_.get(), name, device_, path_of(name));
+}
+
+void sort_as_taken(std::vector<Snapshot>& snapshots) {
+  auto key = [](const Snapshot& one) { return std::tuple(one.order(), one.time.unix_s, one.name); };
+  std::sort(snapshots.begin(), snapshots.end(),
+            [&](const Snapshot& a, const Snapshot& b) { return key(a) < key(b); });
+}
+
+std::int64_t next_order(const Listing& listing, std::int64_t unix_s) {
+  std::int64_t order = unix_s;
+  for (const Snapshot& snapshot : listing.snapshots) order = std::max(order, snapshot.order() + 1);
+  return std::min(order, kMaxOrder);
+}
+
+Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
+  require_database_name(name);
+  return open_regular(snapshot_dir_fd, name, shown);
+}
+
+Fd open_sidecar(int snapshot_dir_fd, const std::string& name, const std::string& ending,
+                const std::string& shown) {
+  require_database_name(name);
+  const Place place = find_place(snapshot_dir_fd, name, false, shown);
+  const std::string path = shown + "/" + name + ending;
+  const auto info = look_at_entry(place.dir.get(), place.leaf + ending, path);
+  if (!info) return {};
+  if (!is_file_type(*info, S_IFREG)) throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
+  return open_regular(snapshot_dir_fd, name + ending, shown);
+}
+
+std::vector<std::string> files_below(int snapshot_dir_fd, const std::string& shown) {
+  std::vector<std::string> found;
+  collect_files(snapshot_dir_fd, "", look_at(snapshot_dir_fd, shown).st_dev, shown, found);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::vector<std::string> old_script_databases(int snapshot_dir_fd, const std::string& shown) {
+  std::vector<std::string> names = names_in(snapshot_dir_fd, shown);
+  std::erase_if(names, [](const std::string& name) { return !is_database_file(name); });
+  return names;
+}
+
+Fd open_hash_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
+  require_database_name(name);
+  try {
+    return open_regular(snapshot_dir_fd, hash_file_of(name), shown);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace litepull

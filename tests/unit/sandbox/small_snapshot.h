@@ -1,0 +1,47 @@
+// A small snapshot with all that one has: a database of many pages of every kind, its page hashes, a
+// manifest.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "client/store/manifest.h"
+#include "client/store/store.h"
+#include "common/wire/digest.h"
+#include "tests/support/temp_dir.h"
+
+namespace litepull::test {
+
+inline constexpr const char* kDatabaseName = "production.sqlite3";
+
+struct SmallSnapshotOptions {
+  bool auto_vacuum = false;
+};
+
+// Of its page hashes.
+const DigestKey& small_snapshot_key();
+
+class SmallSnapshot {
+ public:
+  explicit SmallSnapshot(const SmallSnapshotOptions& options = {});
+
+  const Store& store() const { return store_; }
+  const std::string& name() const { return name_; }
+  std::string path() const { return store_.path_of(name_); }
+  std::string file() const { return path() + "/" + kDatabaseName; }
+  std::string hash_file() const { return path() + "/.hashes/" + kDatabaseName; }
+  std::string manifest_file() const { return path() + "/manifest.json"; }
+  const Manifest& manifest() const { return manifest_; }
+  std::uint32_t page_size() const { return manifest_.databases[0].page_size; }
+
+ private:
+  TempDir dir_;
+  Store store_;
+  std::string name_ = "2026-11-22T020000+0100";
+  Manifest manifest_;
+};
+
+// `full` when LITEPULL_LONG=1 is in the environment, else `short_form`.
+int long_or(int short_form, int full);
+
+}  // namespace litepull::test
