@@ -75,30 +75,34 @@ const sqlite3_io_methods BackupSink::kMethods = {
     .xUnfetch = nullptr,
 };
 
+BackupSink::Registration::Registration(sqlite3_vfs& vfs) : vfs_(vfs) {
+  check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the backup's VFS could not be registered");
+}
+
+sqlite3_vfs BackupSink::make_vfs(BackupSink* sink) {
+  sqlite3_vfs vfs = *sqlite3_vfs_find(nullptr);
+  vfs.zName = kName;
+  vfs.pNext = nullptr;
+  vfs.szOsFile = static_cast<int>(sizeof(File));
+  vfs.pAppData = sink;
+  vfs.xOpen = open;
+  vfs.xDelete = remove;
+  vfs.xAccess = access;
+  vfs.xFullPathname = full_path;
+  return vfs;
+}
+
 BackupSink::BackupSink(std::uint32_t page_size, std::uint32_t page_count, TakePage take)
-    : vfs_(*sqlite3_vfs_find(nullptr)),
+    : vfs_(make_vfs(this)),
+      registration_(vfs_),
       page_size_(page_size),
       page_count_(page_count),
       lock_byte_page_(kLockByte / page_size + 1),
-      take_(std::move(take)) {
-  vfs_.zName = kName;
-  vfs_.pNext = nullptr;
-  vfs_.szOsFile = static_cast<int>(sizeof(File));
-  vfs_.pAppData = this;
-  vfs_.xOpen = open;
-  vfs_.xDelete = remove;
-  vfs_.xAccess = access;
-  vfs_.xFullPathname = full_path;
-  check(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK, "the backup's VFS could not be registered");
-  connection_ = open_connection("copy", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, kName);
+      take_(std::move(take)),
+      connection_(open_connection("copy", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, kName)) {
   execute(connection_.get(),
           "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
           "PRAGMA cache_size=16");
-}
-
-BackupSink::~BackupSink() {
-  connection_.reset();
-  sqlite3_vfs_unregister(&vfs_);
 }
 
 int BackupSink::open(sqlite3_vfs* vfs, const char*, sqlite3_file* file, int flags, int* out_flags) {

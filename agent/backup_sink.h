@@ -25,7 +25,6 @@ class BackupSink {
 
   // One at a time in a process: it is registered as a VFS while it lives.
   BackupSink(std::uint32_t page_size, std::uint32_t page_count, TakePage take);
-  ~BackupSink();
   BackupSink(const BackupSink&) = delete;
   BackupSink& operator=(const BackupSink&) = delete;
 
@@ -51,7 +50,22 @@ class BackupSink {
   void add(std::uint32_t number, ByteView page);
   void add_lock_byte_page();
 
+  // While it lives SQLite knows the VFS; also when opening the connection throws.
+  class Registration {
+   public:
+    explicit Registration(sqlite3_vfs& vfs);
+    ~Registration() { sqlite3_vfs_unregister(&vfs_); }
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+
+   private:
+    sqlite3_vfs& vfs_;
+  };
+
+  static sqlite3_vfs make_vfs(BackupSink* sink);
+
   sqlite3_vfs vfs_;
+  const Registration registration_;
   const std::uint32_t page_size_;
   const std::uint32_t page_count_;
   const std::uint32_t lock_byte_page_;

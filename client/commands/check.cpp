@@ -377,7 +377,8 @@ class Checker {
       if (const auto tracked = tracked_by_git(path, cancel_))
         add("git", StepState::kWarning,
             printable(*tracked) + " is tracked by git, and so goes where that goes",
-            "git rm -r --cached -- " + shell_path(path) + ", and keep it out with a .gitignore");
+            "git -C " + shell_path(work_tree_of(path)) + " rm -r --cached -- " + shell_path(path) +
+                ", and keep it out with a .gitignore");
   }
 
   void check_schedule() {

@@ -114,10 +114,10 @@ void Chooser::note_unused_storage() {
 
 // Without the names of databases, any other volume of the app may hold one.
 void Chooser::note_other_volumes() {
-  const KamalVolume* storage = volume_holding(app_, kRailsStorage);
+  const KamalVolume* used = volume_holding(app_, storage_path(app_, databases_));
   for (const KamalVolume& volume : app_.volumes)
     if (is_below(volume.mount, kRailsRoot) && !volume.of.starts_with("accessories/") &&
-        (storage == nullptr || volume.source.text != storage->source.text))
+        (used == nullptr || volume.source.text != used->source.text))
       made_.notes.push_back(fmt::format("{} may hold databases, too. To cover them: {}", shown(volume),
                                         command_for(volume, app_name_)));
 }
@@ -139,7 +139,7 @@ DatabasePatterns Chooser::choose() && {
   for (const RailsDatabase* database : uncovered_) note_uncovered(*database);
   if (!made_.patterns.empty()) note_unused_storage();
   if (!all_known) note_other_volumes();
-  if (!all_known || made_.patterns.empty()) add("production.sqlite3");
+  if (!all_known || made_.patterns.empty()) add("*.sqlite3");  // as Rails names them
   return std::move(made_);
 }
 
