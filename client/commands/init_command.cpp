@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/jobs.h"
 #include "client/base/terminal.h"
 #include "client/base/whole_file.h"
 #include "client/config/share_files.h"
@@ -52,10 +55,23 @@ void make_absolute(std::string& path) {
   if (!path.empty() && !path.starts_with("~/")) path = absolute(path);
 }
 
+// Ctrl-C and SIGTERM end what `work` has started, too.
+void while_stoppable(const std::function<void(const Cancel&)>& work) {
+  Cancel cancel;
+  std::unique_ptr<Error> error;
+  run_jobs(1, 1, cancel, [&](std::size_t) { error = error_of([&] { work(cancel); }); });
+  if (error) throw Error(*error);
+}
+
 // `ssh -G` names the user of this machine where the configuration names none.
 std::string user_in_ssh_config(const std::string& file, const std::string& host) {
   OpenSshHost found;
-  const auto error = error_of([&] { found = ask_openssh({file, host, "", std::nullopt}, Cancel()); });
+  const auto error = error_of([&] {
+    while_stoppable([&](const Cancel& cancel) {
+      found = ask_openssh({file, host, "", std::nullopt}, cancel);
+    });
+  });
+  if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
   const passwd* self = ::getpwuid(::geteuid());
   return error || self == nullptr || found.user == self->pw_name ? "" : found.user;
 }
@@ -215,8 +231,10 @@ int init_command(const InitCommand& command) {
 
   KamalApp app = read_app(command, sources.destinations);
   if (command.kamal)
-    app = with_answer(std::move(app), ask_kamal(absolute(project), absolute(command.from),
-                                                command.flags.destination, Cancel()));
+    while_stoppable([&](const Cancel& cancel) {
+      app = with_answer(std::move(app), ask_kamal(absolute(project), absolute(command.from),
+                                                  command.flags.destination, cancel));
+    });
   std::string unread;
   sources.databases = read_databases(joined(project, "config/database.yml"), app, unread);
   Hook hook;

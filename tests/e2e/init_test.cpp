@@ -369,6 +369,21 @@ TEST_F(InitByKamal, NoSecretIsWrittenOrShownWhateverHappens) {
   }
 }
 
+TEST_F(InitByKamal, CtrlCEndsKamalTooAndNothingIsWritten) {
+  install("");
+  write_file(app_ / "bin/kamal", "#!/bin/sh\necho $$ >pid\nexec sleep 100\n");
+  fs::permissions(app_ / "bin/kamal", fs::perms::owner_all);
+  Child child(argv({"--kamal"}));
+  ASSERT_TRUE(eventually([&] { return fs::exists(app_ / "pid") && !read_file(app_ / "pid").empty(); }));
+  const pid_t kamal = std::stoi(read_file(app_ / "pid"));
+  child.kill(SIGINT);
+  const auto status = child.wait(Milliseconds(10'000));
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->code, 1);
+  EXPECT_TRUE(eventually([&] { return ::kill(kamal, 0) != 0; })) << "kamal goes on";
+  EXPECT_FALSE(fs::exists(env_file()));
+}
+
 TEST_F(InitByKamal, AMissingKamalIsNamed) {
   write_kamal(kErb);
   const ProcessResult result = init({"--kamal"});
