@@ -63,7 +63,7 @@ int compare_text(std::string_view a, std::string_view b, Collation collation) {
 }
 
 // NULL, then numbers, then text, then blobs.
-int rank_of(int type) {
+int value_rank(int type) {
   switch (type) {
     case SQLITE_NULL:
       return 0;
@@ -105,8 +105,8 @@ bool same_value(const Value& a, const Value& b) {
 }
 
 int compare_values(const Value& a, const Value& b, Collation collation) {
-  const int rank = rank_of(a.type);
-  if (rank != rank_of(b.type)) return order_of(rank, rank_of(b.type));
+  const int rank = value_rank(a.type);
+  if (rank != value_rank(b.type)) return order_of(rank, value_rank(b.type));
   switch (rank) {
     case 0:
       return 0;

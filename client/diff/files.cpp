@@ -45,7 +45,7 @@ class FilePair {
       for (const std::string& name : virtual_tables(*schema)) virtual_.insert(name);
     for (const std::string& name : virtual_)
       if (diff.virtual_tables.size() < kMaxListed)
-        diff.virtual_tables.push_back(short_name(name, kMaxNameBytes));
+        diff.virtual_tables.push_back(short_name(name, kMaxShownNameBytes));
     compare_tables(diff);
   }
 
@@ -87,8 +87,8 @@ class FilePair {
       table.failed = true;
       table.note = std::string("could not be compared: ") + short_text(error.what(), kMaxErrorBytes);
     }
-    table.name = short_name(name, kMaxNameBytes);
-    table.part_of = short_name(part_of(name, virtual_), kMaxNameBytes);
+    table.name = short_name(name, kMaxShownNameBytes);
+    table.part_of = short_name(part_of(name, virtual_), kMaxShownNameBytes);
     return table;
   }
 

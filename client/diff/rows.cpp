@@ -47,7 +47,7 @@ std::vector<std::string> common_columns(const TableShape& a, const TableShape& b
 std::string key_text(const std::vector<KeyColumn>& key) {
   std::string text;
   for (const KeyColumn& column : key) text += (text.empty() ? "" : ", ") + column.name;
-  return shortened(key.size() == 1 ? text : "(" + text + ")", kMaxNameBytes);
+  return shortened(key.size() == 1 ? text : "(" + text + ")", kMaxShownNameBytes);
 }
 
 // One table of the two, and how its rows are told apart.
@@ -89,7 +89,7 @@ std::string TablePair::why_not_by_key() const {
   for (const KeyColumn& column : shape_a_.key)
     if (!collation_of(column.collation))
       return "its primary key has a collation of the app's own, " +
-             shortened(column.collation, kMaxNameBytes);
+             shortened(column.collation, kMaxShownNameBytes);
   if (shape_a_.key.empty()) return "";
   if (a_.encoding != b_.encoding) return "the text in A is " + a_.encoding + " and in B " + b_.encoding;
   if (a_.encoding == "UTF-16be") return "its text is UTF-16be";
@@ -160,7 +160,7 @@ FileDiff::Row TablePair::changed_row(Cursor& a, Cursor& b) const {
       ++row.more;
     } else {
       row.cells.push_back(
-          {shortened(columns_[i], kMaxNameBytes), a.shown_value(column), b.shown_value(column)});
+          {shortened(columns_[i], kMaxShownNameBytes), a.shown_value(column), b.shown_value(column)});
     }
   }
   return row;

@@ -20,7 +20,7 @@ bool same_name(const std::string& a, const std::string& b) {
   return sqlite3_stricmp(a.c_str(), b.c_str()) == 0;
 }
 
-std::optional<int> rank_of(const std::string& type) {
+std::optional<int> type_rank(const std::string& type) {
   const auto found = std::find(kTypes.begin(), kTypes.end(), type);
   if (found == kTypes.end()) return std::nullopt;
   return static_cast<int>(found - kTypes.begin());
@@ -105,8 +105,8 @@ class ObjectList {
     FileDiff::Object object;
     object.change = change;
     object.type = kTypes.at(static_cast<std::size_t>(id.first));
-    object.name = short_name(id.second, kMaxNameBytes);
-    object.table = short_name((b != nullptr ? b : a)->table, kMaxNameBytes);
+    object.name = short_name(id.second, kMaxShownNameBytes);
+    object.table = short_name((b != nullptr ? b : a)->table, kMaxShownNameBytes);
     if (a != nullptr) object.sql_a = fitting(a->sql);
     if (b != nullptr) object.sql_b = fitting(b->sql);
     for (FileDiff::Column& column : columns) add_column(std::move(column), object);
@@ -123,7 +123,8 @@ class ObjectList {
   }
 
   void add_column(FileDiff::Column column, FileDiff::Object& object) {
-    for (std::string* text : {&column.name, &column.a, &column.b}) *text = short_name(*text, kMaxNameBytes);
+    for (std::string* text : {&column.name, &column.a, &column.b})
+      *text = short_name(*text, kMaxShownNameBytes);
     if (object.columns.size() < kMaxColumns &&
         budget_.take(column.name.size() + column.a.size() + column.b.size())) {
       object.columns.push_back(std::move(column));
@@ -149,7 +150,7 @@ Schema read_schema(SQLite::Database& database) {
                          "NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
   Schema schema;
   while (rows.executeStep()) {
-    const auto rank = rank_of(rows.getColumn(0).getString());
+    const auto rank = type_rank(rows.getColumn(0).getString());
     if (!rank) continue;
     schema[{*rank, rows.getColumn(1).getString()}] = {rows.getColumn(2).getString(),
                                                       rows.getColumn(3).getString(),

@@ -79,7 +79,7 @@ class TextBudget {
 // Without a broken character at its end, and marked when something was cut.
 std::string shortened(std::string_view text, std::size_t max_bytes);
 
-inline constexpr std::size_t kMaxNameBytes = 200;
+inline constexpr std::size_t kMaxShownNameBytes = 200;
 inline constexpr std::size_t kMaxListed = 10'000;  // objects, and tables
 
 // Adds settings and objects that differ.

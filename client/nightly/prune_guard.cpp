@@ -20,7 +20,7 @@ struct Doubt {
   bool person_may_go_on = true;
 };
 
-std::string time_text(std::int64_t unix_s) {
+std::string clock_text(std::int64_t unix_s) {
   return format_snapshot_name(local_snapshot_time(unix_s));
 }
 
@@ -48,15 +48,15 @@ std::optional<Doubt> behind_a_snapshot(std::span<const SnapshotFacts> snapshots,
     if (newest == nullptr || snapshot->time.unix_s > newest->time.unix_s) newest = snapshot;
   if (newest == nullptr || !is_from_future(newest->time.unix_s, evidence.now_unix_s)) return std::nullopt;
   return Doubt{
-      "this machine's clock says " + time_text(evidence.now_unix_s) + ", and " + newest->name + " is later",
+      "this machine's clock says " + clock_text(evidence.now_unix_s) + ", and " + newest->name + " is later",
       "set the clock; if it is right, move that snapshot out of the app's directory", false};
 }
 
 std::optional<Doubt> behind_the_last_run(const TimeEvidence& evidence) {
   if (!evidence.last_run_unix_s || !is_from_future(*evidence.last_run_unix_s, evidence.now_unix_s))
     return std::nullopt;
-  return Doubt{"this machine's clock says " + time_text(evidence.now_unix_s) + ", and the last run was at " +
-                   time_text(*evidence.last_run_unix_s),
+  return Doubt{"this machine's clock says " + clock_text(evidence.now_unix_s) + ", and the last run was at " +
+                   clock_text(*evidence.last_run_unix_s),
                "set the clock; if it is right, the next backup replaces the record of that run", false};
 }
 
@@ -64,8 +64,8 @@ std::optional<Doubt> apart_from_file_system(const TimeEvidence& evidence) {
   if (evidence.server_agrees || !evidence.file_system_unix_s ||
       std::abs(*evidence.file_system_unix_s - evidence.now_unix_s) <= kClockToleranceS)
     return std::nullopt;
-  return Doubt{"this machine's clock says " + time_text(evidence.now_unix_s) + ", and new files are dated " +
-                   time_text(*evidence.file_system_unix_s),
+  return Doubt{"this machine's clock says " + clock_text(evidence.now_unix_s) + ", and new files are dated " +
+                   clock_text(*evidence.file_system_unix_s),
                "set the clock that is wrong; when this machine's is right: litepull cleanup --yes CONFIG"};
 }
 

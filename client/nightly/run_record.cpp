@@ -29,7 +29,7 @@ std::optional<int> number_in(const Json& from, const char* key) {
   return static_cast<int>(value);
 }
 
-Json json_of(const RunFailure& failure) {
+Json stored_failure(const RunFailure& failure) {
   Json out;
   out["at"] = failure.at;
   out["exit_code"] = failure.exit_code ? Json(*failure.exit_code) : Json();
@@ -56,7 +56,7 @@ std::string to_json_text(const RunRecord& record) {
   out["exit_code"] = record.ended() ? Json(record.exit_code) : Json();
   out["snapshot"] = record.snapshot;
   out["after_failure"] = record.after_failure;
-  out["last_failure"] = record.last_failure ? json_of(*record.last_failure) : Json();
+  out["last_failure"] = record.last_failure ? stored_failure(*record.last_failure) : Json();
   return json_text(out) + "\n";
 }
 

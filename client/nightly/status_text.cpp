@@ -70,7 +70,7 @@ std::string row(const StatusEntry& entry, std::size_t width) {
   return text;
 }
 
-Json json_of(const RunFailure& failure) {
+Json failure_json(const RunFailure& failure) {
   return {{"at", failure.at},
           {"exit_code", failure.exit_code ? Json(*failure.exit_code) : Json()},
           {"message", failure.message},
@@ -270,7 +270,7 @@ Json status_json(const StatusEntry& entry) {
   out["max_age_hours"] = status.max_age_hours;
   out["newest_good"] = newest_json(status);
   out["last_run"] = run_json(status);
-  out["last_failure"] = status.last_failure ? json_of(*status.last_failure) : Json();
+  out["last_failure"] = status.last_failure ? failure_json(*status.last_failure) : Json();
   out["notes"] = status.notes;
   out["foreign_snapshots"] = status.foreign;
   return out;
