@@ -8,6 +8,7 @@
 #include <string>
 
 #include "client/base/console.h"
+#include "client/base/jobs.h"
 #include "client/commands/command_line.h"
 #include "client/commands/commands.h"
 #include "client/commands/hidden_commands.h"

@@ -8,7 +8,7 @@
 #include "client/base/console.h"
 #include "client/base/jobs.h"
 #include "client/commands/commands.h"
-#include "client/commands/unmatched_json.h"
+#include "client/preflight/unmatched_json.h"
 #include "client/config/origin.h"
 #include "client/link/agent_file.h"
 #include "client/nightly/run_report.h"
@@ -222,24 +222,6 @@ void print(const std::vector<Outcome>& outcomes, const CommonOptions& options) {
 }
 
 }  // namespace
-
-int exit_code_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kConfiguration:
-      return 2;
-    case ErrorKind::kConnection:
-      return 3;
-    case ErrorKind::kBusy:
-      return 5;
-    case ErrorKind::kFailed:
-    case ErrorKind::kPeer:
-    case ErrorKind::kCorrupt:
-    case ErrorKind::kRefused:
-    case ErrorKind::kCancelled:
-      return 1;
-  }
-  return 1;
-}
 
 int backup_command(const BackupCommand& command) {
   const CommonOptions& common = command.common;

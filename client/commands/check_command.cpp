@@ -5,9 +5,9 @@
 
 #include "client/base/console.h"
 #include "client/base/jobs.h"
-#include "client/commands/check.h"
+#include "client/preflight/preflight.h"
 #include "client/commands/commands.h"
-#include "client/commands/unmatched_json.h"
+#include "client/preflight/unmatched_json.h"
 #include "client/link/agent_file.h"
 #include "common/shell_word.h"
 

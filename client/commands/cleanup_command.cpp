@@ -5,7 +5,7 @@
 
 #include "client/base/clock.h"
 #include "client/commands/commands.h"
-#include "client/commands/each_config.h"
+#include "client/commands/run_apps.h"
 #include "client/nightly/prune.h"
 #include "common/error.h"
 

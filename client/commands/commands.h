@@ -94,7 +94,4 @@ int restore_command(const RestoreCommand& command);
 int diff_command(const DiffCommand& command);
 int status_command(const StatusCommand& command);
 
-// The exit code of an error that ended a job; see the README's table.
-int exit_code_of(ErrorKind kind);
-
 }  // namespace litepull

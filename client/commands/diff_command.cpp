@@ -7,7 +7,7 @@
 #include "client/base/console.h"
 #include "client/base/jobs.h"
 #include "client/commands/commands.h"
-#include "client/commands/each_config.h"
+#include "client/commands/run_apps.h"
 #include "client/link/agent_file.h"
 #include "common/short_name.h"
 

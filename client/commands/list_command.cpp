@@ -7,7 +7,7 @@
 #include "client/base/age_text.h"
 #include "client/base/clock.h"
 #include "client/commands/commands.h"
-#include "client/commands/each_config.h"
+#include "client/commands/run_apps.h"
 #include "client/config/origin.h"
 #include "client/store/manifest_json.h"
 #include "client/store/select_snapshot.h"

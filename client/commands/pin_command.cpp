@@ -4,7 +4,7 @@
 
 #include "client/base/clock.h"
 #include "client/commands/commands.h"
-#include "client/commands/each_config.h"
+#include "client/commands/run_apps.h"
 #include "client/config/origin.h"
 #include "client/store/select_snapshot.h"
 #include "client/store/store.h"

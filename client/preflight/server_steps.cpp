@@ -1,4 +1,4 @@
-#include "client/commands/check.h"
+#include "client/preflight/preflight.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -17,7 +17,6 @@
 #include "client/base/console.h"
 #include "client/base/jobs.h"
 #include "client/base/progress.h"
-#include "client/commands/commands.h"
 #include "client/config/origin.h"
 #include "client/keys/key_file.h"
 #include "client/keys/unusable_key.h"

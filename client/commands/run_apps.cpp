@@ -1,4 +1,4 @@
-#include "client/commands/each_config.h"
+#include "client/commands/run_apps.h"
 
 #include <fmt/format.h>
 

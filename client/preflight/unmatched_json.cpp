@@ -1,4 +1,4 @@
-#include "client/commands/unmatched_json.h"
+#include "client/preflight/unmatched_json.h"
 
 #include "common/error.h"
 #include "common/unmatched_text.h"
