@@ -10,7 +10,6 @@
 #include "client/base/console.h"
 #include "client/base/jobs.h"
 #include "client/commands/command_line.h"
-#include "client/commands/commands.h"
 #include "client/commands/hidden_commands.h"
 #include "common/heap.h"
 

@@ -8,18 +8,29 @@
 #include "client/base/console.h"
 #include "client/base/jobs.h"
 #include "client/commands/commands.h"
-#include "client/preflight/unmatched_json.h"
+#include "client/commands/run_apps.h"
 #include "client/config/origin.h"
 #include "client/link/agent_file.h"
 #include "client/nightly/run_report.h"
+#include "client/preflight/unmatched_json.h"
+#include "client/pull/backup.h"
 #include "client/store/manifest_json.h"
 #include "client/store/unchecked_text.h"
 
 namespace litepull {
 namespace {
 
+struct BackupCommand {
+  ManyAppsOptions common;
+  std::string log_file;              // empty: none
+  BackupOptions options;             // but for `verify`
+  std::optional<VerifyMode> verify;  // in place of what the configuration says
+  int parallel = 2;
+  int deadline_s = 0;  // 0: none
+};
+
 // What became of one configuration.
-struct Outcome {
+struct BackupOutcome {
   std::string name;                // the app's, or the file's when that could not be read
   std::unique_ptr<Error> refusal;  // known before anything is pulled
   std::unique_ptr<BackupResult> result;
@@ -45,19 +56,19 @@ std::string problem_of(const BackupResult& result) {
   return bad.size() == 1 ? bad[0] : fmt::format("{} (and {} more)", bad[0], bad.size() - 1);
 }
 
-void settle(Outcome& outcome, spdlog::logger& log) {
+void settle(BackupOutcome& outcome, spdlog::logger& log) {
   outcome.exit_code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.result);
   if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
 }
 
-RunEnd end_of(const Outcome& outcome) {
+RunEnd end_of(const BackupOutcome& outcome) {
   if (outcome.error) return {outcome.exit_code, outcome.error->message(), outcome.error->hint(), ""};
   const std::string problem = outcome.exit_code == 0 ? "" : problem_of(*outcome.result);
   return {outcome.exit_code, problem, "", outcome.result->manifest.snapshot};
 }
 
 void run_locked(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
-                RunReport& report, AppLog& log, Outcome& outcome) {
+                RunReport& report, AppLog& log, BackupOutcome& outcome) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
   const AppLock lock = store.lock();
   report.begin(store, lock);
@@ -76,7 +87,7 @@ void run_locked(const Config& config, const BackupCommand& command, const Cancel
 
 // Whoever waits for word of this app gets it, whatever becomes of the run.
 void run_app(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
-             const spdlog::logger& all, Outcome& outcome) {
+             const spdlog::logger& all, BackupOutcome& outcome) {
   AppLog log(all);
   for (const std::string& warning : config.warnings) log.logger().warn("{}", warning);
   RunReport report(config, log);
@@ -92,7 +103,7 @@ void run_app(const Config& config, const BackupCommand& command, const Cancel& c
 }
 
 void run_one(const std::string& file, const BackupCommand& command, const Cancel& cancel, Board& board,
-             spdlog::logger& log, Outcome& outcome) {
+             spdlog::logger& log, BackupOutcome& outcome) {
   outcome.name = printable(file);
   std::optional<Config> config;
   outcome.error = error_of([&] {
@@ -106,18 +117,20 @@ void run_one(const std::string& file, const BackupCommand& command, const Cancel
 }
 
 // One of them is a copy in which APP_NAME was forgotten; which one, only a person knows.
-void refuse_together(const Config& a, const Config& b, Outcome& of_a, Outcome& of_b, spdlog::logger& log) {
+void refuse_together(const Config& a, const Config& b, BackupOutcome& of_a, BackupOutcome& of_b,
+                     spdlog::logger& log) {
   const SharedDirectory shared = shared_directory(a, b);
   if (shared.text.empty()) return;
   if (!shared.is_error) return log.warn("{}: {}", a.app_name, shared.text);
-  for (Outcome* outcome : {&of_a, &of_b})
+  for (BackupOutcome* outcome : {&of_a, &of_b})
     outcome->refusal =
         std::make_unique<Error>(ErrorKind::kConfiguration, shared.text + "; nothing was pulled",
                                 "give each app an APP_NAME of its own");
 }
 
 // What cannot be read is told when its turn comes.
-void compare_configs(const CommonOptions& common, std::vector<Outcome>& outcomes, spdlog::logger& log) {
+void compare_configs(const ManyAppsOptions& common, std::vector<BackupOutcome>& outcomes,
+                     spdlog::logger& log) {
   if (outcomes.size() < 2) return;
   std::vector<std::optional<Config>> configs(outcomes.size());
   for (std::size_t i = 0; i < configs.size(); ++i) {
@@ -127,7 +140,7 @@ void compare_configs(const CommonOptions& common, std::vector<Outcome>& outcomes
   }
 }
 
-nlohmann::ordered_json to_json(const Outcome& outcome) {
+nlohmann::ordered_json to_json(const BackupOutcome& outcome) {
   if (outcome.error) {
     auto out = error_json(outcome.name, outcome.exit_code, *outcome.error);
     out["snapshot"] = nullptr;
@@ -173,7 +186,7 @@ std::string state_of(const Manifest::Database& database) {
 }
 
 // One line, for cron's mail and for the foot of the table.
-std::string summary(const Outcome& outcome) {
+std::string summary(const BackupOutcome& outcome) {
   if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, safe_lines(outcome.error->message()));
   const Manifest& manifest = outcome.result->manifest;
   const auto bad = std::count_if(
@@ -193,7 +206,7 @@ std::string summary(const Outcome& outcome) {
   return line;
 }
 
-void print_table(const Outcome& outcome) {
+void print_table(const BackupOutcome& outcome) {
   if (outcome.error) return;
   std::size_t width = 8;
   for (const auto& database : outcome.result->manifest.databases)
@@ -206,41 +219,73 @@ void print_table(const Outcome& outcome) {
   fmt::print("{}\n", outcome.result->path);
 }
 
-void print(const std::vector<Outcome>& outcomes, const CommonOptions& options) {
+void print(const std::vector<BackupOutcome>& outcomes, const CommonOptions& options) {
   if (options.json) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
-    for (const Outcome& outcome : outcomes) all.push_back(to_json(outcome));
+    for (const BackupOutcome& outcome : outcomes) all.push_back(to_json(outcome));
     print_json(all);
     return;
   }
   if (options.quiet) return;
   const bool table = isatty(STDOUT_FILENO) != 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const BackupOutcome& outcome : outcomes) {
     if (table) print_table(outcome);
     fmt::print("{}\n", summary(outcome));
   }
 }
 
-}  // namespace
-
 int backup_command(const BackupCommand& command) {
-  const CommonOptions& common = command.common;
-  Board board(stderr, isatty(STDERR_FILENO) != 0 && !common.quiet);
-  const auto log = make_log(board, common.log_file);
+  const ManyAppsOptions& common = command.common;
+  Console console(common.quiet, command.log_file);
+  spdlog::logger& log = *console.log;
   Cancel cancel;
   if (command.deadline_s > 0) cancel.set_deadline(command.deadline_s);
-  std::vector<Outcome> outcomes(common.configs.size());
-  compare_configs(common, outcomes, *log);
-  run_jobs(outcomes.size(), command.parallel, cancel,
-           [&](std::size_t i) { run_one(common.configs[i], command, cancel, board, *log, outcomes[i]); });
+  std::vector<BackupOutcome> outcomes(common.configs.size());
+  compare_configs(common, outcomes, log);
+  run_jobs(outcomes.size(), command.parallel, cancel, [&](std::size_t i) {
+    run_one(common.configs[i], command, cancel, console.board, log, outcomes[i]);
+  });
 
   std::vector<int> codes;
-  for (const Outcome& outcome : outcomes) {
+  for (const BackupOutcome& outcome : outcomes) {
     codes.push_back(outcome.exit_code);
-    log->info("{}", summary(outcome));
+    log.info("{}", summary(outcome));
   }
   print(outcomes, common);
   return worst_exit_code(codes);
+}
+
+}  // namespace
+
+void add_backup(CommandLine& line) {
+  auto backup = line.make<BackupCommand>();
+  backup->options.agent_path = line.agent_path();
+  Options command = line.add("backup", "Pull, publish, verify and prune", backup, backup_command);
+  add_configs(command, backup->common);
+  command
+      .add(
+          "--verify", [backup](const std::string& mode) { backup->verify = parse_verify_mode(mode); },
+          "full, quick, none, or strict: full, and what cannot be checked is a failure (default VERIFY)")
+      .check([](const std::string& mode) {
+        return parse_verify_mode(mode) ? "" : std::string("must be ") + kVerifyModes;
+      })
+      .type_name("MODE");
+  command.flag("--full", backup->options.full, "Pull every page, also those that are at hand");
+  command.add("--label", backup->options.label, "A word for the snapshot, e.g. pre-deploy")
+      .check([](const std::string& label) {
+        return is_label(label) ? "" : "must be printable and at most 64 bytes";
+      });
+  command.flag(
+      "--moved", [backup] { backup->options.when_foreign = WhenForeign::kMoved; },
+      "The app has moved here from where its newest snapshot came from; for one run");
+  command.add("-j,--jobs", backup->parallel, "How many apps at once (default 2)").range(1, 64);
+  command.add("--deadline", backup->deadline_s, "Stop in order after so many seconds (default none)")
+      .type_name("SECONDS")
+      .range(1, 604800);
+  add_quiet(command, backup->common, "warnings and errors");
+  add_json(command, backup->common);
+  command.add("--log-file", backup->log_file, "Append a log to this file");
+  command.footer("Example:\n  litepull backup config/projects/billing.env");
 }
 
 }  // namespace litepull

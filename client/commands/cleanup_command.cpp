@@ -12,6 +12,12 @@
 namespace litepull {
 namespace {
 
+struct CleanupCommand {
+  ManyAppsOptions common;
+  bool dry_run = false;
+  bool yes = false;  // all at once, as a person says: see client/nightly/prune_guard.h
+};
+
 struct Cleanup {
   PruneResult plan;
   std::vector<std::string> removed;
@@ -64,17 +70,30 @@ Cleanup clean_up(const Config& config, const CleanupCommand& command) {
   return cleanup;
 }
 
-}  // namespace
-
 int cleanup_command(const CleanupCommand& command) {
-  return for_each_config(command.common, [&](const Config& config) {
+  return run_apps(command.common, OnSignal::kEnd, [&](const AppRun& run) {
+    const Config& config = run.config;
     const Cleanup cleanup = clean_up(config, command);
     const PruneResult& plan = cleanup.plan;
     if (!plan.note.empty())
       fmt::print(stderr, "litepull: warning: {}: {}\n  {}\n", config.app_name, plan.note, plan.hint);
     if (!command.common.json && !command.common.quiet) print(config.app_name, cleanup.plan, command.dry_run);
-    return to_json(config.app_name, cleanup, command.dry_run);
+    return AppResult{to_json(config.app_name, cleanup, command.dry_run)};
   });
+}
+
+}  // namespace
+
+void add_cleanup(CommandLine& line) {
+  auto cleanup = line.make<CleanupCommand>();
+  Options command =
+      line.add("cleanup", "Remove snapshots that retention does not keep", cleanup, cleanup_command);
+  add_configs(command, cleanup->common);
+  command.flag("-n,--dry-run", cleanup->dry_run, "Only say what would be removed, and why");
+  command.flag("--yes", cleanup->yes, "All at once: more than half of the good ones, and after a gap, too");
+  add_quiet(command, cleanup->common, "errors");
+  add_json(command, cleanup->common);
+  command.footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");
 }
 
 }  // namespace litepull

@@ -1,18 +1,22 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "client/base/console.h"
-#include "client/base/jobs.h"
+#include "client/base/progress.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
+#include "client/diff/diff.h"
 #include "client/link/agent_file.h"
 #include "common/short_name.h"
 
 namespace litepull {
 namespace {
+
+struct DiffCommand {
+  OneAppOptions common;
+  DiffOptions options;
+};
 
 constexpr std::size_t kMaxSqlShown = 200;
 constexpr std::size_t kMaxTableWidth = 40;
@@ -171,31 +175,36 @@ void print(const std::string& app, const DiffResult& result) {
   }
 }
 
-}  // namespace
-
 int diff_command(const DiffCommand& command) {
-  const CommonOptions& common = command.common;
-  Board board(stderr, isatty(STDERR_FILENO) != 0);
-  const auto log = make_log(board, "");
   DiffOptions options = command.options;
   if (options.a == kLiveWord || options.b == kLiveWord) options.agent_path = find_agent(options.agent_path);
-
-  Cancel cancel;
-  int code = 0, error_code = 1;
-  run_jobs(1, 1, cancel, [&](std::size_t) {
-    error_code = for_each_config(common, [&](const Config& config) {
-      for (const std::string& warning : config.warnings) log->warn("{}", warning);
-      DiffResult result;
-      {
-        Progress progress(board, config.app_name);
-        result = run_diff(config, options, cancel, progress, *log);
-      }
-      code = exit_code(result);
-      if (!common.json) print(config.app_name, result);
-      return to_json(config.app_name, result);
-    });
+  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+    for (const std::string& warning : run.config.warnings) run.log.warn("{}", warning);
+    DiffResult result;
+    {
+      Progress progress(run.board, run.config.app_name);
+      result = run_diff(run.config, options, run.cancel, progress, run.log);
+    }
+    if (!command.common.json) print(run.config.app_name, result);
+    return AppResult{to_json(run.config.app_name, result), exit_code(result)};
   });
-  return worst_exit_code({code, error_code});
+}
+
+}  // namespace
+
+void add_diff(CommandLine& line) {
+  auto diff = line.make<DiffCommand>();
+  diff->options.agent_path = line.agent_path();
+  Options command =
+      line.add("diff", "Show what changed between two snapshots, or since one", diff, diff_command);
+  add_config(command, diff->common);
+  command.add("A", diff->options.a, std::string("live, or ") + kSnapshotWords).required();
+  command.add("B", diff->options.b, "What A is compared with, likewise").required();
+  add_databases(command, diff->options.databases);
+  command.add("--rows", diff->options.rows, "Show so many of the rows that differ, of each table")
+      .range(0, 10'000);
+  add_json(command, diff->common);
+  command.footer("Example:\n  litepull diff config/projects/billing.env before-deploy live");
 }
 
 }  // namespace litepull

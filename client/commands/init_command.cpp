@@ -1,5 +1,3 @@
-#include "client/commands/init_command.h"
-
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -11,11 +9,13 @@
 
 #include "client/base/console.h"
 #include "client/base/directory.h"
-#include "client/base/jobs.h"
 #include "client/base/terminal.h"
 #include "client/base/whole_file.h"
+#include "client/commands/commands.h"
+#include "client/commands/run_apps.h"
 #include "client/config/share_files.h"
 #include "client/init/kamal_answer.h"
+#include "client/init/plan.h"
 #include "client/keys/openssh_config.h"
 #include "client/store/git_ignore.h"
 #include "common/error.h"
@@ -24,6 +24,15 @@
 
 namespace litepull {
 namespace {
+
+struct InitCommand {
+  CommonOptions common;
+  std::string from = "config/deploy.yml";
+  InitFlags flags;
+  bool kamal = false;  // ask Kamal itself, which runs the Ruby in its files
+  bool hook = false;   // install Kamal's pre-deploy hook, too
+};
+
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxReadBytes = 16 << 20;  // past this not even a message is made of it
@@ -55,21 +64,12 @@ void make_absolute(std::string& path) {
   if (!path.empty() && !path.starts_with("~/")) path = absolute(path);
 }
 
-// Ctrl-C and SIGTERM end what `work` has started, too.
-void while_stoppable(const std::function<void(const Cancel&)>& work) {
-  Cancel cancel;
-  std::unique_ptr<Error> error;
-  run_jobs(1, 1, cancel, [&](std::size_t) { error = error_of([&] { work(cancel); }); });
-  if (error) throw Error(*error);
-}
-
 // `ssh -G` names the user of this machine where the configuration names none.
 std::string user_in_ssh_config(const std::string& file, const std::string& host) {
   OpenSshHost found;
   const auto error = error_of([&] {
-    while_stoppable([&](const Cancel& cancel) {
-      found = ask_openssh({file, host, "", std::nullopt}, cancel);
-    });
+    Cancel cancel;
+    while_stoppable(cancel, [&] { found = ask_openssh({file, host, "", std::nullopt}, cancel); });
   });
   if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
   const passwd* self = ::getpwuid(::geteuid());
@@ -122,6 +122,16 @@ std::vector<RailsDatabase> read_databases(const std::string& path, const KamalAp
   });
   if (error) unread = error->message() + "; check that DATABASES covers what the app uses";
   return found;
+}
+
+// Ctrl-C ends Kamal, too.
+KamalApp asked_kamal(KamalApp app, const InitCommand& command, const std::string& project) {
+  Cancel cancel;
+  std::string answer;
+  while_stoppable(cancel, [&] {
+    answer = ask_kamal(absolute(project), absolute(command.from), command.flags.destination, cancel);
+  });
+  return with_answer(std::move(app), answer);
 }
 
 // --- the hook --------------------------------------------------------------------------------------------
@@ -217,8 +227,6 @@ void print_document(const InitPlan& plan, const std::string& path, const Hook& h
   print_json(nlohmann::ordered_json::array({out}));
 }
 
-}  // namespace
-
 int init_command(const InitCommand& command) {
   const Environment& environment = command.common.environment;
   const std::string project = project_of(command.from);
@@ -230,11 +238,7 @@ int init_command(const InitCommand& command) {
   sources.app_chosen = [&](const std::string& app) { require_free(path_of(app)); };
 
   KamalApp app = read_app(command, sources.destinations);
-  if (command.kamal)
-    while_stoppable([&](const Cancel& cancel) {
-      app = with_answer(std::move(app), ask_kamal(absolute(project), absolute(command.from),
-                                                  command.flags.destination, cancel));
-    });
+  if (command.kamal) app = asked_kamal(std::move(app), command, project);
   std::string unread;
   sources.databases = read_databases(joined(project, "config/database.yml"), app, unread);
   Hook hook;
@@ -257,6 +261,41 @@ int init_command(const InitCommand& command) {
   else
     print(plan, path, hook);
   return 0;
+}
+
+}  // namespace
+
+void add_init(CommandLine& line) {
+  auto init = line.make<InitCommand>();
+  Options command =
+      line.add("init", "Write an app's configuration from what Kamal knows of it", init, init_command);
+  const auto add = [&](const char* names, std::string& value, const char* about, const char* type) {
+    return command.add(names, value, about).type_name(type).check([](const std::string& text) {
+      return text.empty() ? "must not be empty" : "";
+    });
+  };
+  InitFlags& flags = init->flags;
+  add("--from", init->from, "Kamal's configuration (default config/deploy.yml)", "FILE");
+  add("-d,--destination", flags.destination, "Kamal's destination, e.g. staging", "NAME");
+  add("--app", flags.app, "Name of the app (default Kamal's service)", "NAME");
+  add("--host", flags.host, "The server (default the first host of the primary role)", "HOST");
+  add("--user", flags.user, "User to log in as", "USER");
+  add("--port", flags.port, "Port of its SSH server", "PORT");
+  add("--key", flags.key, "Private key to log in with, or none", "FILE");
+  add("--proxy", flags.proxy, "Host to jump over, or none", "[USER@]HOST[:PORT]");
+  add("--storage", flags.storage,
+      "Where the databases are on the server: a directory, or a Docker volume's name", "DIR");
+  add("--workspace", flags.workspace,
+      "The directory for the app's code and snapshots (default APP-workspace around or beside the project)",
+      "DIR");
+  add("--backup-root", flags.backup_root, "Where to keep snapshots (default db_backups of the workspace)",
+      "DIR");
+  command.flag("--kamal", init->kamal, "Ask kamal config for what stands in ERB: it runs the Ruby there");
+  command.flag("--hook", init->hook, "Install Kamal's pre-deploy hook, which takes a snapshot");
+  add_json(command, init->common);
+  command.footer(
+      "What neither Kamal's configuration nor a flag tells is asked for at a terminal.\n\n"
+      "Example:\n  litepull init --destination production");
 }
 
 }  // namespace litepull

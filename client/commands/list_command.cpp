@@ -17,6 +17,10 @@
 namespace litepull {
 namespace {
 
+struct ListCommand {
+  ManyAppsOptions common;
+};
+
 std::string age_of(std::int64_t unix_s) {
   return age_text(unix_ms_now() / 1000 - unix_s);
 }
@@ -164,16 +168,25 @@ void print(const Config& config, const Store& store, const Listing& listing, std
     fmt::print("       {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
 }
 
-}  // namespace
-
-int list_command(const CommonOptions& options) {
-  return for_each_config(options, [&](const Config& config) {
+int list_command(const ListCommand& command) {
+  return run_apps(command.common, OnSignal::kEnd, [&](const AppRun& run) {
+    const Config& config = run.config;
     const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
     const Listing listing = list_snapshots(store, config);
     const std::int64_t now_unix_s = unix_ms_now() / 1000;
-    if (!options.json) print(config, store, listing, now_unix_s);
-    return to_json(config.app_name, store, listing, now_unix_s);
+    if (!command.common.json) print(config, store, listing, now_unix_s);
+    return AppResult{to_json(config.app_name, store, listing, now_unix_s)};
   });
+}
+
+}  // namespace
+
+void add_list(CommandLine& line) {
+  auto list = line.make<ListCommand>();
+  Options command = line.add("list", "Show the snapshots of an app", list, list_command);
+  add_configs(command, list->common);
+  add_json(command, list->common);
+  command.footer("Example:\n  litepull list config/projects/billing.env");
 }
 
 }  // namespace litepull

@@ -7,10 +7,9 @@
 #include <optional>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
-#include "client/base/jobs.h"
 #include "client/base/run_program.h"
 #include "client/commands/commands.h"
+#include "client/commands/run_apps.h"
 #include "client/config/origin.h"
 #include "client/restore/source.h"
 #include "client/sandbox/hostile_database.h"
@@ -21,6 +20,13 @@
 
 namespace litepull {
 namespace {
+
+struct OpenCommand {
+  OneAppOptions common;
+  std::string snapshot = "latest";
+  std::string database;                      // empty: the one that stands out
+  std::vector<std::string> shell_arguments;  // for sqlite3
+};
 
 constexpr std::size_t kMaxShellPathBytes = 500;
 constexpr std::array<std::string_view, 2> kMainNames{"production.sqlite3", "primary.sqlite3"};
@@ -93,13 +99,13 @@ Opened prepare(const OpenCommand& command, const Config& config, const Store& st
   const Fd dir = store.open_snapshot(snapshot.name);
   open_file(dir.get(), name, path);  // there, and no link
   if (!snapshot.old_script()) {
-    require_short_path(opened.path, command.config, snapshot.name);
+    require_short_path(opened.path, command.common.config, snapshot.name);
     return opened;
   }
   opened.copy.emplace(store.create_work_dir());
   recover_database(dir.get(), path, name, {opened.copy->fd(), opened.copy->path()}, cancel);
   opened.path = opened.copy->path() + "/" + name;
-  require_short_path(opened.path, command.config, snapshot.name);
+  require_short_path(opened.path, command.common.config, snapshot.name);
   return opened;
 }
 
@@ -110,33 +116,35 @@ std::vector<std::string> shell_argv(const Opened& opened, const std::vector<std:
   return argv;
 }
 
-void throw_if(const std::unique_ptr<Error>& failure) {
-  if (failure) throw Error(*failure);
-}
-
-}  // namespace
-
 int open_command(const OpenCommand& command) {
-  const Config config = load_config(command.config, command.environment);
+  const Config config = load_config(command.common.config, command.common.environment);
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   Cancel cancel;
   std::optional<Opened> opened;
-  std::unique_ptr<Error> failure;
-  run_jobs(1, 1, cancel, [&](std::size_t) {
-    failure = error_of([&] { opened.emplace(prepare(command, config, store, cancel)); });
-  });
-  throw_if(failure);
+  while_stoppable(cancel, [&] { opened.emplace(prepare(command, config, store, cancel)); });
   if (command.shell_arguments.empty() && isatty(STDIN_FILENO) != 0)
     fmt::print(stderr, "{}, read-only; .quit leaves it\n", printable(opened->shown));
   ignore_keys();
   int status = 1;
-  run_jobs(1, 1, cancel, [&](std::size_t) {
-    failure = error_of([&] {
-      status = run_on_terminal(shell_argv(*opened, command.shell_arguments), kInstallHint, cancel);
-    });
+  while_stoppable(cancel, [&] {
+    status = run_on_terminal(shell_argv(*opened, command.shell_arguments), kInstallHint, cancel);
   });
-  throw_if(failure);
   return status;
+}
+
+}  // namespace
+
+void add_open(CommandLine& line) {
+  auto open = line.make<OpenCommand>();
+  open->shell_arguments = line.shell_arguments;
+  Options command =
+      line.add("open", "Look into a snapshot's database with sqlite3, read-only", open, open_command);
+  add_config(command, open->common);
+  command.add("SNAPSHOT", open->snapshot, std::string("(default latest) ") + kSnapshotWords);
+  command.add("DATABASE", open->database, "Its name; may be left out when one is alone or the main one");
+  command.footer(
+      "What follows -- goes to sqlite3.\n\n"
+      "Example:\n  litepull open config/projects/billing.env latest -- -header 'SELECT count(*) FROM users'");
 }
 
 }  // namespace litepull

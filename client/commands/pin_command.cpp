@@ -13,6 +13,12 @@
 namespace litepull {
 namespace {
 
+struct PinCommand {
+  OneAppOptions common;
+  std::string snapshot;  // a word for it, see client/store/select_snapshot.h
+  bool pinned = true;
+};
+
 void require_manifest(const Store& store, const Snapshot& snapshot) {
   if (!snapshot.old_script()) return;
   throw Error(ErrorKind::kRefused,
@@ -48,15 +54,27 @@ void print(const Config& config, const std::string& name, bool pinned) {
     fmt::print("{}: {} is not pinned: it is kept as long as retention keeps it\n", config.app_name, name);
 }
 
-}  // namespace
-
 int pin_command(const PinCommand& command) {
-  return for_each_config(command.common, [&](const Config& config) {
+  return run_app(command.common, OnSignal::kEnd, [&](const AppRun& run) {
+    const Config& config = run.config;
     const std::string name = set_pinned(config, command.snapshot, command.pinned);
     if (!command.common.json && !command.common.quiet) print(config, name, command.pinned);
-    return nlohmann::ordered_json{
-        {"app", config.app_name}, {"exit_code", 0}, {"snapshot", name}, {"pinned", command.pinned}};
+    return AppResult{
+        {{"app", config.app_name}, {"exit_code", 0}, {"snapshot", name}, {"pinned", command.pinned}}};
   });
+}
+
+}  // namespace
+
+void add_pin(CommandLine& line, const std::string& name, const std::string& description, bool pinned) {
+  auto pin = line.make<PinCommand>();
+  pin->pinned = pinned;
+  Options command = line.add(name, description, pin, pin_command);
+  add_config(command, pin->common);
+  command.add("SNAPSHOT", pin->snapshot, kSnapshotWords).required();
+  add_quiet(command, pin->common, "errors");
+  add_json(command, pin->common);
+  command.footer("Example:\n  litepull " + name + " config/projects/billing.env before-deploy");
 }
 
 }  // namespace litepull

@@ -1,15 +1,14 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
-#include "client/base/jobs.h"
 #include "client/commands/commands.h"
+#include "client/commands/restore_server_command.h"
+#include "client/commands/run_apps.h"
 #include "client/config/origin.h"
+#include "client/restore/local.h"
 #include "client/restore/source.h"
 #include "client/store/select_snapshot.h"
 #include "client/store/store.h"
@@ -18,10 +17,17 @@
 namespace litepull {
 namespace {
 
+struct RestoreCommand {
+  OneAppOptions common;
+  std::string snapshot;  // as client/store/select_snapshot.h takes it
+  RestoreChoice choice;
+  LocalTarget local;
+};
+
 constexpr int kIncomplete = 4;
 constexpr std::size_t kTablesNamed = 3;
 
-struct Outcome {
+struct RestoreOutcome {
   std::string app;
   std::string snapshot;
   std::string snapshot_path;
@@ -42,7 +48,7 @@ std::string_view proof_text(Proof proof) {
   return "";
 }
 
-int exit_code_of(const Outcome& outcome) {
+int exit_code_of(const RestoreOutcome& outcome) {
   const auto& databases = outcome.restored.databases;
   const bool bad = std::any_of(databases.begin(), databases.end(), [](const RestoredDatabase& database) {
     return database.proof == Proof::kNone;
@@ -56,12 +62,12 @@ std::int64_t rows_of(const RestoredDatabase& database) {
   return rows;
 }
 
-bool was_replaced(const Outcome& outcome, const std::string& name) {
+bool was_replaced(const RestoreOutcome& outcome, const std::string& name) {
   const auto& replaced = outcome.restored.replaced;
   return std::find(replaced.begin(), replaced.end(), name) != replaced.end();
 }
 
-nlohmann::ordered_json to_json(const Outcome& outcome, const RestoredDatabase& database) {
+nlohmann::ordered_json to_json(const RestoreOutcome& outcome, const RestoredDatabase& database) {
   nlohmann::ordered_json out;
   out["name"] = database.name;
   out["path"] = outcome.restored.directory + "/" + database.name;
@@ -78,7 +84,7 @@ nlohmann::ordered_json to_json(const Outcome& outcome, const RestoredDatabase& d
   return out;
 }
 
-nlohmann::ordered_json to_json(const Outcome& outcome) {
+nlohmann::ordered_json to_json(const RestoreOutcome& outcome) {
   nlohmann::ordered_json out;
   out["app"] = outcome.app;
   out["exit_code"] = exit_code_of(outcome);
@@ -109,7 +115,7 @@ std::string shown_proof(Proof proof) {
   return proof == Proof::kChecksum ? "as verified" : "checked now";
 }
 
-void print(const Outcome& outcome) {
+void print(const RestoreOutcome& outcome) {
   const LocalRestore& restored = outcome.restored;
   std::size_t width = 8;
   for (const auto& database : restored.databases) width = std::max(width, printable(database.name).size());
@@ -129,7 +135,7 @@ void print(const Outcome& outcome) {
   }
 }
 
-void warn(const RestoreSource& source, const Outcome& outcome, spdlog::logger& log) {
+void warn(const RestoreSource& source, const RestoreOutcome& outcome, spdlog::logger& log) {
   for (const std::string& missing : source.missing()) log.warn("not in {}: {}", source.snapshot(), missing);
   if (!outcome.origin.empty())
     log.warn("{} is {}: it is not of the server that this configuration names", source.snapshot(),
@@ -145,62 +151,95 @@ void warn(const RestoreSource& source, const Outcome& outcome, spdlog::logger& l
       log.warn("{}: {}", printable(database.name), unchecked_text(database.unchecked));
 }
 
-Outcome restore(const RestoreCommand& command, const Config& config, const Cancel& cancel, Board& board,
-                spdlog::logger& log) {
+RestoreOutcome restore(const RestoreCommand& command, const AppRun& run) {
+  const Config& config = run.config;
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   const Listing listing = list_snapshots(store, config);
   const std::int64_t now_unix_s = unix_ms_now() / 1000;
   const Snapshot& snapshot = select_restorable(listing, command.snapshot, now_unix_s);
   for (const std::string& newer : passed_over(listing, snapshot, command.snapshot, now_unix_s))
-    log.warn("{}", newer);
+    run.log.warn("{}", newer);
   const RestoreSource source(store, listing, snapshot, command.choice);
-  Outcome outcome{config.app_name,
-                  source.snapshot(),
-                  source.path(),
-                  source.missing(),
-                  origin_text(snapshot, source_of(config)),
-                  {}};
+  RestoreOutcome outcome{config.app_name,
+                         source.snapshot(),
+                         source.path(),
+                         source.missing(),
+                         origin_text(snapshot, source_of(config)),
+                         {}};
   {
-    Progress progress(board, config.app_name);
-    outcome.restored = restore_to_directory(source, command.local, store.path(), cancel, progress, log);
+    Progress progress(run.board, config.app_name);
+    outcome.restored =
+        restore_to_directory(source, command.local, store.path(), run.cancel, progress, run.log);
   }
-  warn(source, outcome, log);
+  warn(source, outcome, run.log);
   return outcome;
 }
 
-void print(const RestoreCommand& command, const Outcome& outcome) {
-  if (command.common.json) {
-    print_json(nlohmann::ordered_json::array({to_json(outcome)}));
-  } else if (!command.common.quiet) {
-    print(outcome);
-  }
+int restore_command(const RestoreCommand& command) {
+  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+    const RestoreOutcome outcome = restore(command, run);
+    if (!command.common.json && !command.common.quiet) print(outcome);
+    return AppResult{to_json(outcome), exit_code_of(outcome)};
+  });
+}
+
+// To a directory here, or onto the server.
+struct RestoreCommands {
+  RestoreCommand here;
+  RestoreServerCommand server;
+  bool to_server = false;
+};
+
+int restore_either(const RestoreCommands& restore) {
+  if (!restore.to_server) return restore_command(restore.here);
+  RestoreServerCommand server = restore.server;
+  server.common = restore.here.common;
+  server.options.snapshot = restore.here.snapshot;
+  server.options.databases = restore.here.choice.databases;
+  return restore_server_command(server);
 }
 
 }  // namespace
 
-int restore_command(const RestoreCommand& command) {
-  const std::string& file = command.common.configs.at(0);
-  Board board(stderr, isatty(STDERR_FILENO) != 0 && !command.common.quiet);
-  const auto log = make_log(board, "");
-  Cancel cancel;
-  std::string app = printable(file);
-  std::optional<Outcome> outcome;
-  std::unique_ptr<Error> error;
-  run_jobs(1, 1, cancel, [&](std::size_t) {
-    error = error_of([&] {
-      const Config config = load_config(file, command.common.environment);
-      app = config.app_name;
-      outcome = restore(command, config, cancel, board, *log);
-    });
-  });
-  if (outcome) {
-    print(command, *outcome);
-    return exit_code_of(*outcome);
-  }
-  const int code = litepull::exit_code_of(error->kind());
-  log->error("{}: {}", app, describe(*error));
-  if (command.common.json) print_json(nlohmann::ordered_json::array({error_json(app, code, *error)}));
-  return code;
+void add_restore(CommandLine& line) {
+  auto commands = std::make_shared<RestoreCommands>();
+  RestoreCommand& here = commands->here;
+  here.common.environment = line.environment;
+  ServerRestoreOptions& server = commands->server.options;
+  server.agent_path = line.agent_path();
+  Options command = line.add("restore", "Put a snapshot's databases back, proven", commands, restore_either);
+  add_config(command, here.common);
+  command.add("SNAPSHOT", here.snapshot, kSnapshotWords).required();
+  add_databases(command, here.choice.databases);
+  Options where = command.one_of("Where to");
+  const Option to = where.add("--to", here.local.directory, "A directory on this machine").type_name("DIR");
+  const Option to_server =
+      where.flag("--to-server", commands->to_server, "Onto the live databases, which are replaced");
+  command.flag("--force", here.local.force, "Replace databases that are in DIR; the app must be stopped")
+      .needs(to);
+  command
+      .flag("--allow-failed", here.choice.allow_failed,
+            "Also databases that did not pass their check, as they are")
+      .needs(to);
+  command
+      .add("--yes", commands->server.yes, "Go on without asking; names the app, so that it is the right one")
+      .type_name("APP_NAME")
+      .needs(to_server);
+  command.flag("-n,--dry-run", server.dry_run, "Only say what would be replaced").needs(to_server);
+  command
+      .flag("!--no-safety-snapshot", server.safety_snapshot, "Replace what is there without a snapshot of it")
+      .needs(to_server);
+  command
+      .flag("--from-other-server", server.from_other_server,
+            "Also a snapshot that came from another server or directory")
+      .needs(to_server);
+  add_quiet(command, here.common, "warnings and errors");
+  add_json(command, here.common);
+  command.footer(
+      "Exit codes with --to-server: 1 failed, nothing changed on the server; 4 some databases were restored\n"
+      "and others not, or the link broke before that was known; others as for backup.\n\n"
+      "Example:\n  litepull restore config/projects/billing.env latest --to /tmp/restored\n"
+      "  litepull restore config/projects/billing.env latest-verified --to-server");
 }
 
 }  // namespace litepull

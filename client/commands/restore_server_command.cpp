@@ -1,15 +1,15 @@
 #include "client/commands/restore_server_command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "client/base/console.h"
-#include "client/base/jobs.h"
 #include "client/base/terminal.h"
+#include "client/commands/run_apps.h"
 #include "client/link/agent_file.h"
 #include "client/restore/safety.h"
 #include "common/shell_word.h"
@@ -51,7 +51,8 @@ bool can_be_put_back(const RestorePlan& plan, const SafetySnapshot& safety) {
 
 std::string restore_line(const RestoreServerCommand& command, const std::string& snapshot,
                          const std::vector<std::string>& databases) {
-  std::string text = fmt::format("litepull restore {} {} --to-server", shell_path(command.config), snapshot);
+  std::string text =
+      fmt::format("litepull restore {} {} --to-server", shell_path(command.common.config), snapshot);
   for (const std::string& database : databases)
     text += " --database" + (database.starts_with('-') ? "=" : std::string(" ")) + shell_word(database);
   return text;
@@ -132,10 +133,10 @@ nlohmann::ordered_json to_json(const RestoreServerCommand& command, const Server
                                              again_command(command, restore.plan.snapshot))}};
   // The hint of a broken link says that nothing was changed, which is not known here.
   if (talk.lost)
-    out["error"] = {
-        {"message", talk.lost->message()},
-        {"hint", "look with litepull diff " + shell_path(command.config) + " " + restore.plan.snapshot +
-                     " live, or run it again: " + again_command(command, restore.plan.snapshot)}};
+    out["error"] = {{"message", talk.lost->message()},
+                    {"hint", "look with litepull diff " + shell_path(command.common.config) + " " +
+                                 restore.plan.snapshot +
+                                 " live, or run it again: " + again_command(command, restore.plan.snapshot)}};
   return out;
 }
 
@@ -213,19 +214,8 @@ void tell_trouble(const RestoreServerCommand& command, const ServerRestore& rest
         "restored, never in between\n"
         "  look with litepull diff {} {} live, or run the same restore again: it changes only what differs\n"
         "  to run it again: {}",
-        restore.plan.app, talk.lost->message(), shell_path(command.config), restore.plan.snapshot,
+        restore.plan.app, talk.lost->message(), shell_path(command.common.config), restore.plan.snapshot,
         again_command(command, restore.plan.snapshot));
-}
-
-struct Outcome {
-  std::string name;
-  std::string again;  // what runs it again, once there is somebody who wants it
-  std::unique_ptr<ServerRestore> restore;
-  std::unique_ptr<Error> error;
-};
-
-std::unique_ptr<Error> with_again(const Error& error, const std::string& again) {
-  return std::make_unique<Error>(error.kind(), error.message(), hint_with_again(error.hint(), again));
 }
 
 void show_plan(const RestorePlan& plan, std::FILE* out) {
@@ -233,54 +223,46 @@ void show_plan(const RestorePlan& plan, std::FILE* out) {
   std::fflush(out);
 }
 
-void run_one(const RestoreServerCommand& command, const Cancel& cancel, Board& board, spdlog::logger& log,
-             Outcome& outcome) {
-  outcome.name = printable(command.config);
-  outcome.error = error_of([&] {
-    const Config config = load_config(command.config, command.common.environment);
-    outcome.name = config.app_name;
-    for (const std::string& warning : config.warnings) log.warn("{}", warning);
-    ServerRestoreOptions options = command.options;
-    options.agent_path = find_agent(options.agent_path);
-    Progress progress(board, config.app_name);
-    auto ask = [&](const RestorePlan& plan) {
-      board.finish(config.app_name, "");
-      show_plan(plan, command.common.json ? stderr : stdout);
-      confirm(command, plan, cancel);
-      outcome.again = again_command(command, plan.snapshot);
-    };
-    outcome.restore =
-        std::make_unique<ServerRestore>(restore_to_server(config, options, ask, cancel, progress, log));
-  });
-  if (outcome.error && !outcome.again.empty()) outcome.error = with_again(*outcome.error, outcome.again);
-  if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
+void print(const RestoreServerCommand& command, const ServerRestore& restored) {
+  if (restored.state == RestoreState::kPlanned)
+    show_plan(restored.plan, stdout);
+  else
+    print_result(command, restored);
 }
 
-void print(const RestoreServerCommand& command, const Outcome& outcome, int code, spdlog::logger& log) {
-  if (outcome.restore) tell_trouble(command, *outcome.restore, log);
-  if (command.common.json) {
-    print_json(
-        nlohmann::ordered_json::array({outcome.restore ? to_json(command, *outcome.restore)
-                                                       : error_json(outcome.name, code, *outcome.error)}));
-  } else if (outcome.restore) {
-    if (outcome.restore->state == RestoreState::kPlanned)
-      show_plan(outcome.restore->plan, stdout);
-    else
-      print_result(command, *outcome.restore);
-  }
+ServerRestore restore_now(const RestoreServerCommand& command, const AppRun& run, std::string& again) {
+  ServerRestoreOptions options = command.options;
+  options.agent_path = find_agent(options.agent_path);
+  Progress progress(run.board, run.config.app_name);
+  const auto ask = [&](const RestorePlan& plan) {
+    run.board.finish(run.config.app_name, "");
+    show_plan(plan, command.common.json ? stderr : stdout);
+    confirm(command, plan, run.cancel);
+    again = again_command(command, plan.snapshot);
+  };
+  return restore_to_server(run.config, options, ask, run.cancel, progress, run.log);
+}
+
+// Once a person wants the restore, its error says how to run it again.
+ServerRestore restore(const RestoreServerCommand& command, const AppRun& run) {
+  std::string again;
+  std::optional<ServerRestore> restored;
+  const auto error = error_of([&] { restored = restore_now(command, run, again); });
+  if (!error) return *std::move(restored);
+  if (again.empty()) throw Error(*error);
+  throw Error(error->kind(), error->message(), hint_with_again(error->hint(), again));
 }
 
 }  // namespace
 
 int restore_server_command(const RestoreServerCommand& command) {
-  Board board(stderr, isatty(STDERR_FILENO) != 0 && !command.common.quiet);
-  const auto log = make_log(board, command.common.log_file);
-  Cancel cancel;
-  Outcome outcome;
-  run_jobs(1, 1, cancel, [&](std::size_t) { run_one(command, cancel, board, *log, outcome); });
-  const int code = outcome.error ? exit_code_of(outcome.error->kind()) : exit_code(*outcome.restore);
-  print(command, outcome, code, *log);
-  return code;
+  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+    for (const std::string& warning : run.config.warnings) run.log.warn("{}", warning);
+    const ServerRestore restored = restore(command, run);
+    tell_trouble(command, restored, run.log);
+    if (!command.common.json) print(command, restored);
+    return AppResult{to_json(command, restored), exit_code(restored)};
+  });
 }
 
 }  // namespace litepull

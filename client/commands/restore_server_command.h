@@ -3,14 +3,13 @@
 
 #include <string>
 
-#include "client/commands/commands.h"
+#include "client/commands/command_options.h"
 #include "client/restore/server.h"
 
 namespace litepull {
 
 struct RestoreServerCommand {
-  std::string config;
-  CommonOptions common;
+  OneAppOptions common;
   ServerRestoreOptions options;
   std::string yes;  // the app's name, instead of typing it
 };

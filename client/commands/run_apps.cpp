@@ -1,32 +1,73 @@
 #include "client/commands/run_apps.h"
 
-#include <fmt/format.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "client/base/console.h"
 #include "client/base/jobs.h"
 
 namespace litepull {
+namespace {
 
-int for_each_config(const CommonOptions& options,
-                    const std::function<nlohmann::ordered_json(const Config&)>& job) {
-  std::vector<int> codes;
+// The entries of the JSON document and the exit codes, of as many apps as have had their turn.
+struct Results {
   nlohmann::ordered_json entries = nlohmann::ordered_json::array();
-  for (const std::string& file : options.configs) {
-    std::string name = printable(file);
-    const auto error = error_of([&] {
-      const Config config = load_config(file, options.environment);
-      name = config.app_name;
-      entries.push_back(job(config));
-    });
-    codes.push_back(error ? exit_code_of(error->kind()) : 0);
-    if (!error) continue;
-    entries.push_back(error_json(name, codes.back(), *error));
-    fmt::print(stderr, "litepull: error: {}: {}\n", name, describe(*error));
+  std::vector<int> codes;
+
+  void add(AppResult result) {
+    entries.push_back(std::move(result.entry));
+    codes.push_back(result.exit_code);
   }
-  if (options.json) print_json(entries);
-  return worst_exit_code(codes);
+};
+
+AppResult failure(const std::string& app, const Error& error, spdlog::logger& log) {
+  log.error("{}: {}", app, describe(error));
+  const int code = exit_code_of(error.kind());
+  return {error_json(app, code, error), code};
+}
+
+void run_one(const std::string& file, const Environment& environment, const AppWork& work, Console& console,
+             const Cancel& cancel, Results& results) {
+  std::string app = printable(file);
+  const auto error = error_of([&] {
+    const Config config = load_config(file, environment);
+    app = config.app_name;
+    results.add(work({config, cancel, console.board, *console.log}));
+  });
+  if (error) results.add(failure(app, *error, *console.log));
+}
+
+}  // namespace
+
+Console::Console(bool quiet, const std::string& log_file)
+    : board(stderr, isatty(STDERR_FILENO) != 0 && !quiet), log(make_log(board, log_file)) {}
+
+void while_stoppable(Cancel& cancel, const std::function<void()>& work) {
+  std::unique_ptr<Error> error;
+  run_jobs(1, 1, cancel, [&](std::size_t) { error = error_of(work); });
+  if (error) throw Error(*error);
+}
+
+int run_apps(const ManyAppsOptions& options, OnSignal on_signal, const AppWork& work) {
+  Console console(options.quiet);
+  Cancel cancel;
+  Results results;
+  const auto run = [&] {
+    for (const std::string& file : options.configs)
+      run_one(file, options.environment, work, console, cancel, results);
+  };
+  if (on_signal == OnSignal::kEnd)
+    run();
+  else
+    while_stoppable(cancel, run);
+  if (options.json) print_json(results.entries);
+  return worst_exit_code(results.codes);
+}
+
+int run_app(const OneAppOptions& options, OnSignal on_signal, const AppWork& work) {
+  return run_apps({options, {options.config}}, on_signal, work);
 }
 
 }  // namespace litepull

@@ -1,5 +1,3 @@
-#include "client/commands/schedule_command.h"
-
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,12 +7,23 @@
 
 #include "client/base/console.h"
 #include "client/base/run_program.h"
+#include "client/commands/commands.h"
 #include "client/config/config.h"
 #include "client/nightly/schedule.h"
 #include "common/error.h"
 
 namespace litepull {
 namespace {
+
+struct ScheduleCommand {
+  OneAppOptions common;
+  std::string at;  // a time that parse_time_of_day takes; empty with `remove` and `show`
+  int jitter_minutes = 0;
+  bool remove = false;
+  bool show = false;
+  bool print_cron = false;
+  bool system = false;
+};
 
 constexpr double kSchedulerSeconds = 60;
 
@@ -38,9 +47,9 @@ Environment bare_environment(const Environment& environment) {
 }
 
 Config load_for_schedule(const ScheduleCommand& command) {
-  load_config(command.config, command.environment);  // what is wrong everywhere is said first
+  load_config(command.common.config, command.common.environment);  // what is wrong everywhere is said first
   try {
-    return load_config(command.config, bare_environment(command.environment));
+    return load_config(command.common.config, bare_environment(command.common.environment));
   } catch (const Error& error) {
     throw Error(error.kind(), error.message() + " (a scheduled run has no variable of your shell but HOME)",
                 "write the value into the file");
@@ -61,8 +70,8 @@ DailyBackup backup_of(const ScheduleCommand& command, const Config& config) {
   DailyBackup backup;
   backup.app = config.app_name;
   backup.program = absolute_path(boost::dll::program_location().string(), "the program");
-  backup.config = absolute_path(command.config, "the configuration");
-  if (const auto home = command.environment.find("HOME"); home != command.environment.end())
+  backup.config = absolute_path(command.common.config, "the configuration");
+  if (const auto home = command.common.environment.find("HOME"); home != command.common.environment.end())
     backup.home = absolute_path(home->second, "HOME");
   backup.log = backup.home + "/Library/Logs/litepull-" + config.app_name + ".log";
   backup.at = *parse_time_of_day(command.at);
@@ -108,13 +117,13 @@ void start(Scheduler scheduler, const std::string& directory, const DailyBackup&
 
 int install(const ScheduleCommand& command, const Config& config) {
   const Scheduler scheduler = scheduler_here(command.system);
-  const std::string directory = schedule_directory(scheduler, command.environment);
+  const std::string directory = schedule_directory(scheduler, command.common.environment);
   const DailyBackup backup = backup_of(command, config);
   if (scheduler == Scheduler::kLaunchd && backup.jitter_minutes > 0)
     throw Error(ErrorKind::kConfiguration, "launchd has no random delay", "leave --jitter out");
   if (backup.home.empty()) throw Error(ErrorKind::kConfiguration, "HOME is not set", "set HOME");
   warn_of_key(config);
-  const auto files = write_schedule(scheduler, directory, backup, command.environment);
+  const auto files = write_schedule(scheduler, directory, backup, command.common.environment);
   start(scheduler, directory, backup);
   fmt::print("{}: a backup every day at {}{}, by {}\n", backup.app, time_text(backup.at),
              backup.jitter_minutes > 0 ? fmt::format(" or up to {} min later", backup.jitter_minutes) : "",
@@ -136,8 +145,8 @@ int print_cron(const ScheduleCommand& command, const Config& config) {
 
 int remove(const ScheduleCommand& command, const std::string& app) {
   const Scheduler scheduler = scheduler_here(command.system);
-  const std::string directory = schedule_directory(scheduler, command.environment);
-  const auto state = installed_schedule(app, command.environment);
+  const std::string directory = schedule_directory(scheduler, command.common.environment);
+  const auto state = installed_schedule(app, command.common.environment);
   const bool running = state && state->scheduler == scheduler;
   const CommandRun stopped = running ? ask(stop_command_line(scheduler, app)) : CommandRun{};
   const auto removed = remove_schedule_files(scheduler, directory, app);
@@ -164,7 +173,7 @@ std::string next_run(const ScheduleState& state, const std::string& app) {
 }
 
 int show(const ScheduleCommand& command, const std::string& app) {
-  const auto state = installed_schedule(app, command.environment);
+  const auto state = installed_schedule(app, command.common.environment);
   if (!state) {
     fmt::print("{}: not scheduled with litepull schedule\n", app);
     return 0;
@@ -183,16 +192,39 @@ void require_root(const ScheduleCommand& command) {
                 "type it with sudo, or leave --system out for a timer of your own");
 }
 
-}  // namespace
-
 int schedule_command(const ScheduleCommand& command) {
   require_root(command);
   if (command.show || command.remove) {
-    const std::string app = load_config(command.config, command.environment).app_name;
+    const std::string app = load_config(command.common.config, command.common.environment).app_name;
     return command.show ? show(command, app) : remove(command, app);
   }
   const Config config = load_for_schedule(command);
   return command.print_cron ? print_cron(command, config) : install(command, config);
+}
+
+}  // namespace
+
+void add_schedule(CommandLine& line) {
+  auto schedule = line.make<ScheduleCommand>();
+  Options command = line.add("schedule", "Have an app backed up every day, by systemd or launchd", schedule,
+                             schedule_command);
+  add_config(command, schedule->common);
+  Options what = command.one_of("What");
+  const Option at = what.add("--at", schedule->at, "The time of day, by this machine's clock")
+                        .check([](const std::string& time) {
+                          return parse_time_of_day(time) ? "" : "must be a time such as 04:00";
+                        })
+                        .type_name("HH:MM");
+  what.flag("--remove", schedule->remove, "Not any more");
+  what.flag("--show", schedule->show, "Say what is installed");
+  command.add("--jitter", schedule->jitter_minutes, "Begin up to so many minutes later, at random")
+      .range(0, 720)
+      .type_name("MINUTES")
+      .needs(at);
+  const Option cron =
+      command.flag("--print-cron", schedule->print_cron, "Only print the line for a crontab").needs(at);
+  command.flag("--system", schedule->system, "For root: with the system's systemd").excludes(cron);
+  command.footer("Example:\n  litepull schedule config/projects/billing.env --at 04:00");
 }
 
 }  // namespace litepull

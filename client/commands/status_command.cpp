@@ -16,15 +16,23 @@
 namespace litepull {
 namespace {
 
+struct StatusCommand {
+  ManyAppsOptions common;
+  bool all = false;  // in place of the configurations: those in `projects`
+  std::string projects;
+  bool nagios = false;          // the exit code is then Nagios's, too
+  std::string prometheus_file;  // empty: none
+};
+
 // For whoever runs node_exporter; there is no secret in it.
 constexpr mode_t kReadableByAll = 0644;
 
-StatusEntry entry_of(const std::string& file, const CommonOptions& options, std::optional<Config>& config) {
+StatusEntry entry_of(const std::string& file, const Environment& environment, std::optional<Config>& config) {
   StatusEntry entry;
   entry.name = printable(file);
   entry.config = std::filesystem::absolute(file).lexically_normal().string();
   entry.error = error_of([&] {
-    config = load_config(file, options.environment);
+    config = load_config(file, environment);
     entry.name = config->app_name;
     entry.status = status_of(*config, unix_ms_now() / 1000);
   });
@@ -69,18 +77,15 @@ int show(const std::vector<StatusEntry>& entries, const StatusCommand& command) 
 }
 
 int run(const StatusCommand& command) {
-  const CommonOptions& common = command.common;
   std::vector<StatusEntry> entries;
   std::vector<std::optional<Config>> configs;
-  for (const std::string& file : command.all ? configs_in(command.projects) : common.configs)
-    entries.push_back(entry_of(file, common, configs.emplace_back()));
+  for (const std::string& file : command.all ? configs_in(command.projects) : command.common.configs)
+    entries.push_back(entry_of(file, command.common.environment, configs.emplace_back()));
   note_shared(entries, configs);
   if (!command.prometheus_file.empty())
     replace_file(command.prometheus_file, prometheus_text(entries), kReadableByAll);
   return show(entries, command);
 }
-
-}  // namespace
 
 int status_command(const StatusCommand& command) {
   int code = 0;
@@ -89,6 +94,34 @@ int status_command(const StatusCommand& command) {
   if (!command.nagios) throw Error(*error);
   fmt::print("LITEPULL UNKNOWN - {}\n", safe_text(error->message()));
   return static_cast<int>(NagiosState::kUnknown);
+}
+
+}  // namespace
+
+void add_status(CommandLine& line) {
+  auto status = line.make<StatusCommand>();
+  status->projects = kProjectsDirectory;
+  Options command = line.add("status", "Show how old the newest good snapshot is, and how the last run went",
+                             status, status_command);
+  Options which = command.one_of("Which");
+  which.add("CONFIG", status->common.configs, "Configuration files, one for each app");
+  const Option all = which.flag("--all", status->all, "Every .env file in the projects directory");
+  command
+      .add("--projects", status->projects,
+           std::string("With --all: that directory (default ") + kProjectsDirectory + ")")
+      .type_name("DIR")
+      .needs(all);
+  const Option json = command.flag("--json", status->common.json, "Print one JSON document");
+  command.flag("--nagios", status->nagios, "Print one line and exit as a Nagios plugin does").excludes(json);
+  command
+      .add("--prometheus", status->prometheus_file,
+           "Write metrics to this file, for node_exporter's textfile collector (*.prom)")
+      .type_name("FILE");
+  command.footer(
+      "Exit codes: 6 the newest good snapshot is older than MAX_AGE_HOURS, or there is none; others as for\n"
+      "backup. With --nagios: 0 OK; 1 fresh, but the last run was not good; 2 too old, or none; 3 not "
+      "known.\n\n"
+      "Example:\n  litepull status config/projects/billing.env");
 }
 
 }  // namespace litepull

@@ -79,7 +79,7 @@ TEST(IncludeTest, AnIncludeThatPointsTheWrongWayIsNamed) {
             std::vector<std::string>{"client/store/store.cpp: #include \"client/pull/pull.h\""});
   EXPECT_EQ(wrong_includes("common/posix.cpp", text, rooms).size(), 2U);
   EXPECT_EQ(wrong_includes("client/pull/pull.cpp", "#include \"agent/copy.h\"\n", rooms).size(), 1U);
-  EXPECT_TRUE(wrong_includes("client/commands/check.cpp", text, rooms).empty());
+  EXPECT_TRUE(wrong_includes("client/commands/check_command.cpp", text, rooms).empty());
 }
 
 TEST(IncludeTest, NoRoomHasMoreThanThirtyFiles) {

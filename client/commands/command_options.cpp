@@ -1,0 +1,36 @@
+#include "client/commands/command_options.h"
+
+namespace litepull {
+
+std::string CommandLine::variable(const std::string& name) const {
+  const auto found = environment.find(name);
+  return found == environment.end() ? "" : found->second;
+}
+
+std::string CommandLine::agent_path() const {
+  return variable("LITEPULL_AGENT");
+}
+
+void add_config(Options& options, OneAppOptions& values) {
+  options.add("CONFIG", values.config, "Configuration file of the app").required();
+}
+
+void add_configs(Options& options, ManyAppsOptions& values) {
+  options.add("CONFIG", values.configs, "Configuration files, one for each app").required();
+}
+
+void add_json(Options& options, CommonOptions& values) {
+  options.flag("--json", values.json, "Print one JSON document (a list for several configurations)");
+}
+
+void add_quiet(Options& options, CommonOptions& values, const std::string& but) {
+  options.flag("-q,--quiet", values.quiet, "Print nothing but " + but);
+}
+
+void add_databases(Options& options, std::vector<std::string>& names) {
+  options.add("--database", names, "Only this one; may be given several times")
+      .type_name("NAME")
+      .one_value_each();
+}
+
+}  // namespace litepull
