@@ -67,33 +67,39 @@ RunEnd end_of(const BackupOutcome& outcome) {
   return {outcome.exit_code, problem, "", outcome.result->manifest.snapshot};
 }
 
-void run_locked(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
-                RunReport& report, AppLog& log, BackupOutcome& outcome) {
+// What the jobs of all apps share.
+struct BackupJobs {
+  const BackupCommand& command;
+  const Cancel& cancel;
+  Console& console;
+};
+
+void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& report, AppLog& log,
+                    BackupOutcome& outcome) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
   const AppLock lock = store.lock();
   report.begin(store, lock);
   outcome.error = error_of([&] {
-    cancel.throw_if_requested();  // one that never had its turn is a failure to be told of, too
-    BackupOptions options = command.options;
-    options.agent_path = find_agent(command.options.agent_path);
-    options.verify = command.verify.value_or(config.verify);
-    Progress progress(board, config.app_name);
+    jobs.cancel.throw_if_requested();  // one that never had its turn is a failure to be told of, too
+    BackupOptions options = jobs.command.options;
+    options.agent_path = find_agent(jobs.command.options.agent_path);
+    options.verify = jobs.command.verify.value_or(config.verify);
+    Progress progress(jobs.console.board, config.app_name);
     outcome.result = std::make_unique<BackupResult>(
-        run_backup(store, lock, config, options, cancel, progress, log.logger()));
+        run_backup(store, lock, config, options, jobs.cancel, progress, log.logger()));
   });
   settle(outcome, log.logger());
   report.end(store, lock, end_of(outcome));
 }
 
 // Whoever waits for word of this app gets it, whatever becomes of the run.
-void run_app(const Config& config, const BackupCommand& command, const Cancel& cancel, Board& board,
-             const spdlog::logger& all, BackupOutcome& outcome) {
-  AppLog log(all);
+void back_up_app(const BackupJobs& jobs, const Config& config, BackupOutcome& outcome) {
+  AppLog log(*jobs.console.log);
   for (const std::string& warning : config.warnings) log.logger().warn("{}", warning);
   RunReport report(config, log);
   auto error = error_of([&] {
     if (outcome.refusal) throw Error(*outcome.refusal);
-    run_locked(config, command, cancel, board, report, log, outcome);
+    back_up_locked(jobs, config, report, log, outcome);
   });
   if (error) {
     outcome.error = std::move(error);
@@ -102,18 +108,17 @@ void run_app(const Config& config, const BackupCommand& command, const Cancel& c
   report.tell(end_of(outcome));
 }
 
-void run_one(const std::string& file, const BackupCommand& command, const Cancel& cancel, Board& board,
-             spdlog::logger& log, BackupOutcome& outcome) {
+void back_up(const BackupJobs& jobs, const std::string& file, BackupOutcome& outcome) {
   outcome.name = printable(file);
   std::optional<Config> config;
   outcome.error = error_of([&] {
-    config = load_config(file, command.common.environment);
+    config = load_config(file, jobs.command.common.environment);
     outcome.name = config->app_name;
   });
   if (config)
-    run_app(*config, command, cancel, board, log, outcome);
+    back_up_app(jobs, *config, outcome);
   else
-    settle(outcome, log);
+    settle(outcome, *jobs.console.log);
 }
 
 // One of them is a copy in which APP_NAME was forgotten; which one, only a person knows.
@@ -242,9 +247,9 @@ int backup_command(const BackupCommand& command) {
   if (command.deadline_s > 0) cancel.set_deadline(command.deadline_s);
   std::vector<BackupOutcome> outcomes(common.configs.size());
   compare_configs(common, outcomes, log);
-  run_jobs(outcomes.size(), command.parallel, cancel, [&](std::size_t i) {
-    run_one(common.configs[i], command, cancel, console.board, log, outcomes[i]);
-  });
+  const BackupJobs jobs{command, cancel, console};
+  run_jobs(outcomes.size(), command.parallel, cancel,
+           [&](std::size_t i) { back_up(jobs, common.configs[i], outcomes[i]); });
 
   std::vector<int> codes;
   for (const BackupOutcome& outcome : outcomes) {
