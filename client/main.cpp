@@ -31,14 +31,14 @@ Environment read_environment() {
 }  // namespace
 }  // namespace litepull
 
-// Descriptors 0, 1 and 2 that are closed would be given to the next files that are opened, and what is meant
-// for stderr would land in them.
+// If descriptor 0, 1 or 2 is closed, the next file that is opened gets its number. Text for stderr would then
+// land in that file.
 static void open_standard_descriptors() {
   for (int fd = 0; fd <= 2; ++fd)
     if (::fcntl(fd, F_GETFD) == -1) ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
 }
 
-// A result that could not be printed was not delivered.
+// A command whose result could not be printed has failed.
 static int with_printed_output(int code) {
   const bool printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   if (!printed) std::fprintf(stderr, "litepull: error: the result could not be written to stdout\n");
@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   litepull::keep_large_buffers();
   open_standard_descriptors();
   umask(077);
-  if (const auto inner = litepull::run_hidden_command({argv + std::min(argc, 1), argv + argc})) return *inner;
+  if (const auto code = litepull::run_hidden_command({argv + std::min(argc, 1), argv + argc})) return *code;
   int code = 1;
   const auto error = litepull::error_of(
       [&] { code = litepull::run_command_line(argc, argv, litepull::read_environment()); });

@@ -23,8 +23,8 @@ namespace {
 struct BackupCommand {
   ManyAppsOptions common;
   std::string log_file;              // empty: none
-  BackupOptions options;             // but for `verify`
-  std::optional<VerifyMode> verify;  // in place of what the configuration says
+  BackupOptions options;             // all but `verify`
+  std::optional<VerifyMode> verify;  // overrides the configuration
   int parallel = 2;
   int deadline_s = 0;  // 0: none
 };
@@ -38,7 +38,7 @@ struct BackupOutcome {
   int exit_code = 1;
 };
 
-// What was not as it should be with a snapshot that was published.
+// What is wrong with a snapshot that was published.
 std::string problem_of(const BackupResult& result) {
   std::vector<std::string> bad;
   for (const Manifest::Database& database : result.manifest.databases)
@@ -80,7 +80,7 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
   const AppLock lock = store.lock();
   report.begin(store, lock);
   outcome.error = error_of([&] {
-    jobs.cancel.throw_if_requested();  // one that never had its turn is a failure to be told of, too
+    jobs.cancel.throw_if_requested();  // an app that never got its turn is reported as a failure
     BackupOptions options = jobs.command.options;
     options.agent_path = find_agent(jobs.command.options.agent_path);
     options.verify = jobs.command.verify.value_or(config.verify);
@@ -92,7 +92,7 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
   report.end(store, lock, end_of(outcome));
 }
 
-// Whoever waits for word of this app gets it, whatever becomes of the run.
+// Reports the end of the run to PING_URL and NOTIFY_COMMAND, however it ends.
 void back_up_app(const BackupJobs& jobs, const Config& config, BackupOutcome& outcome) {
   AppLog log(*jobs.console.log);
   for (const std::string& warning : config.warnings) log.logger().warn("{}", warning);
@@ -121,7 +121,7 @@ void back_up(const BackupJobs& jobs, const std::string& file, BackupOutcome& out
     settle(outcome, *jobs.console.log);
 }
 
-// One of them is a copy in which APP_NAME was forgotten; which one, only a person knows.
+// One of the two is a copy whose APP_NAME was not changed. Only a person knows which, so both are refused.
 void refuse_together(const Config& a, const Config& b, BackupOutcome& of_a, BackupOutcome& of_b,
                      spdlog::logger& log) {
   const SharedDirectory shared = shared_directory(a, b);
@@ -133,7 +133,7 @@ void refuse_together(const Config& a, const Config& b, BackupOutcome& of_a, Back
                                 "give each app an APP_NAME of its own");
 }
 
-// What cannot be read is told when its turn comes.
+// An error in a configuration is reported when its turn comes.
 void compare_configs(const ManyAppsOptions& common, std::vector<BackupOutcome>& outcomes,
                      spdlog::logger& log) {
   if (outcomes.size() < 2) return;
@@ -190,7 +190,7 @@ std::string state_of(const Manifest::Database& database) {
                                                   : std::string(verified_text(database.verified));
 }
 
-// One line, for cron's mail and for the foot of the table.
+// One line, for cron's mail and below the table.
 std::string summary(const BackupOutcome& outcome) {
   if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, safe_lines(outcome.error->message()));
   const Manifest& manifest = outcome.result->manifest;
@@ -270,21 +270,21 @@ void add_backup(CommandLine& line) {
   command
       .add(
           "--verify", [backup](const std::string& mode) { backup->verify = parse_verify_mode(mode); },
-          "full, quick, none, or strict: full, and what cannot be checked is a failure (default VERIFY)")
+          "full, quick, none, or strict: like full, but fails if a part cannot be checked (default VERIFY)")
       .check([](const std::string& mode) {
         return parse_verify_mode(mode) ? "" : std::string("must be ") + kVerifyModes;
       })
       .type_name("MODE");
-  command.flag("--full", backup->options.full, "Pull every page, also those that are at hand");
-  command.add("--label", backup->options.label, "A word for the snapshot, e.g. pre-deploy")
+  command.flag("--full", backup->options.full, "Pull every page, even if this machine has it already");
+  command.add("--label", backup->options.label, "A label for the snapshot, e.g. pre-deploy")
       .check([](const std::string& label) {
         return is_label(label) ? "" : "must be printable and at most 64 bytes";
       });
   command.flag(
       "--moved", [backup] { backup->options.when_foreign = WhenForeign::kMoved; },
-      "The app has moved here from where its newest snapshot came from; for one run");
-  command.add("-j,--jobs", backup->parallel, "How many apps at once (default 2)").range(1, 64);
-  command.add("--deadline", backup->deadline_s, "Stop in order after so many seconds (default none)")
+      "For one run: the app has moved from the server that its newest snapshot came from");
+  command.add("-j,--jobs", backup->parallel, "Back up this many apps at once (default 2)").range(1, 64);
+  command.add("--deadline", backup->deadline_s, "Stop cleanly after this many seconds (default none)")
       .type_name("SECONDS")
       .range(1, 604800);
   add_quiet(command, backup->common, "warnings and errors");

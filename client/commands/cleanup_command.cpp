@@ -15,7 +15,7 @@ namespace {
 struct CleanupCommand {
   ManyAppsOptions common;
   bool dry_run = false;
-  bool yes = false;  // all at once, as a person says: see client/nightly/prune_guard.h
+  bool yes = false;  // a person wants all removed at once, see client/nightly/prune_guard.h
 };
 
 struct Cleanup {
@@ -90,7 +90,8 @@ void add_cleanup(CommandLine& line) {
       line.add("cleanup", "Remove snapshots that retention does not keep", cleanup, cleanup_command);
   add_configs(command, cleanup->common);
   command.flag("-n,--dry-run", cleanup->dry_run, "Only say what would be removed, and why");
-  command.flag("--yes", cleanup->yes, "All at once: more than half of the good ones, and after a gap, too");
+  command.flag("--yes", cleanup->yes,
+               "Remove all at once, even more than half of the good ones, and even after a gap");
   add_quiet(command, cleanup->common, "errors");
   add_json(command, cleanup->common);
   command.footer("Example:\n  litepull cleanup --dry-run config/projects/billing.env");

@@ -21,7 +21,7 @@ bool has_word(int argc, char** argv, const char* word) {
   return std::find(argv, argv + argc, std::string(word)) != argv + argc;
 }
 
-// Takes what follows `--` off the command line of `open`: it is for another program, whatever it looks like.
+// Takes what follows `--` off the command line of `open`. It is for sqlite3, whatever it looks like.
 std::vector<std::string> take_shell_arguments(int& argc, char** argv) {
   if (argc < 2 || std::string(argv[1]) != "open") return {};
   char** const end = argv + argc;
@@ -51,7 +51,7 @@ int refuse_usage(int argc, char** argv, const std::string& problem) {
   if (wants_json(argc, argv))
     print_json(nlohmann::ordered_json::array(
         {error_json("", kUsageError, Error(ErrorKind::kConfiguration, problem))}));
-  // To Nagios a 2 would mean that backups are too old.
+  // To Nagios, a 2 would mean that the backups are too old.
   return has_word(argc, argv, "--nagios") ? kNagiosUnknown : kUsageError;
 }
 

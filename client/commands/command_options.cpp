@@ -23,12 +23,12 @@ void add_json(Options& options, CommonOptions& values) {
   options.flag("--json", values.json, "Print one JSON document (a list for several configurations)");
 }
 
-void add_quiet(Options& options, CommonOptions& values, const std::string& but) {
-  options.flag("-q,--quiet", values.quiet, "Print nothing but " + but);
+void add_quiet(Options& options, CommonOptions& values, const std::string& what) {
+  options.flag("-q,--quiet", values.quiet, "Print only " + what);
 }
 
 void add_databases(Options& options, std::vector<std::string>& names) {
-  options.add("--database", names, "Only this one; may be given several times")
+  options.add("--database", names, "Only this database; may be given several times")
       .type_name("NAME")
       .one_value_each();
 }

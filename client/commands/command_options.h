@@ -52,12 +52,13 @@ struct CommandLine {
 
 // The words for a snapshot that client/store/select_snapshot.h takes.
 inline constexpr const char* kSnapshotWords =
-    "latest, latest-verified, a name or its beginning, an index or a label of `list`";
+    "latest, latest-verified, a name or its beginning, or a number or label from `list`";
 
 void add_config(Options& options, OneAppOptions& values);
 void add_configs(Options& options, ManyAppsOptions& values);
 void add_json(Options& options, CommonOptions& values);
-void add_quiet(Options& options, CommonOptions& values, const std::string& but);
+// `what` is printed nevertheless: "errors".
+void add_quiet(Options& options, CommonOptions& values, const std::string& what);
 void add_databases(Options& options, std::vector<std::string>& names);
 
 }  // namespace litepull

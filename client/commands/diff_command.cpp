@@ -71,7 +71,7 @@ char sign_of(Change change) {
   return change == Change::kAdded ? '+' : change == Change::kRemoved ? '-' : '~';
 }
 
-// On one line.
+// The SQL on one line, shortened.
 std::string sql_text(const std::string& sql) {
   std::string line;
   for (const char c : sql) {
@@ -124,7 +124,7 @@ void print_table(const FileDiff::Table& table, std::size_t width) {
   if (!table.part_of.empty()) fmt::print("  (part of {})", printable(table.part_of));
   fmt::print("\n");
   if (!table.note.empty()) fmt::print("      {}\n", printable(table.note));
-  if (!table.part_of.empty()) return;  // its rows mean nothing to people
+  if (!table.part_of.empty()) return;  // a person can read nothing in its rows
   for (const FileDiff::Row& row : table.rows) print_row(row);
 }
 
@@ -196,12 +196,13 @@ void add_diff(CommandLine& line) {
   auto diff = line.make<DiffCommand>();
   diff->options.agent_path = line.agent_path();
   Options command =
-      line.add("diff", "Show what changed between two snapshots, or since one", diff, diff_command);
+      line.add("diff", "Show what changed between two snapshots, or between one and the live server", diff,
+               diff_command);
   add_config(command, diff->common);
-  command.add("A", diff->options.a, std::string("live, or ") + kSnapshotWords).required();
-  command.add("B", diff->options.b, "What A is compared with, likewise").required();
+  command.add("A", diff->options.a, std::string("live, ") + kSnapshotWords).required();
+  command.add("B", diff->options.b, "What to compare A with, in the same words").required();
   add_databases(command, diff->options.databases);
-  command.add("--rows", diff->options.rows, "Show so many of the rows that differ, of each table")
+  command.add("--rows", diff->options.rows, "Show up to this many of the rows that differ, for each table")
       .range(0, 10'000);
   add_json(command, diff->common);
   command.footer("Example:\n  litepull diff config/projects/billing.env before-deploy live");

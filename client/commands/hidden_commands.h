@@ -1,5 +1,5 @@
-// The commands that client/sandbox/child.h starts this program with, not for users. They are here and not in
-// main.cpp so that a test's program can be started with them, too.
+// Commands that this program starts itself with as a child, see client/sandbox/child.h. They are not for
+// users. They are not in main.cpp, so that a test's program can have them too.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,8 @@
 
 namespace litepull {
 
-// Runs the hidden command on this command line and returns the exit code; nullopt when it is another one.
+// Runs a hidden command and returns its exit code, or nullopt if `words` are none. `words` come without the
+// program's name.
 std::optional<int> run_hidden_command(const std::vector<std::string>& words);
 
 }  // namespace litepull

@@ -29,13 +29,13 @@ struct InitCommand {
   CommonOptions common;
   std::string from = "config/deploy.yml";
   InitFlags flags;
-  bool kamal = false;  // ask Kamal itself, which runs the Ruby in its files
-  bool hook = false;   // install Kamal's pre-deploy hook, too
+  bool kamal = false;  // asks Kamal itself, which runs the Ruby in its files
+  bool hook = false;   // also installs Kamal's pre-deploy hook
 };
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxReadBytes = 16 << 20;  // past this not even a message is made of it
+constexpr std::size_t kMaxReadBytes = 16 << 20;  // a larger file is refused before it is read
 constexpr std::size_t kMaxHookBytes = 1 << 20;
 constexpr mode_t kHookMode = 0755;
 constexpr const char* kHook = "pre-deploy";
@@ -48,8 +48,8 @@ std::string joined(const std::string& directory, const std::string& name) {
   return directory == "." ? name : directory + "/" + name;
 }
 
-// The directory that Kamal is run in: above `config`, where its file usually is. As it is to be shown: "." or
-// as it was typed.
+// The directory that Kamal runs in, which is the one above `config` if its file is there. As a person sees
+// it: "." or as it was typed.
 std::string project_of(const std::string& from) {
   const std::string directory = parent_of(from);
   return fs::path(directory).filename() == "config" ? parent_of(directory) : ".";
@@ -64,7 +64,7 @@ void make_absolute(std::string& path) {
   if (!path.empty() && !path.starts_with("~/")) path = absolute(path);
 }
 
-// `ssh -G` names the user of this machine where the configuration names none.
+// Empty if the configuration names no user: `ssh -G` then names the user of this machine.
 std::string user_in_ssh_config(const std::string& file, const std::string& host) {
   OpenSshHost found;
   const auto error = error_of([&] {
@@ -112,8 +112,8 @@ KamalApp read_app(const InitCommand& command, const std::vector<std::string>& de
   return read_kamal(base, read_text(destination_file(command.from, destination), hint));
 }
 
-// Rails' own file tells what is where; without it, or when it cannot be read, which `unread` says, the usual
-// place is taken.
+// The databases that Rails' own file names. Returns none if there is no such file, or if it cannot be read,
+// which `unread` then explains. The usual place of the databases is assumed in both cases.
 std::vector<RailsDatabase> read_databases(const std::string& path, const KamalApp& app, std::string& unread) {
   if (!is_taken(path)) return {};
   std::vector<RailsDatabase> found;
@@ -124,7 +124,7 @@ std::vector<RailsDatabase> read_databases(const std::string& path, const KamalAp
   return found;
 }
 
-// Ctrl-C ends Kamal, too.
+// Ctrl-C ends Kamal too.
 KamalApp asked_kamal(KamalApp app, const InitCommand& command, const std::string& project) {
   Cancel cancel;
   std::string answer;
@@ -137,8 +137,8 @@ KamalApp asked_kamal(KamalApp app, const InitCommand& command, const std::string
 // --- the hook --------------------------------------------------------------------------------------------
 
 struct Hook {
-  std::string path;     // where it is to be
-  std::string content;  // empty: it is not to be installed
+  std::string path;     // where to install it
+  std::string content;  // empty: do not install it
 };
 
 std::string hook_path(const KamalApp& app, const std::string& project) {
@@ -164,7 +164,7 @@ bool is_yes(const std::string& answer) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-// With somebody at the terminal it is offered, unless there is a hook already or none to be had.
+// Asks at the terminal, unless there is a hook already or the file for it cannot be found.
 Hook offered_hook(const KamalApp& app, const std::string& project, const Environment& environment) {
   Hook hook;
   const auto error = error_of([&] { hook = required_hook(app, project, environment); });
@@ -268,7 +268,7 @@ int init_command(const InitCommand& command) {
 void add_init(CommandLine& line) {
   auto init = line.make<InitCommand>();
   Options command =
-      line.add("init", "Write an app's configuration from what Kamal knows of it", init, init_command);
+      line.add("init", "Write an app's configuration from what Kamal knows about it", init, init_command);
   const auto add = [&](const char* names, std::string& value, const char* about, const char* type) {
     return command.add(names, value, about).type_name(type).check([](const std::string& text) {
       return text.empty() ? "must not be empty" : "";
@@ -284,17 +284,17 @@ void add_init(CommandLine& line) {
   add("--key", flags.key, "Private key to log in with, or none", "FILE");
   add("--proxy", flags.proxy, "Host to jump over, or none", "[USER@]HOST[:PORT]");
   add("--storage", flags.storage,
-      "Where the databases are on the server: a directory, or a Docker volume's name", "DIR");
+      "Where the databases are on the server: a directory, or the name of a Docker volume", "DIR");
   add("--workspace", flags.workspace,
       "The directory for the app's code and snapshots (default APP-workspace around or beside the project)",
       "DIR");
   add("--backup-root", flags.backup_root, "Where to keep snapshots (default db_backups of the workspace)",
       "DIR");
-  command.flag("--kamal", init->kamal, "Ask kamal config for what stands in ERB: it runs the Ruby there");
-  command.flag("--hook", init->hook, "Install Kamal's pre-deploy hook, which takes a snapshot");
+  command.flag("--kamal", init->kamal, "Get values in ERB from `kamal config`, which runs the Ruby in them");
+  command.flag("--hook", init->hook, "Install a pre-deploy hook for Kamal that takes a snapshot");
   add_json(command, init->common);
   command.footer(
-      "What neither Kamal's configuration nor a flag tells is asked for at a terminal.\n\n"
+      "At a terminal, init asks for what neither Kamal's configuration nor a flag says.\n\n"
       "Example:\n  litepull init --destination production");
 }
 

@@ -25,7 +25,7 @@ std::string age_of(std::int64_t unix_s) {
   return age_text(unix_ms_now() / 1000 - unix_s);
 }
 
-// Good, but for what only the app can judge.
+// Good, except for what only the app can judge.
 bool in_part(const Snapshot& snapshot) {
   const auto& databases = snapshot.manifest->databases;
   return std::any_of(databases.begin(), databases.end(),
@@ -47,7 +47,7 @@ std::string state_of(const Snapshot& snapshot) {
   return "";
 }
 
-// Of its files, on disk shared with an earlier snapshot's.
+// How much of its files shares disk blocks with an earlier snapshot.
 std::uint64_t shared_bytes(const Snapshot& snapshot) {
   std::uint64_t total = 0;
   if (snapshot.manifest)
@@ -120,7 +120,7 @@ nlohmann::ordered_json to_json(const std::string& app, const Store& store, const
 
 constexpr const char* kRow = "  {:>3}  {:24}  {:>8}  {:>9}  {:>9}  {:>9}  {:20}  {:>8}  {:6}  {}{}\n";
 
-// Only where there is one that is not from here.
+// The column of origins appears only if a snapshot is not from here.
 bool has_others(const Listing& listing) {
   return std::any_of(listing.snapshots.begin(), listing.snapshots.end(),
                      [](const Snapshot& snapshot) { return snapshot.origin != Origin::kHere; });
@@ -144,7 +144,7 @@ void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origi
              snapshot.manifest ? printable(snapshot.manifest->label) : "");
 }
 
-// "moved" and "foreign", each with where those snapshots came from.
+// A line for each other place that snapshots came from, with "moved" or "foreign".
 void print_origins(const Config& config, const Listing& listing) {
   const Manifest::Server here = source_of(config);
   std::map<std::string, std::size_t> counts;

@@ -24,7 +24,7 @@ namespace {
 struct OpenCommand {
   OneAppOptions common;
   std::string snapshot = "latest";
-  std::string database;                      // empty: the one that stands out
+  std::string database;                      // empty: the only one, or the main one
   std::vector<std::string> shell_arguments;  // for sqlite3
 };
 
@@ -45,7 +45,7 @@ std::vector<std::string> databases_of(const Store& store, const Snapshot& snapsh
   return names;
 }
 
-// Of a name that was given, with or without its ending; else of the one that stands out.
+// `word` is a name with or without its ending. If it is empty, the only database is meant, or the main one.
 std::string choose_database(const std::vector<std::string>& names, const std::string& word,
                             const std::string& snapshot) {
   const auto has = [&](std::string_view name) {
@@ -68,15 +68,15 @@ void warn_of(const std::string& newer) {
   if (!newer.empty()) fmt::print(stderr, "litepull: warning: {}\n", newer);
 }
 
-// What the shell is to open, and where that is for as long as it does.
+// What the shell opens. It must live as long as the shell runs.
 struct Opened {
   std::string path;
   std::string shown;
-  std::optional<WorkDir> copy;  // of the old script: opening it where it lies would change it
+  std::optional<WorkDir> copy;  // of an old script's database, since opening the original would change it
 };
 
-// The sqlite3 on this machine follows links to find the real path, and has 512 bytes for that with a
-// sidecar's ending (unixFullPathname in SQLite's os_unix.c). No other directory or name for it would help.
+// The sqlite3 shell follows links to the real path, and has 512 bytes for it with a sidecar's ending
+// (unixFullPathname in SQLite's os_unix.c). A link with a shorter name does not help.
 void require_short_path(const std::string& path, const std::string& config, const std::string& snapshot) {
   const std::size_t bytes = std::filesystem::canonical(path).string().size();
   if (bytes <= kMaxShellPathBytes) return;
@@ -97,7 +97,7 @@ Opened prepare(const OpenCommand& command, const Config& config, const Store& st
   const std::string path = store.path_of(snapshot.name);
   Opened opened{path + "/" + name, snapshot.name + "/" + name, std::nullopt};
   const Fd dir = store.open_snapshot(snapshot.name);
-  open_file(dir.get(), name, path);  // there, and no link
+  open_file(dir.get(), name, path);  // throws if it is missing or a link
   if (!snapshot.old_script()) {
     require_short_path(opened.path, command.common.config, snapshot.name);
     return opened;
@@ -137,13 +137,12 @@ int open_command(const OpenCommand& command) {
 void add_open(CommandLine& line) {
   auto open = line.make<OpenCommand>();
   open->shell_arguments = line.shell_arguments;
-  Options command =
-      line.add("open", "Look into a snapshot's database with sqlite3, read-only", open, open_command);
+  Options command = line.add("open", "Open a snapshot's database in sqlite3, read-only", open, open_command);
   add_config(command, open->common);
-  command.add("SNAPSHOT", open->snapshot, std::string("(default latest) ") + kSnapshotWords);
-  command.add("DATABASE", open->database, "Its name; may be left out when one is alone or the main one");
+  command.add("SNAPSHOT", open->snapshot, std::string(kSnapshotWords) + " (default latest)");
+  command.add("DATABASE", open->database, "Its name; not needed for the only database or the main one");
   command.footer(
-      "What follows -- goes to sqlite3.\n\n"
+      "Arguments after -- go to sqlite3.\n\n"
       "Example:\n  litepull open config/projects/billing.env latest -- -header 'SELECT count(*) FROM users'");
 }
 

@@ -26,11 +26,11 @@ void require_manifest(const Store& store, const Snapshot& snapshot) {
               "move it out of " + store.path() + " to keep it, where retention does not look");
 }
 
-// Returns the snapshot's name. Nothing is written when it is as asked already.
+// Returns the snapshot's name. Writes nothing if the snapshot is already as asked.
 std::string set_pinned(const Config& config, const std::string& word, bool pinned) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   const std::int64_t now_unix_s = unix_ms_now() / 1000;
-  if (!store.exists()) select_snapshot({}, word, now_unix_s);  // says that there are none
+  if (!store.exists()) select_snapshot({}, word, now_unix_s);  // throws: there are none
   const AppLock lock = store.lock();
   const Listing listing = list_snapshots(store, config);
   const Snapshot& snapshot = select_snapshot(listing, word, now_unix_s);

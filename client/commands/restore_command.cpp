@@ -32,7 +32,7 @@ struct RestoreOutcome {
   std::string snapshot;
   std::string snapshot_path;
   std::vector<std::string> missing;
-  std::string origin;  // when it is not from here
+  std::string origin;  // where it came from; empty: from here
   LocalRestore restored;
 };
 
@@ -99,7 +99,7 @@ nlohmann::ordered_json to_json(const RestoreOutcome& outcome) {
   return out;
 }
 
-// "ledger 5231, accounts 1000, ...": the largest ones.
+// The largest tables and their rows: "ledger 5231, accounts 1000, ...".
 std::string largest_tables(const RestoredDatabase& database) {
   std::vector<Manifest::Table> tables = database.tables;
   std::stable_sort(tables.begin(), tables.end(),
@@ -138,7 +138,7 @@ void print(const RestoreOutcome& outcome) {
 void warn(const RestoreSource& source, const RestoreOutcome& outcome, spdlog::logger& log) {
   for (const std::string& missing : source.missing()) log.warn("not in {}: {}", source.snapshot(), missing);
   if (!outcome.origin.empty())
-    log.warn("{} is {}: it is not of the server that this configuration names", source.snapshot(),
+    log.warn("{} is {}: it is not from the server that this configuration names", source.snapshot(),
              outcome.origin);
   if (source.old_script())
     log.warn("{} was copied by the old script while it was written: it may lack or mix transactions",
@@ -183,7 +183,7 @@ int restore_command(const RestoreCommand& command) {
   });
 }
 
-// To a directory here, or onto the server.
+// The command in both forms: to a directory here, or onto the server.
 struct RestoreCommands {
   RestoreCommand here;
   RestoreServerCommand server;
@@ -207,37 +207,38 @@ void add_restore(CommandLine& line) {
   here.common.environment = line.environment;
   ServerRestoreOptions& server = commands->server.options;
   server.agent_path = line.agent_path();
-  Options command = line.add("restore", "Put a snapshot's databases back, proven", commands, restore_either);
+  Options command =
+      line.add("restore", "Restore a snapshot's databases, each proven sound", commands, restore_either);
   add_config(command, here.common);
   command.add("SNAPSHOT", here.snapshot, kSnapshotWords).required();
   add_databases(command, here.choice.databases);
   Options where = command.one_of("Where to");
-  const Option to = where.add("--to", here.local.directory, "A directory on this machine").type_name("DIR");
+  const Option to =
+      where.add("--to", here.local.directory, "To this directory on this machine").type_name("DIR");
   const Option to_server =
-      where.flag("--to-server", commands->to_server, "Onto the live databases, which are replaced");
+      where.flag("--to-server", commands->to_server, "Replace the live databases on the server");
   command.flag("--force", here.local.force, "Replace databases that are in DIR; the app must be stopped")
       .needs(to);
   command
       .flag("--allow-failed", here.choice.allow_failed,
-            "Also databases that did not pass their check, as they are")
+            "Also restore databases that did not pass their check, as they are")
       .needs(to);
-  command
-      .add("--yes", commands->server.yes, "Go on without asking; names the app, so that it is the right one")
+  command.add("--yes", commands->server.yes, "Do not ask; the name makes sure that it is the right app")
       .type_name("APP_NAME")
       .needs(to_server);
   command.flag("-n,--dry-run", server.dry_run, "Only say what would be replaced").needs(to_server);
   command
-      .flag("!--no-safety-snapshot", server.safety_snapshot, "Replace what is there without a snapshot of it")
+      .flag("!--no-safety-snapshot", server.safety_snapshot, "Take no snapshot of the live databases first")
       .needs(to_server);
   command
       .flag("--from-other-server", server.from_other_server,
-            "Also a snapshot that came from another server or directory")
+            "Accept a snapshot that came from another server or directory")
       .needs(to_server);
   add_quiet(command, here.common, "warnings and errors");
   add_json(command, here.common);
   command.footer(
-      "Exit codes with --to-server: 1 failed, nothing changed on the server; 4 some databases were restored\n"
-      "and others not, or the link broke before that was known; others as for backup.\n\n"
+      "Exit codes with --to-server: 1 failed, and nothing changed on the server; 4 some databases were\n"
+      "restored and others were not, or the link broke before that was known; others as for backup.\n\n"
       "Example:\n  litepull restore config/projects/billing.env latest --to /tmp/restored\n"
       "  litepull restore config/projects/billing.env latest-verified --to-server");
 }

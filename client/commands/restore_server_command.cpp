@@ -35,7 +35,7 @@ void confirm(const RestoreServerCommand& command, const RestorePlan& plan, const
   if (read_typed(cancel) != plan.app) throw_unconfirmed("not confirmed", plan.app);
 }
 
-// What a safety snapshot has of the databases that were there.
+// Of the databases that the restore replaces, those that the safety snapshot holds.
 std::vector<Manifest::Database> saved_of(const RestorePlan& plan, const SafetySnapshot& safety) {
   std::vector<Manifest::Database> saved;
   for (const RestorePlan::Database& database : plan.databases)
@@ -65,19 +65,19 @@ std::string undo_command(const RestoreServerCommand& command, const RestorePlan&
   return restore_line(command, safety.name, names);
 }
 
-// The same restore once more, by the snapshot's name: a word may mean another one by then.
+// The command for the same restore. It has the snapshot's name, since a word may mean another one by then.
 std::string again_command(const RestoreServerCommand& command, const std::string& snapshot) {
   return restore_line(command, snapshot, command.options.databases) +
          (command.options.safety_snapshot ? "" : " --no-safety-snapshot");
 }
 
-// "..., then run this again" goes on with what to type.
+// Adds the command to a hint such as "..., then run this again".
 std::string hint_with_again(const std::string& hint, const std::string& again) {
   if (hint.ends_with("again")) return hint + ": " + again;
   return hint + (hint.empty() ? "" : "; ") + "to run it again: " + again;
 }
 
-// By database of the plan: "restored", "created", "failed", "untouched" or "unknown".
+// What became of a database of the plan: "restored", "created", "failed", "untouched" or "unknown".
 std::string_view outcome_of(const ServerRestore& restore, std::size_t index) {
   const RestoreTalk& talk = restore.talk;
   if (index < talk.restored.size()) return talk.restored[index].created == 1 ? "created" : "restored";
@@ -86,7 +86,7 @@ std::string_view outcome_of(const ServerRestore& restore, std::size_t index) {
   return "untouched";
 }
 
-// The first one is what there was before the restore; of one that took several tries all are listed.
+// The first safety snapshot holds what was there before the restore. Each further try adds one.
 void add_safety(const RestoreServerCommand& command, const ServerRestore& restore,
                 nlohmann::ordered_json& out) {
   out["safety_snapshot"] = nullptr;
@@ -131,7 +131,7 @@ nlohmann::ordered_json to_json(const RestoreServerCommand& command, const Server
     out["error"] = {{"message", safe_text(talk.failed->problem.message)},
                     {"hint", hint_with_again(safe_text(talk.failed->problem.hint),
                                              again_command(command, restore.plan.snapshot))}};
-  // The hint of a broken link says that nothing was changed, which is not known here.
+  // The hint of a broken link says that nothing was changed. Here that is unknown, so the hint is replaced.
   if (talk.lost)
     out["error"] = {{"message", talk.lost->message()},
                     {"hint", "look with litepull diff " + shell_path(command.common.config) + " " +
@@ -157,7 +157,7 @@ void print_databases(const ServerRestore& restore) {
   }
 }
 
-// Of the safety snapshot at `index`: what it holds, and what goes back to that.
+// What the safety snapshot at `index` holds, and what its undo command does.
 std::pair<const char*, const char*> safety_words(const ServerRestore& restore, std::size_t index) {
   const bool alone = restore.safety.size() == 1 && restore.plan.open.empty();
   if (alone) return {"what was there", "to undo this"};
@@ -172,8 +172,7 @@ void print_safety(const RestoreServerCommand& command, const ServerRestore& rest
     if (can_be_put_back(restore.plan, restore.safety[i]))
       fmt::print("  {}: {}\n", undo, undo_command(command, restore.plan, restore.safety[i]));
     else
-      fmt::print(
-          "  it is kept, but it did not pass its check: take from it what can be had with litepull open\n");
+      fmt::print("  it is kept, but it did not pass its check; look into it with litepull open\n");
   }
   for (const SafetySnapshot& safety : restore.plan.open)
     if (safety.manifest.before_restore->snapshot != restore.plan.snapshot)
@@ -199,7 +198,7 @@ void print_result(const RestoreServerCommand& command, const ServerRestore& rest
   for (const std::string& advice : advice_after(restore.plan)) fmt::print("  {}\n", advice);
 }
 
-// What went wrong after the first database had been touched, or may have been.
+// Reports what went wrong once the server may have changed the first database.
 void tell_trouble(const RestoreServerCommand& command, const ServerRestore& restore, spdlog::logger& log) {
   const RestoreTalk& talk = restore.talk;
   if (talk.failed)
@@ -243,7 +242,7 @@ ServerRestore restore_now(const RestoreServerCommand& command, const AppRun& run
   return restore_to_server(run.config, options, ask, run.cancel, progress, run.log);
 }
 
-// Once a person wants the restore, its error says how to run it again.
+// Once a person has confirmed the restore, an error says how to run it again.
 ServerRestore restore(const RestoreServerCommand& command, const AppRun& run) {
   std::string again;
   std::optional<ServerRestore> restored;

@@ -14,8 +14,8 @@ struct RestoreServerCommand {
   std::string yes;  // the app's name, instead of typing it
 };
 
-// Returns the process's exit code: as for backup, but 1 is: failed, nothing changed on the server, and 4:
-// some databases were restored and others not, or it is not known.
+// Returns the process's exit code, as for backup with two changes. 1 means that it failed and nothing changed
+// on the server. 4 means that some databases were restored and others were not, or that this is unknown.
 int restore_server_command(const RestoreServerCommand& command);
 
 }  // namespace litepull

@@ -17,7 +17,7 @@ namespace {
 
 struct ScheduleCommand {
   OneAppOptions common;
-  std::string at;  // a time that parse_time_of_day takes; empty with `remove` and `show`
+  std::string at;  // as parse_time_of_day takes it; empty with `remove` and `show`
   int jitter_minutes = 0;
   bool remove = false;
   bool show = false;
@@ -27,7 +27,7 @@ struct ScheduleCommand {
 
 constexpr double kSchedulerSeconds = 60;
 
-// Runs what would otherwise be for the user to type.
+// Runs a command line of the system's scheduler, as a user could type it.
 CommandRun ask(const std::string& command) {
   std::signal(SIGPIPE, SIG_IGN);
   const Cancel never;
@@ -39,7 +39,7 @@ std::string first_line(const std::string& text) {
   return printable(text.substr(0, text.find('\n')));
 }
 
-// What a scheduled run has: neither a login shell's variables nor an SSH agent.
+// What a scheduled run has: HOME, and none of the variables of a login shell.
 Environment bare_environment(const Environment& environment) {
   Environment bare;
   if (const auto home = environment.find("HOME"); home != environment.end()) bare["HOME"] = home->second;
@@ -47,7 +47,8 @@ Environment bare_environment(const Environment& environment) {
 }
 
 Config load_for_schedule(const ScheduleCommand& command) {
-  load_config(command.common.config, command.common.environment);  // what is wrong everywhere is said first
+  load_config(command.common.config,
+              command.common.environment);  // errors that have nothing to do with the schedule come first
   try {
     return load_config(command.common.config, bare_environment(command.common.environment));
   } catch (const Error& error) {
@@ -89,8 +90,8 @@ void warn_of_key(const Config& config) {
          "unless a key without a passphrase is in ~/.ssh, set SSH_KEY to one that the server knows");
 }
 
-// A user's systemd ends with the last session unless the user lingers; loginctl says "no" or, of somebody it
-// does not know, that.
+// A user's systemd ends with the last session unless the user lingers. For a user that it does not know,
+// loginctl prints an error instead of "no".
 void warn_of_lingering() {
   const CommandRun run =
       ask("loginctl show-user " + std::to_string(::geteuid()) + " --property=Linger --value");
@@ -111,7 +112,7 @@ void start(Scheduler scheduler, const std::string& directory, const DailyBackup&
   throw Error(ErrorKind::kFailed,
               "the files are written to " + directory + ", but " + scheduler_text(scheduler) +
                   " did not take them, so nothing is scheduled: " + first_line(run.last_lines),
-              "in a session of yours that has it, type: " + line +
+              "in a session where it runs, type: " + line +
                   "\n  or put this line in with crontab -e: " + cron_line(backup));
 }
 
@@ -129,7 +130,7 @@ int install(const ScheduleCommand& command, const Config& config) {
              backup.jitter_minutes > 0 ? fmt::format(" or up to {} min later", backup.jitter_minutes) : "",
              scheduler_text(scheduler));
   for (const std::string& file : files) fmt::print("  {}\n", printable(file));
-  fmt::print("  what it says: {}\n", log_words(scheduler, backup));
+  fmt::print("  its output: {}\n", log_words(scheduler, backup));
   if (scheduler == Scheduler::kSystemdUser) warn_of_lingering();
   return 0;
 }
@@ -155,7 +156,7 @@ int remove(const ScheduleCommand& command, const std::string& app) {
     return 0;
   }
   if (stopped.status != 0)
-    warn(scheduler_text(scheduler) + " was not told: " + first_line(stopped.last_lines),
+    warn(scheduler_text(scheduler) + " could not be told: " + first_line(stopped.last_lines),
          "if it runs in another session, type there: " + stop_command_line(scheduler, app));
   else if (scheduler != Scheduler::kLaunchd)
     ask(scheduler == Scheduler::kSystemdUser ? "systemctl --user daemon-reload" : "systemctl daemon-reload");
@@ -206,24 +207,24 @@ int schedule_command(const ScheduleCommand& command) {
 
 void add_schedule(CommandLine& line) {
   auto schedule = line.make<ScheduleCommand>();
-  Options command = line.add("schedule", "Have an app backed up every day, by systemd or launchd", schedule,
-                             schedule_command);
+  Options command =
+      line.add("schedule", "Back up an app every day, by systemd or launchd", schedule, schedule_command);
   add_config(command, schedule->common);
   Options what = command.one_of("What");
-  const Option at = what.add("--at", schedule->at, "The time of day, by this machine's clock")
+  const Option at = what.add("--at", schedule->at, "Time of day, by this machine's clock")
                         .check([](const std::string& time) {
                           return parse_time_of_day(time) ? "" : "must be a time such as 04:00";
                         })
                         .type_name("HH:MM");
-  what.flag("--remove", schedule->remove, "Not any more");
-  what.flag("--show", schedule->show, "Say what is installed");
-  command.add("--jitter", schedule->jitter_minutes, "Begin up to so many minutes later, at random")
+  what.flag("--remove", schedule->remove, "Remove the schedule");
+  what.flag("--show", schedule->show, "Show what is installed");
+  command.add("--jitter", schedule->jitter_minutes, "Begin up to this many minutes later, at random")
       .range(0, 720)
       .type_name("MINUTES")
       .needs(at);
   const Option cron =
       command.flag("--print-cron", schedule->print_cron, "Only print the line for a crontab").needs(at);
-  command.flag("--system", schedule->system, "For root: with the system's systemd").excludes(cron);
+  command.flag("--system", schedule->system, "As root: use the system's systemd").excludes(cron);
   command.footer("Example:\n  litepull schedule config/projects/billing.env --at 04:00");
 }
 

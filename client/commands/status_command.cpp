@@ -18,13 +18,13 @@ namespace {
 
 struct StatusCommand {
   ManyAppsOptions common;
-  bool all = false;  // in place of the configurations: those in `projects`
+  bool all = false;  // all in `projects`, instead of `common.configs`
   std::string projects;
-  bool nagios = false;          // the exit code is then Nagios's, too
+  bool nagios = false;          // the exit code is then Nagios's too
   std::string prometheus_file;  // empty: none
 };
 
-// For whoever runs node_exporter; there is no secret in it.
+// node_exporter must be able to read the file, and it holds no secret.
 constexpr mode_t kReadableByAll = 0644;
 
 StatusEntry entry_of(const std::string& file, const Environment& environment, std::optional<Config>& config) {
@@ -40,7 +40,7 @@ StatusEntry entry_of(const std::string& file, const Environment& environment, st
   return entry;
 }
 
-// Two that keep their snapshots in one directory are told of each other.
+// Adds a note to both of two apps that keep their snapshots in one directory.
 void note_shared(std::vector<StatusEntry>& entries, const std::vector<std::optional<Config>>& configs) {
   for (std::size_t i = 0; i < entries.size(); ++i)
     for (std::size_t j = 0; j < entries.size(); ++j) {
@@ -105,10 +105,10 @@ void add_status(CommandLine& line) {
                              status, status_command);
   Options which = command.one_of("Which");
   which.add("CONFIG", status->common.configs, "Configuration files, one for each app");
-  const Option all = which.flag("--all", status->all, "Every .env file in the projects directory");
+  const Option all = which.flag("--all", status->all, "All .env files in the projects directory");
   command
       .add("--projects", status->projects,
-           std::string("With --all: that directory (default ") + kProjectsDirectory + ")")
+           std::string("The projects directory (default ") + kProjectsDirectory + ")")
       .type_name("DIR")
       .needs(all);
   const Option json = command.flag("--json", status->common.json, "Print one JSON document");
@@ -119,8 +119,8 @@ void add_status(CommandLine& line) {
       .type_name("FILE");
   command.footer(
       "Exit codes: 6 the newest good snapshot is older than MAX_AGE_HOURS, or there is none; others as for\n"
-      "backup. With --nagios: 0 OK; 1 fresh, but the last run was not good; 2 too old, or none; 3 not "
-      "known.\n\n"
+      "backup. With --nagios: 0 OK; 1 fresh, but the last run was not good; 2 too old, or none; 3 "
+      "unknown.\n\n"
       "Example:\n  litepull status config/projects/billing.env");
 }
 

@@ -18,7 +18,7 @@ struct VerifyCommand {
   VerifyOptions options;
 };
 
-// What is gone was not checked; among others that were, that is no damage.
+// A snapshot that retention removed meanwhile is no damage, unless no snapshot could be checked.
 int verify_exit_code(const std::vector<VerifyOutcome>& outcomes, bool strict) {
   const auto is = [&](VerifyOutcome::Result result) {
     return [result](const VerifyOutcome& outcome) { return outcome.result == result; };
@@ -50,19 +50,21 @@ void add_verify(CommandLine& line) {
   auto verify = line.make<VerifyCommand>();
   if (const std::string directory = line.variable("TMPDIR"); !directory.empty())
     verify->options.trial.temporary_directory = directory;
-  Options command =
-      line.add("verify", "Check a snapshot, or all, against manifest and SQLite", verify, verify_command);
+  Options command = line.add("verify", "Check a snapshot, or all, against the manifest and with SQLite",
+                             verify, verify_command);
   add_config(command, verify->common);
   command.add("SNAPSHOT", verify->options.snapshot,
-              std::string("all, or (default latest) ") + kSnapshotWords);
+              std::string("all, ") + kSnapshotWords + " (default latest)");
   command.flag(
       "--quick", [verify] { verify->options.depth = CheckDepth::kQuick; },
-      "quick_check in place of integrity_check");
+      "Run quick_check instead of integrity_check");
   command
       .add("--run", verify->options.trial.command,
-           "Restore to a temporary directory, and run this there with sh; it fails: exit code 4")
+           "Restore to a temporary directory and run this there with sh; exit code 4 if it fails")
       .type_name("COMMAND");
-  command.add("--run-timeout", verify->options.trial.timeout_s, "The longest that may take (default 600)")
+  command
+      .add("--run-timeout", verify->options.trial.timeout_s,
+           "End the command after this many seconds (default 600)")
       .range(1, 1'000'000)
       .type_name("SECONDS");
   add_quiet(command, verify->common, "errors");

@@ -139,7 +139,7 @@ std::string database_lines(const DatabaseReport& database) {
   if (!database.foreign_keys_unchecked.empty())
     text += "\n  " + name + ": " + foreign_keys_unchecked_text(database.foreign_keys_unchecked);
   if (database.foreign_key_violations > 0)
-    text += fmt::format("\n  {}: {} rows refer to rows that do not exist; it was so on the server", name,
+    text += fmt::format("\n  {}: {} rows refer to rows that do not exist, as on the server", name,
                         database.foreign_key_violations);
   return text;
 }
@@ -149,7 +149,7 @@ std::string remedy(const VerifyOutcome& outcome) {
       std::any_of(outcome.report.databases.begin(), outcome.report.databases.end(),
                   [](const auto& database) { return database.state != DatabaseReport::State::kGood; });
   if (outcome.result != VerifyOutcome::Result::kDamaged || !bad) return {};
-  return "\n  take another snapshot to restore from: litepull verify CONFIG all says which are good";
+  return "\n  restore from another snapshot: litepull verify CONFIG all shows which are good";
 }
 
 std::string lines_of(const std::string& app, const VerifyOutcome& outcome, CheckDepth depth) {

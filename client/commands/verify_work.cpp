@@ -28,8 +28,8 @@ struct VerifyRun {
 
 struct Chosen {
   std::vector<Snapshot> snapshots;
-  std::vector<Stranger> damaged;  // whose manifest cannot be read
-  std::string warning;            // of a newer one that the word does not mean
+  std::vector<Stranger> damaged;  // their manifests cannot be read
+  std::string warning;            // about a newer snapshot that the word does not mean
 };
 
 // --- choosing --------------------------------------------------------------------------------------------
@@ -46,8 +46,8 @@ bool is_newer(const Stranger& stranger, const Snapshot& snapshot) {
   return time && time->unix_s > snapshot.time.unix_s;
 }
 
-// A damaged manifest makes its directory a stranger, and what is newest, or of that name, another one or
-// none: that is damage, too.
+// A directory whose manifest is damaged is not in the list of snapshots. "latest" would then mean an older
+// snapshot, and a name none. Such a directory counts as a damaged snapshot.
 Chosen choose(const Listing& listing, const std::string& word, std::int64_t now_unix_s) {
   Chosen chosen;
   const std::vector<Stranger> damaged = damaged_strangers(listing);
@@ -69,7 +69,7 @@ Chosen choose(const Listing& listing, const std::string& word, std::int64_t now_
 
 // --- checking and recording ------------------------------------------------------------------------------
 
-// Nothing while another run holds the lock for longer than is worth waiting here.
+// Returns nullopt if another run still holds the lock after kLockPatienceMs.
 std::optional<AppLock> wait_for_lock(const Store& store, const Cancel& cancel) {
   const std::uint64_t since_us = monotonic_us();
   for (;;) {
@@ -90,7 +90,7 @@ bool same_files(const Manifest& a, const Manifest& b) {
                     });
 }
 
-// The lock is held for this moment only, and the manifest is taken as it is by then.
+// Takes the lock only to write. The manifest is read again, since it may have changed during the check.
 void record(const VerifyRun& run, const Manifest& seen, VerifyOutcome& outcome) {
   const CheckDepth depth = run.options.depth;
   Manifest trial = seen;
@@ -138,7 +138,7 @@ void throw_cancelled(const std::unique_ptr<Error>& error) {
   if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
 }
 
-// Retention may remove the snapshot at any moment; what was found by then says nothing.
+// Retention may remove the snapshot at any moment. What was found until then means nothing.
 VerifyOutcome verify_one(const VerifyRun& run, const Snapshot& snapshot) {
   const std::uint64_t started_us = monotonic_us();
   VerifyOutcome outcome;
@@ -162,7 +162,7 @@ VerifyOutcome verify_one(const VerifyRun& run, const Snapshot& snapshot) {
   return outcome;
 }
 
-// As lines, so that they do not tear the progress line.
+// Passes text on in whole lines, so that it does not tear the progress line.
 class LinesTo {
  public:
   explicit LinesTo(Board& board) : board_(board) {}
@@ -184,9 +184,9 @@ class LinesTo {
   std::string rest_;
 };
 
-// The verdict is the command's alone: it is reported, and never marks the snapshot.
+// The user's command may fail for reasons of its own, so its result never marks the snapshot.
 void try_out(const VerifyRun& run, Snapshot snapshot, VerifyOutcome& outcome) {
-  if (snapshot.manifest)  // as was found a moment ago
+  if (snapshot.manifest)  // the check has just found them good
     for (Manifest::Database& database : snapshot.manifest->databases) database.verified = Verified::kOk;
   LinesTo lines(run.app.board);
   const auto output = [&](std::string_view text) {

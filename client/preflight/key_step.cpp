@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kKey = "key";
 constexpr int kCannotLogIn = 3;
 constexpr const char* kMakeOne =
-    "make one for this alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
+    "make a key for litepull alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
     "server's authorized_keys, and set SSH_KEY=~/.ssh/litepull";
 
 void add_loaded(const std::string& path, Steps& steps) {
@@ -31,7 +31,7 @@ void add_loaded(const std::string& path, Steps& steps) {
     steps.ok(kKey, printable(path) + ", usable without a terminal and without an agent");
 }
 
-// The keys that would be tried, until one could be loaded.
+// What the key files are, up to the first that could be loaded.
 struct KeysFound {
   std::string loaded;
   std::string locked;  // the first behind a passphrase
@@ -54,9 +54,9 @@ void add_unusable(const std::string& key, bool locked, Steps& steps) {
   if (!locked && fido_kind_of(key).empty() && !public_halves(key).empty())
     return steps.warn(kKey,
                       printable(key) +
-                          " holds only the public half; the SSH agent must have the key, and a run in the "
-                          "night may have none",
-                      "for such runs make a key of its own, without a passphrase");
+                          " holds only the public half; the key must be in an SSH agent, and a run at night "
+                          "may have none",
+                      "for runs at night, make a key without a passphrase");
   const UnusableKey why = why_unusable(key);
   steps.fail(kKey, kCannotLogIn, why.message, why.hint);
 }
@@ -70,10 +70,10 @@ void try_key(const Config& config, const Cancel& cancel, Steps& steps) {
     if (config.ssh_key && (found.locked.empty() || !fido_kind_of(*config.ssh_key).empty()))
       return add_unusable(*config.ssh_key, !found.locked.empty(), steps);
     if (!found.locked.empty())
-      return steps.warn(
-          kKey, printable(found.locked) + " is behind a passphrase, for which a run in the night cannot ask",
-          kMakeOne);
-    steps.warn(kKey, "no key file; only the SSH agent's keys, which a run in the night may not have",
+      return steps.warn(kKey,
+                        printable(found.locked) + " has a passphrase, and a run at night cannot ask for it",
+                        kMakeOne);
+    steps.warn(kKey, "there is no key file, only the keys of the SSH agent, and a run at night may have none",
                kMakeOne);
   });
 }

@@ -7,7 +7,7 @@
 
 namespace litepull {
 
-// A run at night has nobody to ask for a passphrase, and seldom an SSH agent: the key must work without both.
+// A run at night has nobody to ask for a passphrase, and seldom an SSH agent. The key must work without both.
 void try_key(const Config& config, const Cancel& cancel, Steps& steps);
 
 }  // namespace litepull

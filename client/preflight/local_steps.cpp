@@ -35,7 +35,7 @@ void require_writable(const std::string& directory) {
   if (::stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
       ::access(directory.c_str(), W_OK | X_OK) == 0)
     return;
-  throw Error(ErrorKind::kFailed, printable(directory) + " is no directory that can be written to",
+  throw Error(ErrorKind::kFailed, printable(directory) + " is not a directory that litepull can write to",
               "give it to the user that runs litepull, or set LOCAL_BACKUP_ROOT");
 }
 
@@ -86,7 +86,7 @@ void try_lock(const Config& config, Steps& steps) {
     const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
     const std::optional<std::string> holder = store.lock_holder();
     if (holder)
-      steps.warn("lock", "another run is at work at the moment, process " + printable(*holder));
+      steps.warn("lock", "another run is at work, process " + printable(*holder));
     else
       steps.ok("lock", "no other run is at work");
   });
@@ -96,7 +96,7 @@ void try_git(const Config& config, const Cancel& cancel, Steps& steps) {
   const std::string snapshots = config.local_backup_root + "/" + config.app_name;
   for (const std::string& path : {config.file, snapshots})
     if (const auto tracked = tracked_by_git(path, cancel))
-      steps.warn("git", printable(*tracked) + " is tracked by git, and so goes where that goes",
+      steps.warn("git", printable(*tracked) + " is tracked by git, so it goes wherever the repository goes",
                  "git -C " + shell_path(work_tree_of(path)) + " rm -r --cached -- " + shell_path(path) +
                      ", and keep it out with a .gitignore");
 }
@@ -106,7 +106,7 @@ void try_schedule(const Config& config, const Environment& environment, Steps& s
     const std::optional<ScheduleState> schedule = installed_schedule(config.app_name, environment);
     const std::string hint = "litepull schedule " + shell_path(config.file) + " --at 04:00";
     if (!schedule)
-      return steps.warn("schedule", "none that litepull has installed; a crontab is not looked at", hint);
+      return steps.warn("schedule", "litepull has installed none; crontabs are not checked", hint);
     if (!schedule->enabled)
       return steps.warn("schedule", printable(schedule->file) + " is there, but not enabled", hint);
     steps.ok("schedule", scheduler_text(schedule->scheduler) +

@@ -62,7 +62,6 @@ class ServerSteps {
   }
 
  private:
-  // Each step by itself, so that it is plain which one fails.
   void try_host() {
     std::string key;
     findings_.reachable = steps_.attempt("host", [&] {
@@ -88,9 +87,9 @@ class ServerSteps {
     if (!trusted) steps_.skip({"login"});
   }
 
-  // Where the server has a place for an agent, and why not in the directories before: the next build must
-  // find one, too. Nothing that goes wrong here is lost: without a place, or an agent to put there, one that
-  // is on the server already may still do, and else the step after this one fails and says so.
+  // Finds the directory that a new agent would go to, since the next build needs one too. Errors are ignored:
+  // an agent that is on the server already may be enough, and if it is not, the step "agent" fails and says
+  // why.
   void find_agents_directory(SshSession& session) {
     const auto error = error_of([&] {
       std::size_t size = 0;
@@ -108,7 +107,7 @@ class ServerSteps {
     return text;
   }
 
-  // From the agent to the databases, over one link.
+  // All steps from the agent to the databases, over one link.
   void try_agent() {
     if (!findings_.reachable) return steps_.skip({"agent", "storage", "databases", "clock"});
     std::unique_ptr<Link> link;
@@ -138,11 +137,10 @@ class ServerSteps {
       steps_.warn(
           "storage",
           fmt::format(
-              "user {} may not see which files the processes of other users have open: an app of theirs "
-              "that opens the databases by another name, with a WAL or locks of its own, is not noticed",
+              "user {} cannot see which files the processes of other users have open; an app of theirs "
+              "that opens the databases by another name, with its own WAL or locks, goes unnoticed",
               findings_.look->hello.uid),
-          "where the app runs as another user than the databases' owner, set REMOTE_SUDO=yes, or SERVER_USER "
-          "to root");
+          "if the app does not run as the databases' owner, set REMOTE_SUDO=yes, or SERVER_USER to root");
   }
 
   void try_databases() {
@@ -169,7 +167,7 @@ class ServerSteps {
     if (target.journal_mode == JournalMode::kWal && target.wal_bytes > kLargeWalBytes)
       steps_.warn("database",
                   shown + "its WAL has grown to " + format_bytes(target.wal_bytes) +
-                      ": a reader that never ends keeps it from being reset",
+                      ": a read transaction that never ends keeps it from being reset",
                   "restart the app, and look for transactions that stay open");
   }
 
@@ -178,11 +176,12 @@ class ServerSteps {
     if (unmatched.any())
       steps_.warn("databases", unmatched_text(unmatched), unmatched_hint(config_.databases, unmatched));
     else if (!unmatched.end.empty())
-      steps_.ok("databases", "none was seen that no pattern in DATABASES matches; the look for them ended " +
-                                 printable(unmatched.end));
+      steps_.ok("databases",
+                "a pattern in DATABASES matches each database that was seen; the search for others ended " +
+                    printable(unmatched.end));
   }
 
-  // A run would be exit code 4 for these.
+  // Databases of the last snapshot that are gone. A run would end with exit code 4.
   void try_missing(const std::set<std::string>& names) {
     steps_.attempt("databases", [&] {
       const Store store(config_.local_backup_root, config_.app_name, Store::Missing::kEmpty);
@@ -190,7 +189,7 @@ class ServerSteps {
       for (const MissingDatabase& missing : missing_databases(names, config_, newest_complete(listing)))
         steps_.fail("database", kPublishedNotGood,
                     printable(missing.name) + ": is not on the server, and " + missing.why,
-                    "see whether the volume is mounted; when it is gone for good, name it in EXCLUDE");
+                    "check that the volume is mounted; if the database is gone for good, name it in EXCLUDE");
     });
   }
 

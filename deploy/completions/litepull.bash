@@ -1,12 +1,12 @@
-# bash completion for litepull(1). Commands, options and what a command takes are read from its own --help, so
-# that there is nothing here to keep in step with it; snapshots, from `litepull list`.
+# bash completion for litepull(1). Commands, options and arguments are read from its own --help, so that this
+# file never falls behind. Snapshots are read from `litepull list`.
 
-# What the command $2 takes, in order: CONFIG, SNAPSHOT and the like, one a line; "..." after one that repeats.
+# The arguments of the command $2 in order, one a line: CONFIG, SNAPSHOT and so on, with "..." if it repeats.
 _litepull_positionals() {
   "$1" "$2" --help 2>/dev/null | sed -n 's/^  \([A-Z][A-Z]*\) TEXT\( \.\.\.\)\{0,1\}.*/\1\2/p'
 }
 
-# Its options; with a third argument, only those that take a value.
+# Its options. With a third argument, only those that take a value.
 _litepull_options() {
   local value='.*'
   [ -z "${3-}" ] || value=' [A-Z][A-Z].*'
@@ -21,7 +21,7 @@ _litepull_configs() {
   compgen -d -S / -- "$1"
 }
 
-# Snapshots of the app whose configuration is $2, and the words that stand for one in the command $3.
+# The snapshots of the app whose configuration is $2, and the words for a snapshot that the command $3 takes.
 _litepull_snapshots() {
   printf '%s\n' latest latest-verified
   case $3 in verify) echo all ;; diff) echo live ;; esac

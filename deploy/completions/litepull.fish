@@ -1,7 +1,7 @@
-# fish completion for litepull(1). Commands, options and what a command takes are read from its own --help, so
-# that there is nothing here to keep in step with it; snapshots, from `litepull list`.
+# fish completion for litepull(1). Commands, options and arguments are read from its own --help, so that this
+# file never falls behind. Snapshots are read from `litepull list`.
 
-# "name<tab>what it is for" of the commands (no argument), or of the options of a command.
+# "name<tab>what it does" of the commands (no argument), or of the options of a command.
 function __litepull_described
     command litepull $argv --help 2>/dev/null | awk -v of="$argv" '
         function add(names, text,    n, part, i) {
@@ -18,7 +18,7 @@ function __litepull_described
         }'
 end
 
-# What there is for the word at the cursor.
+# What can stand at the cursor.
 function __litepull_words
     set -l before (commandline -opc)
     set -l current (commandline -ct)
