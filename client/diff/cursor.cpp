@@ -19,7 +19,7 @@ int order_of(Number a, Number b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-// Exact: not every integer is a double (compare sqlite3IntFloatCompare in SQLite's vdbeaux.c).
+// Compares exactly, since not every integer is a double (as sqlite3IntFloatCompare in SQLite's vdbeaux.c).
 int compare_mixed(std::int64_t integer, double real) {
   if (real < -9223372036854775808.0) return 1;
   if (real >= 9223372036854775808.0) return -1;
@@ -62,7 +62,7 @@ int compare_text(std::string_view a, std::string_view b, Collation collation) {
   return compare_bytes(a, b);
 }
 
-// NULL, then numbers, then text, then blobs.
+// SQLite orders NULL first, then numbers, then text, then blobs.
 int value_rank(int type) {
   switch (type) {
     case SQLITE_NULL:
@@ -182,13 +182,13 @@ Value Cursor::value(int column) const {
   return read(first_compared() + column, form_);
 }
 
-// BINARY is the order of the bytes in the database's encoding; the other collations know UTF-8 alone.
+// BINARY compares bytes in the encoding of the database. The other collations compare UTF-8.
 Value Cursor::key_value(std::size_t column) const {
   const bool binary = column < key_.size() && key_[column].collation == Collation::kBinary;
   return read(static_cast<int>(column), binary ? form_ : TextForm::kUtf8);
 }
 
-// Of this row's key and another: `other` returns its values.
+// Compares this row's key with another one, whose values `other` returns by column.
 template <typename Other>
 int Cursor::compare_key(const Other& other) const {
   bool has_null = false;

@@ -1,4 +1,4 @@
-// A statement's rows as they are stored: values by SQLite's types, and the order in which it walks a key.
+// Walks the rows of a statement in the order of a key, with values as SQLite stores them.
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -13,18 +13,18 @@ struct sqlite3_stmt;
 
 namespace litepull {
 
-// How text is read: as it is stored when the database's encoding is the same.
+// The form that text is read in. It should be that of the database, so that text is read as it is stored.
 enum class TextForm { kUtf8, kUtf16 };
 
-// A value in a row, until the statement is stepped or the value is read in another form.
+// A value in a row. Valid until the statement is stepped, or the value is read in another form.
 struct Value {
-  int type = 5;  // SQLITE_INTEGER and so on; SQLITE_NULL
+  int type = 5;  // SQLITE_INTEGER and so on; 5 is SQLITE_NULL
   std::int64_t integer = 0;
   double real = 0;
   std::string_view bytes;  // of text or a blob
 };
 
-// The same type and the same content.
+// Whether type and content are the same.
 bool same_value(const Value& a, const Value& b);
 
 enum class Collation { kBinary, kNocase, kRtrim };
@@ -40,23 +40,23 @@ int compare_values(const Value& a, const Value& b, Collation collation);
 
 class Cursor {
  public:
-  // The first columns of `sql` are those of `key`, the next one tells rows with a NULL in their key apart
-  // (the rowid, or 0); then comes what is compared. It is on the first row then.
+  // Starts on the first row. `sql` selects the columns of `key`, then a column that tells rows apart whose
+  // key has a NULL (the rowid, or 0), then the columns to compare.
   Cursor(SQLite::Database& database, const std::string& sql, std::vector<KeyOrder> key, TextForm form);
 
   bool has_row() const { return has_row_; }
-  std::uint64_t rows() const { return rows_; }  // so far, this one included
+  std::uint64_t rows() const { return rows_; }  // so far, including this one
 
-  // Throws SQLITE_CORRUPT when the next row's key is less than this one's.
+  // Throws SQLITE_CORRUPT if the next row's key is less than this one's.
   void next();
 
-  // Of a column that is compared, counted from 0.
+  // Of a column to compare, counted from 0.
   Value value(int column) const;
-  // What a person is shown of it, and of the key. Values that were read before are void then.
+  // That column and the key as a person sees them. Values that were read before are no longer valid.
   std::string shown_value(int column) const { return shown(first_compared() + column); }
   std::string shown_key() const;
 
-  // Which row comes first: negative, 0 for the same key, or positive. Both have a row.
+  // Negative if the row of `a` comes first, 0 if both have the same key, else positive. Both must have a row.
   static int compare_keys(const Cursor& a, const Cursor& b);
 
  private:
@@ -66,7 +66,7 @@ class Cursor {
 
   int first_compared() const { return static_cast<int>(key_.size()) + 1; }
   Value read(int column, TextForm form) const;
-  Value key_value(std::size_t column) const;  // past the key's columns: what tells rows without a key apart
+  Value key_value(std::size_t column) const;  // key_.size(): the column that tells NULLs apart
   std::string shown(int column) const;
   void step();
   void save_key();
@@ -79,7 +79,7 @@ class Cursor {
   bool has_row_ = false;
   std::uint64_t rows_ = 0;
   std::vector<Value> last_key_;
-  std::vector<std::string> last_bytes_;  // what last_key_ points to
+  std::vector<std::string> last_bytes_;  // owns what last_key_ points to
 };
 
 }  // namespace litepull

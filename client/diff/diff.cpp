@@ -15,7 +15,7 @@
 namespace litepull {
 namespace {
 
-// The budget of client/diff/files.cpp and the names beside it, each byte of which may take six.
+// Room for the text budget of client/diff/files.cpp and for names. In JSON, each byte may take six.
 constexpr std::size_t kMaxOutputBytes = 128 << 20;
 
 FileDiff diff_in_child(const ReadyFile& a, const ReadyFile& b, std::size_t rows, const Cancel& cancel) {
@@ -31,7 +31,7 @@ FileDiff with_error(std::string error, const char* side) {
   return diff;
 }
 
-// A database's job: what goes wrong in it is its result, and no reason to leave the others uncompared.
+// Makes an Error of `job` the result of this database, so that the others are still compared.
 template <typename Job>
 FileDiff compared(const char* side, Job job) {
   try {
@@ -57,7 +57,7 @@ bool same_file(const DiffSide::File& a, const DiffSide::File& b) {
   return !a.keyed_digest.empty() && a.keyed_digest == b.keyed_digest && a.bytes == b.bytes;
 }
 
-// What a snapshot says of itself is believed, but for files that have gone.
+// Checksums of the same value are believed, but both files must be there.
 FileDiff look_for_files(const Store& store, const DiffResult& sides, const std::string& name,
                         const Cancel& cancel) {
   return compared("a", [&] {
@@ -93,7 +93,7 @@ DatabaseDiff compare_database(const Store& store, const DiffResult& sides, const
   return database;
 }
 
-// A database that is in one of them.
+// A database that only one side has.
 DatabaseDiff of_one(const DiffSide::File& file, const std::string& name, bool in_a) {
   DatabaseDiff database;
   database.name = name;
@@ -142,7 +142,7 @@ void compare_databases(const Store& store, const DiffOptions& options, const Can
   }
 }
 
-// The lock keeps others from what is pulled, so it is held as long as that is there.
+// Other runs must leave the pulled files alone, so the lock is held as long as they are there.
 struct Live {
   AppLock lock;
   std::optional<LiveCopy> copy;

@@ -1,4 +1,4 @@
-// What changed between two snapshots of an app, or between one and its live server.
+// Finds what changed between two snapshots of an app, or between a snapshot and the live server.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -16,10 +16,10 @@
 namespace litepull {
 
 struct DiffOptions {
-  std::string a, b;                    // as select_snapshot takes them, or "live"
+  std::string a, b;                    // words for select_snapshot, or "live"
   std::vector<std::string> databases;  // their names; empty: all
-  std::size_t rows = 0;                // that are shown of each table
-  std::string agent_path;              // only for the live server
+  std::size_t rows = 0;                // most that are shown of each table
+  std::string agent_path;              // the agent to start; only for the live server
 };
 
 enum class DatabaseStatus { kSame, kChanged, kOnlyInA, kOnlyInB, kError };
@@ -29,8 +29,8 @@ std::string_view status_text(DatabaseStatus status);  // "same", "changed", "onl
 struct DatabaseDiff {
   std::string name;
   DatabaseStatus status = DatabaseStatus::kSame;
-  bool same_file = false;  // byte for byte, says the checksum; nothing was read
-  FileDiff diff;           // with its error when that is the status
+  bool same_file = false;  // the checksums say so, and no row was read
+  FileDiff diff;           // has the error if `status` is kError
 };
 
 struct DiffResult {
@@ -40,13 +40,13 @@ struct DiffResult {
   bool identical() const;
 };
 
-// Pulls what is live, without publishing anything, and compares database by database; each in a child process
-// with limits. A database that cannot be compared is one with an error, and the others are compared still.
-// Throws Error{kConfiguration} for words that fit nothing, and what a pull throws.
+// Compares one database after the other, each in a child with limits. If a side is live, its databases are
+// pulled first, and nothing is published. A database that cannot be compared gets an error, and the others
+// are still compared. Throws Error{kConfiguration} for words that fit no snapshot, and what a pull throws.
 DiffResult run_diff(const Config& config, const DiffOptions& options, const Cancel& cancel,
                     Progress& progress, spdlog::logger& log);
 
-// 0, or 4 when a database or a table could not be compared.
+// 0, or 4 if a database or a table could not be compared.
 int exit_code(const DiffResult& result);
 
 }  // namespace litepull

@@ -50,7 +50,9 @@ Json to_json(const FileDiff::Table& table) {
   return out;
 }
 
-// --- reading it back: a field of another type counts as missing ------------------------------------------
+// --- reading it back -------------------------------------------------------------------------------------
+
+// A field of another type counts as missing.
 
 const Json& field(const Json& in, const char* name) {
   static const Json kNothing;
@@ -170,7 +172,7 @@ Json to_json(const FileDiff& diff) {
 }
 
 FileDiff parse_file_diff(const std::string& text) {
-  // What is nested deeper than a result is dropped while it is read: it would take far more room than text.
+  // Drops what is nested deeper than a result while parsing, since it would take far more memory than text.
   const auto shallow = [](int depth, Json::parse_event_t, const Json&) { return depth <= kMaxDepth; };
   const Json in = Json::parse(text, shallow, false);
   FileDiff diff;

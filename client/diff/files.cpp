@@ -20,8 +20,8 @@ namespace {
 constexpr std::size_t kTextBudget = 8 << 20;
 constexpr std::size_t kMaxErrorBytes = 1000;
 
-// The virtual table whose content an ordinary one may hold: "posts_fts" for "posts_fts_data"
-// (https://sqlite.org/vtab.html#shadow_tables). By its name alone, since the module may not be known here.
+// The virtual table that keeps its content in this one: "posts_fts" for "posts_fts_data"
+// (https://sqlite.org/vtab.html#shadow_tables). Goes by the name alone, since the module may be missing here.
 std::string part_of(const std::string& table, const std::set<std::string>& virtual_tables) {
   for (auto at = table.rfind('_'); at != std::string::npos && at > 0; at = table.rfind('_', at - 1))
     if (const auto found = virtual_tables.find(table.substr(0, at)); found != virtual_tables.end())
@@ -63,7 +63,7 @@ class FilePair {
     for (const std::string& name : names) add(compare_table(name, diff), diff);
   }
 
-  // A table that is in one of them has all of its rows added or removed.
+  // Of a table that only one file has, all rows count as added or removed.
   FileDiff::Table of_one(const std::string& name, bool in_a) {
     FileDiff::Table table;
     const std::uint64_t rows = count_rows((in_a ? a_ : b_).database, name);
@@ -73,8 +73,8 @@ class FilePair {
     return table;
   }
 
-  // An odd table (a function of the app's in its definition, a row beyond the limits) is no reason to say
-  // nothing of the others; a damaged file is.
+  // A table may be out of reach here: its definition has a function of the app, or a row exceeds the limits.
+  // The other tables are still compared then. A damaged file ends the comparison.
   FileDiff::Table compare_table(const std::string& name, FileDiff& diff) {
     FileDiff::Table table;
     const bool in_a = has_rows(schema_a_, name), in_b = has_rows(schema_b_, name);
@@ -110,9 +110,9 @@ class FilePair {
   TextBudget budget_{kTextBudget};
 };
 
-// The file that a statement has just failed on.
+// Whether a statement has just failed on this file.
 bool has_failed(const std::optional<DiffFile>& file) {
-  if (!file) return true;  // it is opened first, and the other one not when that fails
+  if (!file) return true;  // A is opened first, and B only if that succeeds
   const int code = sqlite3_errcode(file->database.getHandle()) & 0xFF;
   return code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE;
 }

@@ -13,7 +13,7 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxCells = 4;  // that are shown of a changed row
+constexpr std::size_t kMaxCells = 4;  // most that are shown of a changed row
 
 std::optional<Collation> collation_of(const std::string& name) {
   if (sqlite3_stricmp(name.c_str(), "BINARY") == 0) return Collation::kBinary;
@@ -34,7 +34,7 @@ bool is_rowid(const TableShape& shape) {
   return !shape.key.empty() && shape.key_index.empty();
 }
 
-// Columns that are compared: in both, and stored.
+// The columns to compare: those that both tables store.
 std::vector<std::string> common_columns(const TableShape& a, const TableShape& b) {
   std::vector<std::string> names;
   for (const auto& column : a.columns) {
@@ -50,7 +50,7 @@ std::string key_text(const std::vector<KeyColumn>& key) {
   return shortened(key.size() == 1 ? text : "(" + text + ")", kMaxShownNameBytes);
 }
 
-// One table of the two, and how its rows are told apart.
+// One table in both databases, and what tells its rows apart.
 class TablePair {
  public:
   TablePair(DiffFile& a, DiffFile& b, std::string name)
@@ -79,10 +79,10 @@ class TablePair {
   const std::string name_;
   const TableShape shape_a_, shape_b_;
   const std::vector<std::string> columns_;
-  std::string why_not_;  // by the primary key
+  std::string why_not_;  // why the primary key cannot tell rows apart; empty: it can
 };
 
-// Keys that hold only integers are ordered alike in every encoding.
+// A key that is the rowid has only integers, which every encoding orders alike.
 std::string TablePair::why_not_by_key() const {
   if (!same_key(shape_a_, shape_b_)) return "its primary key is not the same in A and B";
   if (is_rowid(shape_a_) && is_rowid(shape_b_)) return "";
@@ -98,8 +98,8 @@ std::string TablePair::why_not_by_key() const {
   return "";
 }
 
-// The index is named, and no other wanted: what hostile statistics say must not lead to a sort, which would
-// take memory for the whole table.
+// Names the index to use, so that hostile statistics cannot lead SQLite to a sort, which would take memory
+// for the whole table.
 std::string TablePair::select(const TableShape& shape, bool by_key) const {
   std::string columns, order;
   const auto add = [](std::string& list, const std::string& item) {

@@ -1,6 +1,6 @@
-// The rows of one table in two databases, told apart by their key: two statements that walk it in order, in
-// step, so that what is needed of memory does not depend on the table's size. Reads hostile files: for a
-// process of its own with limits. Throws SQLite::Exception.
+// Compares the rows of one table in two databases. Two statements walk the key in order and in step, so the
+// memory does not depend on the size of the table. Reads hostile files, so it runs in a child with limits.
+// Throws SQLite::Exception.
 #pragma once
 
 #include <cstddef>
@@ -11,21 +11,22 @@
 
 namespace litepull {
 
-// What may still be reported of single rows.
+// How much may still be reported about single rows.
 struct RowReport {
   std::size_t per_table = 0;
   TextBudget& budget;
-  bool shortened = false;  // set when rows were left out for their size
+  bool shortened = false;  // set if rows were left out to limit the size
 };
 
-// A table that is in both.
+// Compares a table that both databases have.
 //
-// Its rows are told apart by the PRIMARY KEY, by its collations and SQLite's order of values: 1 and 1.0 are
-// one key, and so are 'a' and 'A' in a NOCASE column. Rows with a NULL in it, of which there may be several,
-// are told apart by their rowid as well. Where the key is not the same in both, or its order is not known
-// here, rows are told apart by rowid; where that cannot be done either they are counted. The note says so.
+// The PRIMARY KEY tells rows apart, with its collations and SQLite's order of values: 1 and 1.0 are one key,
+// and so are 'a' and 'A' in a NOCASE column. Several rows may have a NULL in their key; their rowid tells
+// them apart. The rowid is also used if the keys of the two tables differ, or if the order of the key is
+// unknown here. If there is no name for the rowid either, rows are only counted. The note of the result says
+// so.
 //
-// Compared are the columns that are in both, but for generated ones: by type and content, whatever their
+// Compares the columns that both tables have, except generated ones, by type and content, whatever their
 // collation.
 FileDiff::Table diff_rows(DiffFile& a, DiffFile& b, const std::string& table, RowReport& report);
 

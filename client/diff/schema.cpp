@@ -46,7 +46,7 @@ std::string key_index_of(SQLite::Database& database, const std::string& table) {
   return "";
 }
 
-// Of a rowid table each index ends with the rowid.
+// An index of a rowid table ends with the rowid. WITHOUT ROWID, there is none.
 void read_key_index(SQLite::Database& database, TableShape& shape) {
   shape.key.clear();
   shape.has_rowid = false;
@@ -84,14 +84,14 @@ std::vector<FileDiff::Column> diff_columns(const TableShape& a, const TableShape
   return changes;
 }
 
-// A table in the order of a collation that is the app's own cannot even be counted without one of that name.
-// Nothing is ordered by it here, nor looked for, so that it need not be right.
+// Without a collation of the app's own, a table that uses it cannot even be counted. A stand-in is enough,
+// because nothing here is ordered or searched by it.
 void add_stand_in(void*, sqlite3* database, int encoding, const char* name) {
   const auto equal = [](void*, int, const void*, int, const void*) { return 0; };
   sqlite3_create_collation(database, name, encoding, nullptr, equal);
 }
 
-// Adds what is left of it within the budget.
+// Adds objects to the result, and as much of their text as the budget allows.
 class ObjectList {
  public:
   ObjectList(TextBudget& budget, FileDiff& diff) : budget_(budget), diff_(diff) {}

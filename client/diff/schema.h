@@ -1,5 +1,5 @@
-// What two databases say of their content: schemas, the shape of their tables, and what differs in them.
-// Reads hostile files: for a process of its own with limits. All throw SQLite::Exception.
+// Reads the schemas of two databases and the shapes of their tables, and finds what differs. Reads hostile
+// files, so it runs in a child with limits. All functions throw SQLite::Exception.
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -14,7 +14,7 @@
 
 namespace litepull {
 
-// An open database of the two.
+// One of the two databases, open.
 struct DiffFile {
   DiffFile(WatchedVfs& vfs, const std::string& path);
 
@@ -28,12 +28,12 @@ struct SchemaObject {
   bool has_rows = false;  // an ordinary table
 };
 
-// By rank of the type (tables first) and name; without what is SQLite's own.
+// By rank of the type (0 for tables) and name. SQLite's own objects are left out.
 using Schema = std::map<std::pair<int, std::string>, SchemaObject>;
 
 Schema read_schema(SQLite::Database& database);
 
-// Names of its virtual tables.
+// The names of the virtual tables.
 std::vector<std::string> virtual_tables(const Schema& schema);
 
 struct KeyColumn {
@@ -45,23 +45,23 @@ struct KeyColumn {
 struct TableShape {
   struct Column {
     std::string name;
-    std::string declaration;  // its type and what is said beside it
+    std::string declaration;  // its type and constraints
     bool generated = false;
   };
 
   std::vector<Column> columns;
-  std::vector<KeyColumn> key;  // of the PRIMARY KEY; empty when there is none
-  std::string key_index;       // that holds the key; empty when it is the rowid
+  std::vector<KeyColumn> key;  // of the PRIMARY KEY; empty if there is none
+  std::string key_index;       // the index that holds the key; empty if the key is the rowid
   bool has_rowid = true;       // not WITHOUT ROWID
-  std::string rowid;           // a name for it; empty when its columns have taken all of them
+  std::string rowid;           // a name for it; empty if columns have all of its names
 };
 
 TableShape shape_of(SQLite::Database& database, const std::string& table);
 
-// The column of that name, by SQLite's rules; null when there is none.
+// The column of that name, by SQLite's rules for names; null if there is none. Lives as long as `shape`.
 const TableShape::Column* find_column(const TableShape& shape, const std::string& name);
 
-// Room for what may be left out of a result.
+// Counts the bytes that a result may still spend on details.
 class TextBudget {
  public:
   explicit TextBudget(std::size_t bytes) : left_(bytes) {}
@@ -76,13 +76,13 @@ class TextBudget {
   std::size_t left_;
 };
 
-// Without a broken character at its end, and marked when something was cut.
+// Cuts text between characters, and ends it with "..." if anything was cut.
 std::string shortened(std::string_view text, std::size_t max_bytes);
 
 inline constexpr std::size_t kMaxShownNameBytes = 200;
-inline constexpr std::size_t kMaxListed = 10'000;  // objects, and tables
+inline constexpr std::size_t kMaxListed = 10'000;  // of objects and of tables
 
-// Adds settings and objects that differ.
+// Add the settings and objects that differ to `diff`.
 void diff_settings(DiffFile& a, DiffFile& b, FileDiff& diff);
 void diff_schemas(DiffFile& a, const Schema& schema_a, DiffFile& b, const Schema& schema_b,
                   TextBudget& budget, FileDiff& diff);

@@ -1,4 +1,4 @@
-// What `litepull diff` compares: a snapshot, or the live server.
+// The two sides that `litepull diff` compares. Each is a snapshot or the live server.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -21,16 +21,16 @@ inline constexpr const char* kLiveWord = "live";
 struct DiffSide {
   struct File {
     std::uint64_t bytes = 0;
-    std::string keyed_digest;  // of the file; empty when it is not known
-    std::string journal_mode;  // on the server; empty when it is not known
-    std::string error;         // why there is no such file, although there should be
+    std::string keyed_digest;  // of the file; empty if unknown
+    std::string journal_mode;  // on the server; empty if unknown
+    std::string error;         // why the file is missing; empty if it is not
   };
 
-  std::string name;  // the snapshot's; empty for the server
+  std::string name;  // the snapshot's; empty for the live server
   std::string label;
-  std::string pinned_at;  // empty when it is not known
+  std::string pinned_at;  // RFC 3339, UTC; empty if unknown
   bool old_script = false;
-  std::string origin;  // as origin_text of client/config/origin.h; empty when it is from here
+  std::string origin;  // from origin_text of client/config/origin.h; empty if it is from here
   std::string directory;
   std::map<std::string, File> files;  // by the database's name
 
@@ -39,12 +39,12 @@ struct DiffSide {
 
 DiffSide side_of(const Store& store, const Config& config, const Snapshot& snapshot);
 
-// The app's databases as they are on the server now, in a staging directory that is gone with this object;
-// but when it began with what an interrupted run left, that stays for the next run, with what was added to
-// it. What it takes by reference must outlive it, and the lock be held.
+// A copy of the app's databases as they are on the server now, in a staging directory that goes with this
+// object. If the directory held what an interrupted run left, it stays for the next run, with what was added.
+// What the constructor takes must outlive this object, and the lock must be held.
 class LiveCopy {
  public:
-  // Pulls what differs from `base` (null: everything). Throws Error as a backup that publishes nothing.
+  // Pulls what differs from `base`, or everything if it is null. Throws what a backup throws.
   LiveCopy(const Snapshot* base, const PullRun& run);
 
   const DiffSide& side() const { return side_; }
@@ -54,14 +54,14 @@ class LiveCopy {
   DiffSide side_;
 };
 
-// A database's file in a form that can be read, for as long as this lives: one of the old script's is a copy.
+// A database's file that can be read as long as this lives. Of a snapshot of the old script, it is a copy.
 struct ReadyFile {
   std::optional<WorkDir> work;
   std::string path;
   std::uint64_t bytes = 0;
 };
 
-// Throws kCorrupt when it is not the file that the snapshot is said to hold, or cannot be made whole.
+// Throws Error{kCorrupt} if the file does not have the size that the manifest says, or cannot be recovered.
 ReadyFile make_ready(const Store& store, const DiffSide& side, const std::string& database,
                      const Cancel& cancel);
 

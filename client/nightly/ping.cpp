@@ -16,14 +16,14 @@ namespace {
 
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 constexpr long kConnectMs = 5000;
-constexpr std::uint64_t kLeastMs = 500;  // less is not worth a try
+constexpr std::uint64_t kLeastMs = 500;  // no try starts with less time left
 constexpr std::uint64_t kBetweenTriesMs = 500;
 constexpr long kMaxRedirects = 3;
 constexpr int kTries = 2;
 
 using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
 
-// The answer is of no interest; one that does not end is cut off.
+// Drops the answer, and ends a transfer that is longer than any answer should be.
 std::size_t count_answer(char*, std::size_t size, std::size_t count, void* counted) {
   auto& bytes = *static_cast<std::size_t*>(counted);
   bytes += size * count;
@@ -39,7 +39,7 @@ struct Answer {
   CURLcode result = CURLE_FAILED_INIT;
   long status = 0;
 
-  bool good() const { return status >= 200 && status < 300; }  // whatever became of the rest of the answer
+  bool good() const { return status >= 200 && status < 300; }  // even if the rest of the answer was cut off
   bool worth_another_try() const { return status == 0 || status >= 500; }
   std::string words() const {
     return result == CURLE_OK ? "HTTP status " + std::to_string(status) : curl_easy_strerror(result);

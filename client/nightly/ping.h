@@ -1,7 +1,7 @@
-// A word to a monitoring service of the kind of healthchecks.io: URL/start when a run begins, URL when it was
-// good, URL/fail with a text when it was not. A service that does not answer is no reason to fail a backup:
-// what went wrong is returned, and it takes no longer than kPingSeconds. The URL is a secret of sorts, and in
-// no message. Any thread.
+// Pings a monitoring service such as healthchecks.io: URL/start when a run begins, URL if it was good, and
+// URL/fail with a text if it was not. A service that does not answer must not fail a backup, so problems are
+// returned, and a ping takes at most kPingSeconds. Whoever knows the URL can ping it, so no message shows it.
+// Any thread.
 #pragma once
 
 #include <string>
@@ -12,9 +12,10 @@ namespace litepull {
 
 enum class PingEvent { kStart, kSuccess, kFailure };
 
-inline constexpr int kPingSeconds = 10;  // with its second try, if there is one
+inline constexpr int kPingSeconds = 10;  // for both tries together
 
-// Empty when it was answered with 2xx, else what happened. `text` goes with kFailure, as the body of a POST.
+// Returns an empty string if the answer was 2xx, else what happened. With kFailure, `text` is sent as the
+// body of a POST.
 std::string ping(const std::string& url, PingEvent event, const std::string& text = {},
                  int timeout_ms = kPingSeconds * 1000);
 

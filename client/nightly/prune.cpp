@@ -11,7 +11,8 @@
 namespace litepull {
 namespace {
 
-// One for each snapshot, in its place; `own` are those of the others.
+// A decision for each snapshot of the listing. `own` has those for the snapshots that are not foreign, in
+// order.
 std::vector<Decision> with_foreign(const Listing& listing, const std::vector<Decision>& own,
                                    const Manifest::Server& here) {
   std::vector<Decision> all;
@@ -30,7 +31,7 @@ std::optional<std::int64_t> last_run_unix_s(const Store& store) {
   return unix_ms ? std::optional(*unix_ms / 1000) : std::nullopt;
 }
 
-// One that somebody took a file out of must not take the place of one that is whole.
+// A snapshot with a file missing must not take the place of a whole one.
 bool is_gutted(const Store& store, const Snapshot& snapshot) {
   return snapshot.verified == Verified::kOk && !has_its_files(store, snapshot);
 }

@@ -29,7 +29,7 @@ std::string days_text(std::int64_t seconds) {
   return std::to_string(days) + (days == 1 ? " day" : " days");
 }
 
-// Those whose time can be believed.
+// The snapshots whose time can be believed, without the one that this run has made.
 std::vector<const SnapshotFacts*> believed(std::span<const SnapshotFacts> snapshots,
                                            const TimeEvidence& evidence) {
   std::vector<const SnapshotFacts*> all, sure;
@@ -66,10 +66,10 @@ std::optional<Doubt> apart_from_file_system(const TimeEvidence& evidence) {
     return std::nullopt;
   return Doubt{"this machine's clock says " + clock_text(evidence.now_unix_s) + ", and new files are dated " +
                    clock_text(*evidence.file_system_unix_s),
-               "set the clock that is wrong; when this machine's is right: litepull cleanup --yes CONFIG"};
+               "set the clock that is wrong; if this machine's is right: litepull cleanup --yes CONFIG"};
 }
 
-// Of what was there before this run, oldest first.
+// Times of the snapshots from before this run, oldest first.
 std::vector<std::int64_t> earlier_times(std::span<const SnapshotFacts> snapshots,
                                         const TimeEvidence& evidence) {
   std::vector<std::int64_t> times;
@@ -95,7 +95,7 @@ std::optional<Doubt> after_a_gap(std::span<const SnapshotFacts> snapshots, const
   const std::int64_t gap_s = evidence.now_unix_s - times.back();
   if (gap_s <= kShortGapS || gap_s / kUsualIntervals <= usual_interval(times)) return std::nullopt;
   return Doubt{"by this machine's clock there was no snapshot for " + days_text(gap_s),
-               "if that is so, the next backup after a good one goes on, or at once: "
+               "if that is right, the run after the next good backup removes again; to remove now: "
                "litepull cleanup --yes CONFIG"};
 }
 
@@ -119,7 +119,7 @@ void keep_for_now(Decision& decision, const std::string& why) {
   decision.reason += "; kept for now: " + why;
 }
 
-// Keeps the youngest of a kind until at most `most` are given up. Returns how many it kept.
+// Gives up the oldest `most` of a kind, and keeps the others for now. Returns how many it kept.
 template <typename Kind>
 std::size_t keep_all_but(std::size_t most, std::span<const SnapshotFacts> snapshots,
                          std::vector<Decision>& decisions, Kind is_of_kind) {

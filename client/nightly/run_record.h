@@ -1,7 +1,6 @@
-// What the last backup of an app came to, kept in its directory as `.last-run.json` for `status`: written
-// when a run begins and again when it ends, under the app's lock, so that one that was killed has begun and
-// never ended. Pure values; client/store/store.h reads and writes the file. A record on disk is treated as
-// hostile.
+// How the last backup of an app went. `status` reads it from `.last-run.json` in the app's directory. A run
+// writes it under the app's lock, once when it begins and again when it ends, so a run that was killed has no
+// end. Pure values; client/store/store.h reads and writes the file. A record on disk is treated as hostile.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +14,16 @@ namespace litepull {
 
 struct RunFailure {
   std::string at;                // as rfc3339_utc writes it
-  std::optional<int> exit_code;  // none: it was killed
-  std::string message;           // for a person; made printable when it is shown
-  std::string snapshot;          // what it published all the same; may be empty
+  std::optional<int> exit_code;  // none if it was killed
+  std::string message;           // for a person; not safe to print as it is
+  std::string snapshot;          // the name of what it published nevertheless; may be empty
 
   bool operator==(const RunFailure&) const = default;
 };
 
 struct RunRecord {
   std::string started_at;  // these two as rfc3339_utc writes them
-  std::string ended_at;    // empty: it runs, or was killed
+  std::string ended_at;    // empty if it still runs or was killed
   int pid = 0;
   int exit_code = 0;                       // once it has ended
   std::string snapshot;                    // the name of what it published; may be empty
@@ -37,21 +36,21 @@ struct RunRecord {
 };
 
 std::string to_json_text(const RunRecord& record);
-// nullopt when the text is not a record: status can do without, and the next run writes a new one.
+// Returns nullopt if the text is not a record. `status` can do without, and the next run writes a new one.
 std::optional<RunRecord> parse_run_record(std::string_view text);
 
-// The last failure as somebody knows it who finds this record when no run is under way: one that was killed
-// could not write down its own.
+// The last failure, if no run is under way. A record without an end is then a failure of its own: that run
+// was killed and could not record it.
 std::optional<RunFailure> last_failure_of(const RunRecord& record);
 
-// The record of a run that begins now, after the one that `earlier` tells of.
+// The record of a run that begins now. `earlier` is the record of the run before it.
 RunRecord begun_after(const std::optional<RunRecord>& earlier, std::int64_t now_unix_ms, int pid);
 
-// Completes the record of a run; `message` says why when `exit_code` is not 0.
+// Completes the record of a run. `message` says why `exit_code` is not 0.
 void end_run(RunRecord& record, std::int64_t now_unix_ms, int exit_code, const std::string& message,
              const std::string& snapshot);
 
-// What a store holds; nullopt also for a record that cannot be read.
+// The record in a store; nullopt if there is none or it cannot be read.
 std::optional<RunRecord> read_run_record(const Store& store);
 
 }  // namespace litepull

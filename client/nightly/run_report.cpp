@@ -10,7 +10,7 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxPingText = 10'000;  // services cut what is longer; the end is what matters
+constexpr std::size_t kMaxPingText = 10'000;  // services cut longer texts, and the end matters most
 constexpr double kNotifySeconds = 30;
 constexpr int kBusyExitCode = 5;
 
@@ -72,7 +72,7 @@ void RunReport::notify(const std::string& event, const RunEnd& end) {
                                            "LITEPULL_EXIT_CODE=" + std::to_string(end.exit_code),
                                            "LITEPULL_MESSAGE=" + line, "LITEPULL_SNAPSHOT=" + end.snapshot};
   CommandRun run;
-  const Cancel never;  // a run that was stopped is told of, too
+  const Cancel never;  // a run that was stopped is reported too
   const auto error = error_of([&] {
     run = run_command(
         config_.notify_command, ".", variables, kNotifySeconds, [](std::string_view) {}, never,

@@ -1,6 +1,6 @@
-// What others are told of a backup: the record that `status` reads, the monitoring service of PING_URL, and
-// NOTIFY_COMMAND. Nothing here fails a backup: what does not work is a warning in the app's log. A run that
-// finds another at work tells nobody anything, for that one will tell of itself.
+// Reports a backup: to the record that `status` reads, to the monitoring service of PING_URL, and to
+// NOTIFY_COMMAND. A problem here is a warning in the app's log, and never fails a backup. A run that finds
+// another at work reports nothing, because the other one will.
 #pragma once
 
 #include <string>
@@ -14,21 +14,21 @@ namespace litepull {
 
 struct RunEnd {
   int exit_code = 0;
-  std::string message;   // what was wrong, when exit_code is not 0
+  std::string message;   // what was wrong, unless exit_code is 0
   std::string hint;      // what to do about it; may be empty
   std::string snapshot;  // the name of what was published; may be empty
 };
 
-// One run of one app. What is taken by reference must outlive it; one thread.
+// One run of one app. What the constructor takes must outlive it. One thread.
 class RunReport {
  public:
   RunReport(const Config& config, AppLog& log) : config_(config), log_(log) {}
 
-  // The run has the lock and begins.
+  // Call it when the run has the lock and begins.
   void begin(const Store& store, const AppLock& lock);
-  // It has ended and still has the lock: what is recorded must not be another run's.
+  // Call it when the run has ended and still has the lock, so that it cannot overwrite another run's record.
   void end(const Store& store, const AppLock& lock, const RunEnd& end);
-  // It has given the lock up, or never had it: from here on only this process waits.
+  // Call it when the run has given up the lock, or never had it. Nobody else waits for the pings then.
   void tell(const RunEnd& end);
 
  private:

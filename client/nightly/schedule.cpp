@@ -15,7 +15,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = 64 * 1024;
-constexpr mode_t kUnitMode = 0644;  // there is no secret in it
+constexpr mode_t kUnitMode = 0644;  // it holds no secret
 constexpr const char* kSystemUnits = "/etc/systemd/system";
 
 std::string unit_name(const std::string& app, const char* ending) {
@@ -84,7 +84,8 @@ std::optional<ScheduleState> installed_schedule(const std::string& app, const En
   for (const Scheduler scheduler :
        {Scheduler::kSystemdUser, Scheduler::kLaunchd, Scheduler::kSystemdSystem}) {
     std::optional<ScheduleState> state;
-    error_of([&] { state = state_in(scheduler, app, environment); });  // one that cannot be read is none
+    error_of(
+        [&] { state = state_in(scheduler, app, environment); });  // a file that cannot be read counts as none
     if (state) return state;
   }
   return std::nullopt;
@@ -153,7 +154,7 @@ std::vector<std::string> remove_schedule_files(Scheduler scheduler, const std::s
   return removed;
 }
 
-// An app's name needs no quotes; a directory may.
+// An app's name needs no quotes, but a directory may.
 std::string start_command_line(Scheduler scheduler, const std::string& app, const std::string& directory) {
   if (scheduler == Scheduler::kLaunchd)
     return "launchctl bootout gui/$(id -u)/litepull." + app +

@@ -76,7 +76,7 @@ std::string xml_text(const std::string& text) {
   return out;
 }
 
-// Crons differ in what a backslash before anything but '%' means to them.
+// Implementations of cron differ in what a backslash means before anything but '%'.
 std::string cron_word(const std::string& text) {
   if (text.find('\\') != std::string::npos)
     throw Error(ErrorKind::kConfiguration, printable(text) + " has a backslash, which a crontab cannot hold",

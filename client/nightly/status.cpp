@@ -13,7 +13,7 @@
 namespace litepull {
 namespace {
 
-// Empty when it is good.
+// Returns an empty string if the snapshot is good.
 std::string why_not_good(const Store& store, const Snapshot& snapshot, std::int64_t now_unix_s) {
   if (is_from_future(snapshot.time.unix_s, now_unix_s))
     return "it is from the future by this machine's clock";
@@ -46,7 +46,7 @@ void note_unchecked(AppStatus& status, const Snapshot& snapshot) {
   if (!parts.empty()) status.notes.push_back(snapshot.name + " is " + unchecked_text(parts));
 }
 
-// One note for all of them, however old: they should not be there.
+// One note for all foreign snapshots, even old ones, since none should be there.
 void note_foreign(AppStatus& status, const Listing& listing, const Manifest::Server& here) {
   const Snapshot* newest = nullptr;
   for (const Snapshot& snapshot : listing.snapshots) {
@@ -80,7 +80,7 @@ void find_newest(AppStatus& status, const Store& store, const Listing& listing) 
   }
 }
 
-// A run holds the lock to its end; the lock of one that was killed is free, or somebody else's.
+// A run holds the lock to its end. After it was killed the lock is free, or another process has it.
 RunState state_of(const Store& store, const RunRecord& record) {
   if (record.ended()) return RunState::kEnded;
   return store.lock_holder() == std::to_string(record.pid) ? RunState::kRunning : RunState::kKilled;
@@ -90,7 +90,7 @@ void find_last_run(AppStatus& status, const Store& store) {
   const auto record = read_run_record(store);
   if (!record) return;
   status.run_state = state_of(store, *record);
-  // One that ended between the two looks.
+  // The run may have ended between reading the record and looking at the lock.
   status.last_run = status.run_state == RunState::kKilled ? read_run_record(store) : record;
   if (!status.last_run) status.last_run = record;
   if (status.last_run->ended()) status.run_state = RunState::kEnded;
@@ -123,7 +123,8 @@ AppStatus status_of(const Config& config, std::int64_t now_unix_s) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   status.directory = store.path();
   if (!store.exists()) status.notes.push_back("there is no " + printable(store.path()) + " yet");
-  find_last_run(status, store);  // before the listing: a run that ends meanwhile has published by then
+  find_last_run(status,
+                store);  // before the listing, so that what a run published that ends meanwhile is in it
   const Listing listing = list_snapshots(store, config);
   find_newest(status, store, listing);
   note_foreign(status, listing, source_of(config));

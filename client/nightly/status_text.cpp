@@ -159,7 +159,7 @@ std::string nagios_words(const StatusEntry& entry) {
   return words;
 }
 
-// '|' is where performance data begins.
+// On a line for Nagios, '|' begins the performance data.
 std::string without_bars(std::string text) {
   std::replace(text.begin(), text.end(), '|', '/');
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -185,7 +185,7 @@ std::string label_value(const std::string& text) {
   return out;
 }
 
-// An app's status as one number; none when it is not known.
+// One number of an app's status; `value` returns none if it is unknown.
 struct Metric {
   const char* name;
   const char* help;
@@ -299,7 +299,7 @@ std::string prometheus_text(std::span<const StatusEntry> entries) {
   std::string text;
   for (const Metric& metric : metrics()) {
     std::string samples;
-    std::set<std::string> seen;  // a series that is there twice makes the whole file unreadable
+    std::set<std::string> seen;  // a series that appears twice makes the whole file unreadable
     for (const StatusEntry& entry : entries) {
       const auto value = metric.value(entry);
       const std::string labels = labels_of(entry);

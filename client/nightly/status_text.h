@@ -1,4 +1,4 @@
-// How `status` shows what it found: for people, for programs, for Nagios and for Prometheus. Pure functions.
+// The output of `status`: for people, as JSON, for Nagios and for Prometheus. Pure functions.
 #pragma once
 
 #include <memory>
@@ -14,10 +14,10 @@ namespace litepull {
 
 // One configuration: its status, or why there is none.
 struct StatusEntry {
-  std::string name;  // the app's, or the file's when that could not be read; safe to print
+  std::string name;  // the app's, or the file's if it could not be read; safe to print
   std::string config;
   std::optional<AppStatus> status;
-  std::unique_ptr<Error> error;  // unless `status`
+  std::unique_ptr<Error> error;  // if there is no `status`
   int exit_code = 0;
 };
 
@@ -33,11 +33,15 @@ struct NagiosReport {
   std::string line;  // with performance data: age and size of each newest good snapshot
 };
 
-// CRITICAL: the newest good snapshot is too old, or there is none. UNKNOWN: that could not be told. WARNING:
-// it is fresh, and the last run that is over was not good. Of several the worst, in that order.
+// The worst state of all entries, in this order:
+//
+// - CRITICAL: the newest good snapshot is too old, or there is none.
+// - UNKNOWN: the configuration or the snapshots could not be read.
+// - WARNING: it is fresh, but the last run that is over was not good.
+// - OK: neither of these.
 NagiosReport nagios_report(std::span<const StatusEntry> entries);
 
-// A file for the textfile collector of Prometheus's node_exporter.
+// The content of a file for the textfile collector of Prometheus's node_exporter.
 std::string prometheus_text(std::span<const StatusEntry> entries);
 
 }  // namespace litepull

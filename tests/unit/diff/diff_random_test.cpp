@@ -1,5 +1,5 @@
-// Random histories of a database, and what diff_files says of their beginning and end, held against both ends
-// read by plain SQL into maps.
+// Makes random histories of a database, and compares what diff_files says about their beginning and end with
+// both ends, read by plain SQL into maps.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::TempDir;
 
-// A table, and how its rows are told apart in SQL: an expression that is the same for the same key.
+// A table, and an SQL expression that has the same value for the same key.
 struct RandomTable {
   const char* name;
   const char* sql;
@@ -28,7 +28,7 @@ struct RandomTable {
   std::vector<const char*> columns;
 };
 
-// A number's text is the same for 1 and 1.0.
+// The text of a number, which is the same for 1 and 1.0.
 std::string key_text(const std::string& column) {
   return fmt::format(
       "CASE WHEN typeof({0}) IN ('integer','real') THEN 'n' || CAST({0} AS REAL) ELSE quote({0}) END",
@@ -105,7 +105,7 @@ class History {
     }
   }
 
-  // What breaks a constraint is passed over.
+  // Ignores statements that break a constraint.
   void step(const RandomTable& table) {
     std::string names, values;
     for (const char* column : table.columns) {
@@ -192,7 +192,7 @@ TEST(DiffOfARandomHistory, IsWhatPlainSqlSaysOfBothEnds) {
   }
 }
 
-// A row keeps its key when the file is written anew; only rowids that nobody declared may change.
+// VACUUM keeps the key of a row. Only rowids that no column declares may change.
 TEST(DiffOfARandomHistory, IsNothingAfterAVacuum) {
   std::mt19937_64 random(7);
   const TempDir dir;

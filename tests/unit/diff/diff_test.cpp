@@ -1,4 +1,4 @@
-// What diff_files says of two databases, case by case.
+// What diff_files says about two databases, case by case.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -25,14 +25,14 @@ class Diff : public testing::Test {
   static SQLite::Database open(const std::string& path) {
     return {path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE};
   }
-  // Both begin with `common`; then each gets its own.
+  // Runs `common` in both databases, and then one script in each.
   FileDiff diff(const std::string& common, const std::string& in_a, const std::string& in_b,
                 std::size_t rows = 0) {
     open(a()).exec(common + ";" + in_a);
     open(b()).exec(common + ";" + in_b);
     return compare(rows);
   }
-  // B is A and what is done to it.
+  // B is a copy of A that a script has changed.
   FileDiff change(const std::string& first, const std::string& then, std::size_t rows = 0) {
     return diff(first, "", then, rows);
   }
@@ -47,7 +47,7 @@ std::string counts_of(const FileDiff::Table& table) {
          std::to_string(table.counts->changed);
 }
 
-// "+1 -0 ~2 by id", of the only table that differs; "" when none does.
+// "+1 -0 ~2 by id" for the only table that differs; "" if none does.
 std::string said(const FileDiff& diff) {
   if (!diff.error.empty()) return diff.error;
   if (diff.tables.empty()) return "";
@@ -385,7 +385,7 @@ TEST_P(DiffEncoding, OfUtf16TextIsByWhatIsStored) {
   EXPECT_EQ(note_of(diff).empty(), !big_endian);
 }
 
-// Two halves of a surrogate pair alone are different, and the same once they are made UTF-8.
+// The two halves of a surrogate pair differ, but become the same once they are converted to UTF-8.
 TEST_P(DiffEncoding, OfBrokenUtf16TextIsSeen) {
   const std::string first =
       "PRAGMA encoding='" + std::string(GetParam()) + "'; CREATE TABLE t(id INTEGER PRIMARY KEY, v);";
@@ -435,7 +435,7 @@ TEST_F(Diff, OfHostileNamesKeepsThemAsText) {
 }
 
 TEST_F(Diff, ASortIsNeverTaken) {
-  // Statistics that make an index look useless.
+  // These statistics make an index look useless.
   const std::string sql =
       "CREATE TABLE t(k TEXT PRIMARY KEY, v); CREATE INDEX i ON t(v, k); INSERT INTO t VALUES('a',1),('b',2);"
       "ANALYZE; UPDATE sqlite_stat1 SET stat='1000000000 1000000000' WHERE idx LIKE 'sqlite_auto%';"
@@ -479,7 +479,7 @@ TEST_F(Diff, OfDamagedPagesNeverEndsBadly) {
 }
 
 TEST_F(Diff, OfManyTablesIsBounded) {
-  // Written into the schema at once; they share the pages of one.
+  // Writes the tables into the schema directly. All of them share the pages of one.
   const auto sql = [](const std::string& columns) {
     return "CREATE TABLE t(" + columns +
            "); PRAGMA writable_schema=ON; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
@@ -552,7 +552,7 @@ Value real(double number) {
   return value;
 }
 
-// Against SQLite itself, which is asked about every pair.
+// Compares every pair here and in SQLite itself.
 TEST(CompareValues, OrdersNumbersAsSqliteDoes) {
   const std::int64_t two53 = 1LL << 53, top = INT64_MAX, bottom = INT64_MIN;
   std::vector<Value> values;

@@ -1,5 +1,5 @@
-// Years of made-up runs whose clocks jump, on this machine and on the server, and what must hold all the
-// same.
+// Simulates years of runs whose clocks jump, on this machine and on the server, and tests what must hold in
+// all of them.
 #include "client/nightly/prune_guard.h"
 
 #include <gtest/gtest.h>
@@ -78,7 +78,7 @@ TEST(PruneGuard, AClockThatIsBehindRemovesNothingWhoeverAsks) {
     EXPECT_EQ(removed(result), 0U);
     EXPECT_NE(result.note.find(snapshots.back().name + " is later"), std::string::npos) << result.note;
   }
-  // By its own manifest that one's time was wrong.
+  // Its manifest says that this snapshot's time was wrong.
   snapshots.back().time_in_doubt = true;
   EXPECT_GT(removed(guarded(snapshots, {.now_unix_s = kNow})), 0U);
 }
@@ -143,7 +143,7 @@ struct Totals {
 
 enum class Jumps { kNone, kHere, kAnywhere };
 
-// An app's directory, its two machines and the person who looks after them. One year is one schedule.
+// An app's directory, its two machines, and the person who looks after them, for one year with one schedule.
 class World {
  public:
   World(std::uint64_t seed, Jumps jumps, Totals& totals)
@@ -169,7 +169,7 @@ class World {
     }
   }
 
-  // Nights with clocks that are right, after which nothing is left that retention does not want.
+  // Nights with correct clocks. After them, nothing is left that retention gives up.
   void settle() {
     here_s_ = server_s_ = 0;
     failing_ = false;
@@ -201,7 +201,7 @@ class World {
     if (chance(90)) true_s_ += pick(1, 90) * kDayS;  // the laptop was off
   }
 
-  // Seconds, hours, days or years, forwards or back, or at last right again.
+  // A clock jumps by seconds, hours, days or years, forwards or back, or becomes correct again.
   void jump(std::int64_t& offset_s) {
     ++totals_.jumps;
     const std::int64_t units[] = {1, kHourS, kDayS, kYearS};
@@ -297,7 +297,7 @@ class World {
     check_gap(gone, believed);
   }
 
-  // A clock that is far ahead of all that is known to be right removes nothing.
+  // A clock far ahead of every time that is known to be right must remove nothing.
   void check_gap(const std::set<std::string>& gone, std::vector<std::int64_t> believed) const {
     std::erase_if(believed, [&](std::int64_t unix_s) { return unix_s > now() + kDayS; });
     if (believed.empty()) return;
@@ -306,13 +306,13 @@ class World {
     for (std::size_t i = believed.size(); i > 1 && believed.size() - i < 10; --i)
       longest_s = std::max(longest_s, believed[i - 1] - believed[i - 2]);
     ASSERT_TRUE(gone.empty() || now() - believed.back() <= 8 * longest_s) << "removed after a gap";
-    // With a server that was always right, nothing is lost to this machine's clock alone.
+    // If the server's clock was always right, this machine's clock alone must cost nothing.
     ASSERT_TRUE(gone.empty() || jumps_ != Jumps::kHere || here_s_ <= 8 * longest_s)
         << "a clock that is ahead";
   }
 
-  // What a person would call latest: of what is no safety snapshot and has no time still to come, what was
-  // taken last; and where something was taken after that, it is said.
+  // A person calls that snapshot latest which was taken last, among those that are no safety snapshots and
+  // not from the future. If a snapshot was taken after it, a message says so.
   void check_words() {
     ++totals_.words;
     std::vector<const Snapshot*> meant;

@@ -98,7 +98,8 @@ TEST(Schedule, LaunchdsAgentIsXmlThatHoldsThePath) {
   EXPECT_EQ(read.out, std::string(kNasty) + "\n") << read.err;
 }
 
-// As cron(8) does: "%" that no backslash precedes ends the command, and the backslash before one goes.
+// Reads a line as cron(8) does: a "%" without a backslash ends the command, and a backslash before "%" is
+// removed.
 TEST(Schedule, CronsShellGetsThePathAsItIs) {
   DailyBackup backup = daily();
   backup.program = "/bin/echo";

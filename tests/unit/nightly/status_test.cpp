@@ -28,7 +28,7 @@ class Status : public testing::Test {
     config_.local_backup_root = dir_ / "backups";
   }
 
-  // One of "rows", of which its manifest says that it has `bytes`.
+  // A snapshot with the database "rows", which has `bytes` according to its manifest.
   std::string publish(std::int64_t unix_s, Verified verified = Verified::kOk, std::uint64_t bytes = 4,
                       const std::string& host = "") {
     const Store store(config_.local_backup_root, "billing", Store::Missing::kCreate);
@@ -63,7 +63,7 @@ class Status : public testing::Test {
   std::string path(const std::string& name) const { return dir_ / "backups/billing/" + name; }
   AppStatus status() { return status_of(config_, kNow); }
 
-  // As the command makes it.
+  // The entry that the command would make.
   std::vector<StatusEntry> entries() {
     std::vector<StatusEntry> all(1);
     all[0].name = "billing";
