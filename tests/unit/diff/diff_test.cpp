@@ -1,60 +1,21 @@
 // What diff_files says about two databases, case by case.
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "client/diff/cursor.h"
-#include "client/diff/files.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/diff/diff_fixture.h"
 
 namespace litepull {
 namespace {
 
-using test::TempDir;
-
-class Diff : public testing::Test {
- protected:
-  std::string a() const { return dir_ / "a.sqlite3"; }
-  std::string b() const { return dir_ / "b.sqlite3"; }
-
-  static SQLite::Database open(const std::string& path) {
-    return {path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE};
-  }
-  // Runs `common` in both databases, and then one script in each.
-  FileDiff diff(const std::string& common, const std::string& in_a, const std::string& in_b,
-                std::size_t rows = 0) {
-    open(a()).exec(common + ";" + in_a);
-    open(b()).exec(common + ";" + in_b);
-    return compare(rows);
-  }
-  // B is a copy of A that a script has changed.
-  FileDiff change(const std::string& first, const std::string& then, std::size_t rows = 0) {
-    return diff(first, "", then, rows);
-  }
-  FileDiff compare(std::size_t rows = 0) const { return diff_files(a(), b(), rows); }
-
-  TempDir dir_;
-};
-
-std::string counts_of(const FileDiff::Table& table) {
-  if (!table.counts) return "?";
-  return "+" + std::to_string(table.counts->added) + " -" + std::to_string(table.counts->removed) + " ~" +
-         std::to_string(table.counts->changed);
-}
-
-// "+1 -0 ~2 by id" for the only table that differs; "" if none does.
-std::string said(const FileDiff& diff) {
-  if (!diff.error.empty()) return diff.error;
-  if (diff.tables.empty()) return "";
-  EXPECT_EQ(diff.tables.size(), 1U);
-  const FileDiff::Table& table = diff.tables.front();
-  return counts_of(table) + (table.key.empty() ? "" : " by " + table.key);
-}
+using test::compare_backwards;
+using test::counts_of;
+using test::Diff;
+using test::kUsers;
+using test::said;
 
 std::string note_of(const FileDiff& diff) {
   return diff.tables.empty() ? "" : diff.tables.front().note;
@@ -88,10 +49,6 @@ std::vector<std::string> settings_of(const FileDiff& diff) {
 }
 
 using Strings = std::vector<std::string>;
-
-constexpr const char* kUsers =
-    "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, age);"
-    "INSERT INTO users VALUES(1,'ann',30),(2,'bob',40),(3,'cem',50)";
 
 TEST_F(Diff, OfEqualContentIsNothing) {
   const FileDiff diff = change(kUsers, "");
@@ -318,12 +275,6 @@ TEST_F(Diff, OfAVirtualTableWhoseModuleIsNotHereIsPossible) {
   EXPECT_EQ(diff.virtual_tables, Strings{"vec"});
 }
 
-int compare_backwards(void*, int a_size, const void* a, int b_size, const void* b) {
-  const std::string_view x(static_cast<const char*>(a), static_cast<std::size_t>(a_size));
-  const std::string_view y(static_cast<const char*>(b), static_cast<std::size_t>(b_size));
-  return -x.compare(y);
-}
-
 class DiffCollation : public Diff {
  protected:
   void make(const std::string& path, const std::string& sql) {
@@ -410,171 +361,6 @@ TEST_F(Diff, BetweenEncodingsIsByRowidUnlessTheKeyIsOne) {
   ASSERT_EQ(diff.tables.size(), 2U);
   EXPECT_EQ(counts_of(diff.tables[0]) + diff.tables[0].key, "+0 -0 ~1rowid");
   EXPECT_EQ(counts_of(diff.tables[1]) + diff.tables[1].key, "+0 -0 ~1id");
-}
-
-// --- hostile and damaged files ---------------------------------------------------------------------------
-
-TEST_F(Diff, OfWhatIsNoDatabaseSaysWhichOne) {
-  change(kUsers, "");
-  test::write_file(b(), std::string(5000, 'x'));
-  FileDiff diff = compare();
-  EXPECT_EQ(diff.error_side, "b");
-  EXPECT_NE(diff.error.find("damaged"), std::string::npos) << diff.error;
-  diff = diff_files(b(), a(), 0);
-  EXPECT_EQ(diff.error_side, "a");
-  EXPECT_EQ(diff_files(dir_ / "none", a(), 0).error_side, "a");
-}
-
-TEST_F(Diff, OfHostileNamesKeepsThemAsText) {
-  const FileDiff diff = change("CREATE TABLE \"\x1b[2J\n\"(k TEXT PRIMARY KEY, v)",
-                               "INSERT INTO \"\x1b[2J\n\" VALUES('\x1b[1m',1)", 3);
-  ASSERT_EQ(diff.tables.size(), 1U);
-  const FileDiff again = parse_file_diff(to_json(diff).dump());
-  EXPECT_EQ(again.tables.front().name, "\x1b[2J\n");
-  EXPECT_EQ(again.tables.front().rows.front().key, "'\x1b[1m'");
-}
-
-TEST_F(Diff, ASortIsNeverTaken) {
-  // These statistics make an index look useless.
-  const std::string sql =
-      "CREATE TABLE t(k TEXT PRIMARY KEY, v); CREATE INDEX i ON t(v, k); INSERT INTO t VALUES('a',1),('b',2);"
-      "ANALYZE; UPDATE sqlite_stat1 SET stat='1000000000 1000000000' WHERE idx LIKE 'sqlite_auto%';"
-      "UPDATE sqlite_stat1 SET stat='2 1 1' WHERE idx='i'";
-  EXPECT_EQ(said(change(sql, "DELETE FROM t WHERE k='a'")), "+0 -1 ~0 by k");
-}
-
-TEST_F(Diff, AnIndexOutOfOrderIsDamage) {
-  for (const std::string& path : {a(), b()}) {
-    auto database = open(path);
-    sqlite3_create_collation(database.getHandle(), "BACKWARDS", SQLITE_UTF8, nullptr, compare_backwards);
-    database.exec(
-        "CREATE TABLE t(k TEXT COLLATE BACKWARDS, v, PRIMARY KEY(k)); INSERT INTO t VALUES('a',1),('b',1)");
-    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
-    database.exec(
-        "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql=replace(sql,'BACKWARDS','BINARY')");
-    if (path == b()) database.exec("PRAGMA user_version=1");
-  }
-  EXPECT_EQ(said(compare()), "damaged: the rows of a table or an index are out of order");
-}
-
-TEST_F(Diff, OfDamagedPagesNeverEndsBadly) {
-  std::string rows = std::string(kUsers) + "; CREATE TABLE t(k TEXT PRIMARY KEY, v);";
-  for (int i = 0; i < 300; ++i)
-    rows += "INSERT INTO t VALUES('key " + std::to_string(i * 7919 % 300) + "', zeroblob(200));";
-  open(a()).exec("BEGIN;" + rows + "COMMIT");
-  const std::string bytes = test::read_file(a());
-  int errors = 0;
-  unsigned random = 12345;
-  for (int round = 0; round < 300; ++round) {
-    std::string damaged = bytes;
-    for (int i = 0; i < 3; ++i) {
-      random = random * 1664525U + 1013904223U;
-      const std::size_t page = (random >> 8) % (damaged.size() / 4096);
-      damaged[page * 4096 + (random >> 20) % 128] = static_cast<char>(random >> 13);
-    }
-    test::write_file(b(), damaged);
-    errors += compare(3).error.empty() ? 0 : 1;
-  }
-  EXPECT_GT(errors, 30);
-}
-
-TEST_F(Diff, OfManyTablesIsBounded) {
-  // Writes the tables into the schema directly. All of them share the pages of one.
-  const auto sql = [](const std::string& columns) {
-    return "CREATE TABLE t(" + columns +
-           "); PRAGMA writable_schema=ON; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-           "WHERE "
-           "i < 10499) INSERT INTO sqlite_schema SELECT 'table', 't' || i, 't' || i, 2, 'CREATE TABLE t' || "
-           "i || "
-           "'(" +
-           columns + ")' FROM n";
-  };
-  const FileDiff diff = this->diff("", sql("a INTEGER PRIMARY KEY"), sql("a INTEGER PRIMARY KEY, b"));
-  EXPECT_EQ(diff.objects.size(), 10'000U);
-  EXPECT_EQ(diff.not_listed, 500U);
-  EXPECT_EQ(diff.equal_tables, 10'500U);
-  EXPECT_LT(to_json(diff).dump().size(), 16U << 20);
-}
-
-// --- what the parent believes ----------------------------------------------------------------------------
-
-TEST(FileDiffJson, ComesBackAsItWas) {
-  FileDiff diff;
-  diff.error_side = "b";
-  diff.error = "x";
-  diff.settings = {{"page_size", "1", "2"}};
-  diff.objects = {{Change::kAdded, "index", "i", "t", "", "sql", {{Change::kRemoved, "c", "d", ""}}}};
-  diff.tables.resize(2);
-  diff.tables[0].counts = {1, 2, 3};
-  diff.tables[0].rows = {{Change::kRemoved, "1", {{"c", "1", "2"}}, 4}};
-  diff.tables[1].failed = true;
-  diff.virtual_tables = {"v"};
-  diff.equal_tables = 9;
-  diff.not_listed = 8;
-  diff.shortened = true;
-  EXPECT_EQ(to_json(parse_file_diff(to_json(diff).dump())), to_json(diff));
-}
-
-TEST(FileDiffJson, OfAnotherKindIsAnError) {
-  for (const char* text : {"", "[]", "null", "{}", "{\"tables\":3}", "{\"tables\":[}", "\xff\xfe"})
-    EXPECT_FALSE(parse_file_diff(text).error.empty()) << text;
-}
-
-TEST(FileDiffJson, WithFieldsOfOtherTypesIsReadWithoutThem) {
-  const FileDiff diff = parse_file_diff(
-      R"({"tables":[7,{"name":3,"rows_a":-1,"added":"x","rows":{"a":1}},{"added":1.5}],"schema":{"a":[]},)"
-      R"("settings":[[]],"error":5,"equal_tables":"many","virtual_tables":[1,{}],"shortened":"yes"})");
-  EXPECT_EQ(diff.error, "");
-  ASSERT_EQ(diff.tables.size(), 3U);
-  EXPECT_EQ(diff.tables[1].rows_a, 0U);
-  EXPECT_FALSE(diff.tables[1].counts);
-  EXPECT_TRUE(diff.objects.empty());
-  EXPECT_FALSE(diff.shortened);
-}
-
-TEST(FileDiffJson, NestedDeeplyIsNotKept) {
-  std::string deep =
-      R"({"tables":[],"settings":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}";
-  EXPECT_TRUE(parse_file_diff(deep).settings.size() <= 1U);
-}
-
-Value integer(std::int64_t number) {
-  Value value;
-  value.type = SQLITE_INTEGER;
-  value.integer = number;
-  return value;
-}
-
-Value real(double number) {
-  Value value;
-  value.type = SQLITE_FLOAT;
-  value.real = number;
-  return value;
-}
-
-// Compares every pair here and in SQLite itself.
-TEST(CompareValues, OrdersNumbersAsSqliteDoes) {
-  const std::int64_t two53 = 1LL << 53, top = INT64_MAX, bottom = INT64_MIN;
-  std::vector<Value> values;
-  for (const std::int64_t n : {bottom, bottom + 1, -two53 - 1, -1L, 0L, 1L, two53, two53 + 1, top - 1, top})
-    values.push_back(integer(n));
-  for (const double n : {-1e300, -9223372036854775808.0, -9223372036854777856.0, -0.5, 0.0, 0.5, 1.0,
-                         9007199254740992.0, 9223372036854774784.0, 9223372036854775808.0, 1e300})
-    values.push_back(real(n));
-  SQLite::Database database(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-  SQLite::Statement ask(database, "SELECT (?1 > ?2) - (?1 < ?2)");
-  const auto bind = [&](int at, const Value& value) {
-    value.type == SQLITE_INTEGER ? ask.bind(at, value.integer) : ask.bind(at, value.real);
-  };
-  for (const Value& a : values) {
-    for (const Value& b : values) {
-      ask.reset();
-      bind(1, a);
-      bind(2, b);
-      ask.executeStep();
-      EXPECT_EQ(compare_values(a, b, Collation::kBinary), ask.getColumn(0).getInt());
-    }
-  }
 }
 
 }  // namespace
