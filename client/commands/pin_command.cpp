@@ -22,7 +22,7 @@ struct PinCommand {
 void require_manifest(const Store& store, const Snapshot& snapshot) {
   if (!snapshot.old_script()) return;
   throw Error(ErrorKind::kRefused,
-              snapshot.name + " is a directory of the old script: it has no manifest to note that in",
+              snapshot.name + " is a directory of the old script: it has no manifest to record that in",
               "move it out of " + store.path() + " to keep it, where retention does not look");
 }
 
@@ -37,7 +37,7 @@ std::string set_pinned(const Config& config, const std::string& word, bool pinne
   require_manifest(store, snapshot);
   if (const std::string newer = newer_stranger(listing, snapshot, word); !newer.empty())
     throw Error(ErrorKind::kCorrupt, newer,
-                "name the snapshot that is meant; litepull list CONFIG shows all");
+                "name the snapshot that you mean; litepull list CONFIG shows all");
   if (const std::string newer = newer_from_future(listing, snapshot, word, now_unix_s); !newer.empty())
     fmt::print(stderr, "litepull: warning: {}: {}\n", config.app_name, newer);
   if (snapshot.manifest->pinned == pinned) return snapshot.name;

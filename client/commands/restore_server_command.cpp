@@ -203,7 +203,7 @@ void tell_trouble(const RestoreServerCommand& command, const ServerRestore& rest
   const RestoreTalk& talk = restore.talk;
   if (talk.failed)
     log.error(
-        "{}: {}: {}; those before it are restored, it and those after it are as they were\n  {}",
+        "{}: {}: {}; the databases before it are restored, and it and those after it are as they were\n  {}",
         restore.plan.app, printable(restore.plan.databases[talk.failed->database].entry.name),
         safe_text(talk.failed->problem.message),
         hint_with_again(safe_text(talk.failed->problem.hint), again_command(command, restore.plan.snapshot)));

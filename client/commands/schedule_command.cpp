@@ -111,9 +111,9 @@ void start(Scheduler scheduler, const std::string& directory, const DailyBackup&
   if (run.status == 0) return;
   throw Error(ErrorKind::kFailed,
               "the files are written to " + directory + ", but " + scheduler_text(scheduler) +
-                  " did not take them, so nothing is scheduled: " + first_line(run.last_lines),
+                  " did not accept them, so nothing is scheduled: " + first_line(run.last_lines),
               "in a session where it runs, type: " + line +
-                  "\n  or put this line in with crontab -e: " + cron_line(backup));
+                  "\n  or add this line with crontab -e: " + cron_line(backup));
 }
 
 int install(const ScheduleCommand& command, const Config& config) {
