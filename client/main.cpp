@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   litepull::keep_large_buffers();
   open_standard_descriptors();
   umask(077);
-  if (const auto code = litepull::run_hidden_command({argv + std::min(argc, 1), argv + argc})) return *code;
+  if (const auto child = litepull::run_hidden_command({argv + std::min(argc, 1), argv + argc})) return *child;
   int code = 1;
   const auto error = litepull::error_of(
       [&] { code = litepull::run_command_line(argc, argv, litepull::read_environment()); });
