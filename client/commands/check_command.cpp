@@ -68,7 +68,7 @@ nlohmann::ordered_json to_json(const Config& config, const PreflightReport& repo
 }
 
 int check_command(const CheckCommand& command) {
-  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+  return run_app(command.common, OnSignal::kCancel, [&](const AppContext& run) {
     const PreflightReport report =
         preflight(run.config, command.common.environment, find_agent(command.agent_path), run.cancel);
     if (!command.common.json) print(run.config, report);

@@ -71,7 +71,7 @@ Cleanup clean_up(const Config& config, const CleanupCommand& command) {
 }
 
 int cleanup_command(const CleanupCommand& command) {
-  return run_apps(command.common, OnSignal::kEnd, [&](const AppRun& run) {
+  return run_apps(command.common, OnSignal::kEnd, [&](const AppContext& run) {
     const Config& config = run.config;
     const Cleanup cleanup = clean_up(config, command);
     const PruneResult& plan = cleanup.plan;

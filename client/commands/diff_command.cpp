@@ -178,7 +178,7 @@ void print(const std::string& app, const DiffResult& result) {
 int diff_command(const DiffCommand& command) {
   DiffOptions options = command.options;
   if (options.a == kLiveWord || options.b == kLiveWord) options.agent_path = find_agent(options.agent_path);
-  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+  return run_app(command.common, OnSignal::kCancel, [&](const AppContext& run) {
     for (const std::string& warning : run.config.warnings) run.log.warn("{}", warning);
     DiffResult result;
     {

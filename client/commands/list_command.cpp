@@ -169,7 +169,7 @@ void print(const Config& config, const Store& store, const Listing& listing, std
 }
 
 int list_command(const ListCommand& command) {
-  return run_apps(command.common, OnSignal::kEnd, [&](const AppRun& run) {
+  return run_apps(command.common, OnSignal::kEnd, [&](const AppContext& run) {
     const Config& config = run.config;
     const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
     const Listing listing = list_snapshots(store, config);

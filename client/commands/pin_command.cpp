@@ -55,7 +55,7 @@ void print(const Config& config, const std::string& name, bool pinned) {
 }
 
 int pin_command(const PinCommand& command) {
-  return run_app(command.common, OnSignal::kEnd, [&](const AppRun& run) {
+  return run_app(command.common, OnSignal::kEnd, [&](const AppContext& run) {
     const Config& config = run.config;
     const std::string name = set_pinned(config, command.snapshot, command.pinned);
     if (!command.common.json && !command.common.quiet) print(config, name, command.pinned);

@@ -151,7 +151,7 @@ void warn(const RestoreSource& source, const RestoreOutcome& outcome, spdlog::lo
       log.warn("{}: {}", printable(database.name), unchecked_text(database.unchecked));
 }
 
-RestoreOutcome restore(const RestoreCommand& command, const AppRun& run) {
+RestoreOutcome restore(const RestoreCommand& command, const AppContext& run) {
   const Config& config = run.config;
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   const Listing listing = list_snapshots(store, config);
@@ -176,7 +176,7 @@ RestoreOutcome restore(const RestoreCommand& command, const AppRun& run) {
 }
 
 int restore_command(const RestoreCommand& command) {
-  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+  return run_app(command.common, OnSignal::kCancel, [&](const AppContext& run) {
     const RestoreOutcome outcome = restore(command, run);
     if (!command.common.json && !command.common.quiet) print(outcome);
     return AppResult{to_json(outcome), exit_code_of(outcome)};

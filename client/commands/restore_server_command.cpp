@@ -229,7 +229,7 @@ void print(const RestoreServerCommand& command, const ServerRestore& restored) {
     print_result(command, restored);
 }
 
-ServerRestore restore_now(const RestoreServerCommand& command, const AppRun& run, std::string& again) {
+ServerRestore restore_now(const RestoreServerCommand& command, const AppContext& run, std::string& again) {
   ServerRestoreOptions options = command.options;
   options.agent_path = find_agent(options.agent_path);
   Progress progress(run.board, run.config.app_name);
@@ -243,7 +243,7 @@ ServerRestore restore_now(const RestoreServerCommand& command, const AppRun& run
 }
 
 // Once a person has confirmed the restore, an error says how to run it again.
-ServerRestore restore(const RestoreServerCommand& command, const AppRun& run) {
+ServerRestore restore(const RestoreServerCommand& command, const AppContext& run) {
   std::string again;
   std::optional<ServerRestore> restored;
   const auto error = error_of([&] { restored = restore_now(command, run, again); });
@@ -255,7 +255,7 @@ ServerRestore restore(const RestoreServerCommand& command, const AppRun& run) {
 }  // namespace
 
 int restore_server_command(const RestoreServerCommand& command) {
-  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+  return run_app(command.common, OnSignal::kCancel, [&](const AppContext& run) {
     for (const std::string& warning : run.config.warnings) run.log.warn("{}", warning);
     const ServerRestore restored = restore(command, run);
     tell_trouble(command, restored, run.log);

@@ -33,11 +33,11 @@ void while_stoppable(Cancel& cancel, const std::function<void()>& work);
 // What the first of those signals does to a command.
 enum class OnSignal {
   kEnd,     // It ends the process at once. For short work that leaves nothing unfinished.
-  kCancel,  // It requests AppRun::cancel.
+  kCancel,  // It requests AppContext::cancel.
 };
 
 // What the work on one app is given. All of it lives as long as the call.
-struct AppRun {
+struct AppContext {
   const Config& config;
   const Cancel& cancel;
   Board& board;
@@ -49,7 +49,7 @@ struct AppResult {
   int exit_code = 0;
 };
 
-using AppWork = std::function<AppResult(const AppRun&)>;
+using AppWork = std::function<AppResult(const AppContext&)>;
 
 // Calls `work` for each configuration that can be read, one after the other. Without --json, `work` prints
 // its result for people; with it, the entries are printed as one document at the end. An error of one app is

@@ -34,7 +34,7 @@ int verify_exit_code(const std::vector<VerifyOutcome>& outcomes, bool strict) {
 }
 
 int verify_command(const VerifyCommand& command) {
-  return run_app(command.common, OnSignal::kCancel, [&](const AppRun& run) {
+  return run_app(command.common, OnSignal::kCancel, [&](const AppContext& run) {
     const std::string& app = run.config.app_name;
     const bool strict = run.config.verify == VerifyMode::kStrict;
     const auto outcomes = verify_snapshots(command.options, command.common.quiet, run);

@@ -22,7 +22,7 @@ struct VerifyRun {
   const Listing& listing;
   const VerifyOptions& options;
   const bool quiet;
-  const AppRun& app;
+  const AppContext& app;
   Progress& progress;
 };
 
@@ -211,7 +211,7 @@ VerifyOutcome outcome_of(const Store& store, const Stranger& stranger) {
 
 }  // namespace
 
-std::vector<VerifyOutcome> verify_snapshots(const VerifyOptions& options, bool quiet, const AppRun& app) {
+std::vector<VerifyOutcome> verify_snapshots(const VerifyOptions& options, bool quiet, const AppContext& app) {
   const Config& config = app.config;
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   const Listing listing = list_snapshots(store, config);

@@ -42,6 +42,6 @@ struct VerifyOutcome {
 
 // Returns what became of each snapshot, in the order of their times. Lines that the user's command prints go
 // to the board, unless `quiet`. Throws Error if no snapshot fits the word, and Error{kCancelled}.
-std::vector<VerifyOutcome> verify_snapshots(const VerifyOptions& options, bool quiet, const AppRun& run);
+std::vector<VerifyOutcome> verify_snapshots(const VerifyOptions& options, bool quiet, const AppContext& run);
 
 }  // namespace litepull

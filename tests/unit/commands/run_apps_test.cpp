@@ -51,7 +51,7 @@ class RunAppsTest : public ::testing::Test {
   std::string out_, err_;
 };
 
-AppResult good(const AppRun& run) {
+AppResult good(const AppContext& run) {
   return {{{"app", run.config.app_name}, {"exit_code", 0}}, 0};
 }
 
@@ -59,7 +59,7 @@ TEST_F(RunAppsTest, AnAppThatFailsDoesNotKeepTheOthersFromTheirTurn) {
   std::vector<std::string> seen;
   const int code = captured([&] {
     return run_apps(options({config("one"), config("two"), config("three")}), OnSignal::kEnd,
-                    [&](const AppRun& run) {
+                    [&](const AppContext& run) {
                       seen.push_back(run.config.app_name);
                       if (seen.size() == 2) throw Error(ErrorKind::kBusy, "it is busy", "wait for it");
                       return good(run);
@@ -89,7 +89,7 @@ TEST_F(RunAppsTest, AConfigurationThatCannotBeReadIsNamedByItsPath) {
 TEST_F(RunAppsTest, TheMostSevereExitCodeIsThatOfTheCommand) {
   const auto code_of = [&](OnSignal on_signal) {
     return captured([&] {
-      return run_apps(options({config("one"), config("two")}), on_signal, [](const AppRun& run) {
+      return run_apps(options({config("one"), config("two")}), on_signal, [](const AppContext& run) {
         return AppResult{{}, run.config.app_name == "one" ? 4 : 0};
       });
     });
@@ -104,7 +104,7 @@ TEST_F(RunAppsTest, WhatIsNoErrorOfOursIsReportedToo) {
   one.config = config("one");
   const int code = captured([&] {
     return run_app(one, OnSignal::kCancel,
-                   [](const AppRun&) -> AppResult { throw std::runtime_error("a library's"); });
+                   [](const AppContext&) -> AppResult { throw std::runtime_error("a library's"); });
   });
   EXPECT_EQ(code, 1);
   EXPECT_EQ(err_, "litepull: error: one: a library's\n");
@@ -112,7 +112,7 @@ TEST_F(RunAppsTest, WhatIsNoErrorOfOursIsReportedToo) {
 
 TEST_F(RunAppsTest, ASignalRequestsToStopTheWorkThatCanBeStopped) {
   const int code = captured([&] {
-    return run_apps(options({config("one")}), OnSignal::kCancel, [](const AppRun& run) -> AppResult {
+    return run_apps(options({config("one")}), OnSignal::kCancel, [](const AppContext& run) -> AppResult {
       ::kill(::getpid(), SIGTERM);
       for (int i = 0; i < 100 && !run.cancel.requested(); ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
