@@ -11,26 +11,23 @@
 #endif
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "client/base/console.h"
-#include "client/base/shown_lines.h"
 #include "client/keys/host_trust.h"
 #include "client/keys/known_hosts.h"
 #include "client/ssh/login.h"
 #include "client/ssh/refused_connection.h"
+#include "client/ssh/remote_run.h"
 #include "client/ssh/resolve.h"
+#include "client/ssh/tcp.h"
 #include "common/shell_word.h"
-#include "common/wire/protocol.h"
 
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxCommandOutputBytes = 16 * 1024;
-constexpr std::size_t kShownErrorBytes = 2000;
 constexpr std::size_t kShownBannerBytes = 600;
 constexpr std::uint64_t kCloseWaitUs = 1'000'000;
 constexpr std::uint64_t kSlotWaitUs = 3'000'000;
@@ -62,31 +59,6 @@ std::string escape_percent(const std::string& path) {
   return out;
 }
 
-// A socket that is being connected without blocking, or errno in `error`.
-Fd start_connect(const addrinfo& address, int& error) {
-#ifdef __linux__
-  // In one step: another job may be starting a child right now.
-  Fd socket(
-      ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
-#else
-  Fd socket(::socket(address.ai_family, address.ai_socktype, address.ai_protocol));
-  ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
-  ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
-#endif
-  if (!socket) {
-    error = errno;
-    return {};
-  }
-  error = ::connect(socket.get(), address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
-  return error == 0 || error == EINPROGRESS ? std::move(socket) : Fd();
-}
-
-int socket_error(int fd) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-}
-
 }  // namespace
 
 std::string typed_path(const std::string& path) {
@@ -114,7 +86,7 @@ SshSession::SshSession(SshHop hop, std::unique_ptr<Conduit> conduit, const Confi
   if (conduit_ != nullptr) {
     socket_ = conduit_->take_socket();
   } else {
-    connect_tcp();
+    connect();
   }
   restart_deadline();
   set_options();
@@ -145,43 +117,21 @@ std::string SshSession::last_error() const {
   return printable(ssh_get_error(session_.get())) + (conduit_ != nullptr ? ", over " + conduit_->name() : "");
 }
 
-void SshSession::connect_tcp() {
+void SshSession::connect() {
   const Resolved found = resolve(hop_.host, hop_.port, config_.connect_timeout_s, cancel_);
   if (found.addresses == nullptr)
     fail("its address cannot be found: " + found.why, "check " + setting() + " and this machine's network");
-  const addrinfo* raw = found.addresses.get();
-  int count = 0, error = 0;
-  for (const addrinfo* address = raw; address != nullptr; address = address->ai_next) ++count;
-  // Each address has its share of the time: one that is dead must not use up that of one that works.
-  const std::uint64_t share_us = connect_timeout_us() / static_cast<unsigned>(std::max(count, 1));
-  for (const addrinfo* address = raw; address != nullptr && !socket_; address = address->ai_next)
-    socket_ = connect_to(*address, monotonic_us() + share_us, error);
-  if (!socket_)
-    fail(std::string("cannot connect: ") + std::strerror(error),
-         "check " + setting() +
-             ", the host's firewall (fail2ban may have shut this machine out), and that sshd "
-             "runs there");
-  const int on = 1;
-  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-Fd SshSession::connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const {
-  Fd socket = start_connect(address, error);
-  while (socket && error == EINPROGRESS) {
-    cancel_.throw_if_requested();
-    pollfd waiting{socket.get(), POLLOUT, 0};
-    if (::poll(&waiting, 1, kCancelPollMs) > 0) error = socket_error(socket.get());
-    if (error == EINPROGRESS && monotonic_us() > deadline_us) error = ETIMEDOUT;
-  }
-  return error == 0 ? std::move(socket) : Fd();
+  int error = 0;
+  socket_ = connect_tcp(*found.addresses, connect_timeout_us(), cancel_, error);
+  if (socket_) return;
+  fail(std::string("cannot connect: ") + std::strerror(error),
+       "check " + setting() +
+           ", the host's firewall (fail2ban may have shut this machine out), and that sshd "
+           "runs there");
 }
 
 std::uint64_t SshSession::connect_timeout_us() const {
   return std::uint64_t{1'000'000} * static_cast<unsigned>(config_.connect_timeout_s);
-}
-
-void SshSession::restart_idle_deadline() {
-  deadline_us_ = monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(config_.idle_timeout_s);
 }
 
 void SshSession::restart_deadline() {
@@ -378,61 +328,9 @@ bool SshSession::answers() {
 CommandResult SshSession::run(const std::string& command, const std::string& input,
                               const std::string& ready) {
   Channel channel = execute(command);
-  CommandResult result = converse(channel.get(), input, ready);
+  RemoteRun remote(*this, channel.get(), input, ready, config_.idle_timeout_s, cancel_);
+  CommandResult result = remote.run();
   finish(std::move(channel));
-  return result;
-}
-
-CommandResult SshSession::converse(ssh_channel channel, const std::string& input, const std::string& ready) {
-  CommandResult result;
-  std::size_t sent = 0, heard = 0;
-  bool ended_input = false, is_ready = ready.empty();
-  auto drain = [&](int is_stderr, std::string& into) {
-    char buffer[16 * 1024];
-    const int got = ssh_channel_read_nonblocking(channel, buffer, sizeof buffer, is_stderr);
-    if (got <= 0) return false;
-    heard += static_cast<std::size_t>(got);
-    into.append(buffer, static_cast<std::size_t>(got));
-    keep_end(into, kMaxCommandOutputBytes);
-    return true;
-  };
-  restart_idle_deadline();
-  // A shell that says something now and then is never silent for long.
-  std::uint64_t patience_ends_us = monotonic_us() + patience_us(config_.idle_timeout_s);
-  while (!has_ended(channel)) {
-    cancel_.throw_if_requested();
-    bool progress = drain(0, result.output);
-    progress = drain(1, result.errors) || progress;
-    is_ready = is_ready || result.output.find(ready) != std::string::npos;
-    const std::uint32_t window = ssh_channel_window_size(channel);
-    if (is_ready && sent < input.size() && window > 0) {
-      const std::size_t size = std::min<std::size_t>({input.size() - sent, window, 32768});
-      const int done = ssh_channel_write(channel, input.data() + sent, static_cast<std::uint32_t>(size));
-      if (done > 0) sent += static_cast<std::size_t>(done);
-      if (done > 0) patience_ends_us = monotonic_us() + patience_us(config_.idle_timeout_s);
-      progress = progress || done > 0;
-    }
-    if (sent == input.size() && !ended_input) {
-      ssh_channel_send_eof(channel);
-      ended_input = true;
-    }
-    if (ssh_is_connected(session_.get()) == 0)
-      fail("the connection was cut: " + last_error(), "run this again");
-    if (heard > kMaxGreetingNoiseBytes || monotonic_us() > patience_ends_us)
-      fail("the login shell says a lot, and never comes to the command",
-           "look at what its start-up files print when there is no terminal");
-    if (progress) {
-      restart_idle_deadline();
-    } else {
-      if (monotonic_us() > deadline_us_)
-        fail("the command has not answered in time", "raise IDLE_TIMEOUT if the link is that slow");
-      wait(-1, kCancelPollMs);
-    }
-  }
-  while (drain(0, result.output) || drain(1, result.errors)) {
-  }
-  result.status = ssh_channel_get_exit_status(channel);
-  result.errors = shown_end(result.errors, kShownErrorBytes);
   return result;
 }
 

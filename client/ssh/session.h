@@ -5,8 +5,6 @@
 
 #include <libssh/libssh.h>
 
-#include <netdb.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,6 +13,7 @@
 #include "client/config/config.h"
 #include "client/keys/host_key.h"
 #include "client/ssh/conduit.h"
+#include "client/ssh/remote_run.h"
 #include "client/ssh/route.h"
 #include "common/posix.h"
 
@@ -31,13 +30,6 @@ std::string typed_path(const std::string& path);
 // True once all that a command said has been read and its end is known: its exit status, or the channel's
 // close. Never waits. After the end of the data libssh reads no further packets by itself.
 bool has_ended(ssh_channel channel);
-
-// What a remote command printed and how it ended.
-struct CommandResult {
-  int status = -1;     // -1 when it ended without one
-  std::string output;  // the end of it: a login shell may have said much before
-  std::string errors;  // the end of it, too, safe to print
-};
 
 class SshSession {
  public:
@@ -92,15 +84,12 @@ class SshSession {
   };
 
   void set_options();
-  void connect_tcp();
-  Fd connect_to(const addrinfo& address, std::uint64_t deadline_us, int& error) const;
+  void connect();
   std::uint64_t connect_timeout_us() const;
   void exchange_keys();
   std::string peer_address() const;
   Channel open_channel();
-  CommandResult converse(ssh_channel channel, const std::string& input, const std::string& ready);
   [[noreturn]] void fail_silent(const char* doing) const;
-  void restart_idle_deadline();
 
   const SshHop hop_;
   const Config& config_;
