@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "client/pull/draft.h"
+#include "client/pull/drafts.h"
 #include "common/wire/frame.h"
 #include "common/wire/protocol.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "client/link/pinger.h"
-#include "client/pull/draft.h"
+#include "client/pull/drafts.h"
 #include "client/pull/manifest_of.h"
 #include "common/posix.h"
 #include "common/unmatched_text.h"

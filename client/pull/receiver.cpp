@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -13,16 +12,13 @@
 #include "client/base/clock.h"
 #include "client/base/console.h"
 #include "client/base/directory.h"
-#include "client/base/file_digest.h"
 #include "client/link/link.h"
 #include "client/pull/hash_sender.h"
+#include "client/pull/intake.h"
 #include "client/store/spelled_names.h"
 #include "common/database_name.h"
 #include "common/error.h"
-#include "common/file_buffer.h"
 #include "common/posix.h"
-#include "common/wire/digest.h"
-#include "common/wire/page_unpacker.h"
 
 namespace litepull {
 namespace {
@@ -34,105 +30,6 @@ std::int64_t difference_ms(std::uint64_t theirs) {
   return static_cast<std::int64_t>(
       std::min<std::uint64_t>(difference, std::numeric_limits<std::int64_t>::max()));
 }
-
-std::uint64_t size_of(const DatabaseInfo& info) {
-  return std::uint64_t{info.page_size} * info.page_count;
-}
-
-// One database on its way into its draft: pages from the wire and from the base, in order, each once.
-class Intake {
- public:
-  Intake(const DatabaseInfo& info, const Staging& staging, Draft& draft)
-      : info_(info), draft_(draft), digests_(draft.key()) {
-    draft_.begin(info.base_pages > 0);
-    if (info.base_pages > 0) base_ = draft_.read_base();
-    hashes_.emplace(staging.create_hash_file(info.name), draft_.shown() + " (page hashes)",
-                    HashFileHead{info.page_size, info.page_count}, draft_.key());
-  }
-
-  // All return how many bytes of the database they settled.
-  std::uint64_t take(const PagesHead& head, ByteView payload) {
-    std::uint64_t pages = 0;
-    for (const PageRun& run : head.runs) pages += run.count;
-    require_peer(pages * info_.page_size == head.raw_bytes, "pages of another size");
-    ByteView raw = unpacker_.unpack(head, payload);
-    const std::uint32_t before = next_page_;
-    for (const PageRun& run : head.runs) {
-      take_from_base(run.first);
-      require_peer(run.first == next_page_, "pages out of order");
-      require_peer(std::uint64_t{run.first} + run.count - 1 <= info_.page_count,
-                   "pages past the end of the database");
-      const std::size_t size = std::size_t{run.count} * info_.page_size;
-      take_run(run.count, raw.first(size));
-      raw = raw.subspan(size);
-    }
-    return bytes(next_page_ - before);
-  }
-
-  std::uint64_t compared(std::uint32_t pages) {
-    const std::uint32_t before = next_page_;
-    require_peer(pages <= info_.base_pages && pages > compared_ && pages >= next_page_ - 1,
-                 "a comparison out of order");
-    compared_ = pages;
-    take_from_base(pages + 1);
-    return bytes(next_page_ - before);
-  }
-
-  // False when the file is not what the server has although the protocol was kept: the base is to blame.
-  [[nodiscard]] bool finish(const DatabaseEnd& end) {
-    require_peer(end.page_count == info_.page_count, "an end with another number of pages");
-    take_from_base(info_.page_count + 1);
-    require_peer(next_page_ - 1 == info_.page_count, "an end before all pages were sent");
-    const FileDigests digests = digests_.result();
-    if (digests.keyed != end.digest) {
-      require_peer(info_.base_pages > 0, "a database that does not fit its checksum");
-      return false;
-    }
-    xxh128_ = digests.plain;
-    hashes_->finish();
-    draft_.finish(bytes(info_.page_count));
-    return true;
-  }
-
-  const Digest& xxh128() const { return xxh128_; }  // of the finished file, without a key
-
- private:
-  std::uint64_t bytes(std::uint32_t pages) const { return std::uint64_t{info_.page_size} * pages; }
-
-  // Pages before `end` that were not sent are the base's, as far as it was compared.
-  void take_from_base(std::uint32_t end) {
-    const std::uint32_t at_once = kFileReadBytes / info_.page_size;
-    while (next_page_ < end && next_page_ <= info_.base_pages) {
-      const std::uint32_t count = std::min({at_once, end - next_page_, info_.base_pages - next_page_ + 1});
-      const ByteView raw(raw_base_.data(), bytes(count));
-      draft_.keep(bytes(next_page_ - 1), raw_base_.data(), raw.size());
-      base_->hash_of(next_page_, raw, kept_);
-      for (const std::uint32_t hash : kept_) hashes_->add(hash);
-      digests_.add(raw);
-      next_page_ += count;
-    }
-  }
-
-  void take_run(std::uint32_t count, ByteView raw) {
-    for (std::uint32_t i = 0; i < count; ++i)
-      hashes_->add(page_hash(raw.subspan(bytes(i), info_.page_size), draft_.key()));
-    digests_.add(raw);
-    draft_.write(bytes(next_page_ - 1), raw);
-    next_page_ += count;
-  }
-
-  const DatabaseInfo& info_;
-  Draft& draft_;
-  PageUnpacker unpacker_;
-  std::optional<BaseReader> base_;
-  std::optional<HashFileWriter> hashes_;
-  FileDigester digests_;
-  Digest xxh128_{};
-  FileBuffer raw_base_{kFileReadBytes};
-  std::vector<std::uint32_t> kept_;
-  std::uint32_t next_page_ = 1;
-  std::uint32_t compared_ = 0;  // up to this page, as the agent said
-};
 
 class Receiver {
  public:
@@ -310,7 +207,7 @@ class Receiver {
   }
 
   std::uint64_t missing_bytes(const DatabaseInfo& info) const {
-    return size_of(info) - std::min(drafts_.of(info.name).staged_bytes(), size_of(info));
+    return database_bytes(info) - std::min(drafts_.of(info.name).staged_bytes(), database_bytes(info));
   }
 
   void require_space() const {
@@ -335,7 +232,7 @@ class Receiver {
   void take_database(std::size_t index) {
     PulledDatabase& database = pull_.databases[index];
     Draft& draft = drafts_.of(database.info.name);
-    progress_.begin(database.info.name, size_of(database.info));
+    progress_.begin(database.info.name, database_bytes(database.info));
     try {
       take_pages(index, draft);
     } catch (const BaseError& error) {
@@ -377,7 +274,7 @@ class Receiver {
     if (frame_.type == MessageType::kDatabase) {
       announce_again(database.info);
       require_space(missing_bytes(database.info));
-      progress_.begin(database.info.name, size_of(database.info));
+      progress_.begin(database.info.name, database_bytes(database.info));
     }
     Intake intake(database.info, staging_, draft);
     for (;; next()) {

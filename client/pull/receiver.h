@@ -10,7 +10,7 @@
 
 #include "client/base/progress.h"
 #include "client/link/agent_messages.h"
-#include "client/pull/draft.h"
+#include "client/pull/drafts.h"
 #include "client/store/store.h"
 #include "common/wire/frame.h"
 #include "common/wire/protocol.h"

@@ -1,4 +1,4 @@
-#include "client/pull/draft.h"
+#include "client/pull/drafts.h"
 
 #include <gtest/gtest.h>
 
