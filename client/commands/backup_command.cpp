@@ -86,7 +86,7 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
     options.verify = jobs.command.verify.value_or(config.verify);
     Progress progress(jobs.console.board, config.app_name);
     outcome.result = std::make_unique<BackupResult>(
-        run_backup(store, lock, config, options, jobs.cancel, progress, log.logger()));
+        run_backup({store, lock, config, jobs.cancel, progress, log.logger()}, options));
   });
   settle(outcome, log.logger());
   report.end(store, lock, end_of(outcome));

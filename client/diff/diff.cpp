@@ -197,7 +197,7 @@ DiffResult run_diff(const Config& config, const DiffOptions& options, const Canc
   if (live) {
     const PullOptions pull{VerifyMode::kNone, options.agent_path, true};
     live->copy.emplace(base_for(a != nullptr ? a : b, listing),
-                       PullRun{store, live->lock, config, pull, cancel, progress, log});
+                       PullRun{{store, live->lock, config, cancel, progress, log}, pull});
   }
   DiffResult result{a_live ? live->copy->side() : side_of(store, config, *a),
                     b_live ? live->copy->side() : side_of(store, config, *b),

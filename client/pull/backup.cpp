@@ -36,16 +36,16 @@ double seconds_since(std::uint64_t started_us) {
 }
 
 // Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
-Published publish(const Store& store, const AppLock& lock, const Listing& earlier, Staging& staging,
-                  std::int64_t pinned_unix_ms, Manifest& manifest) {
+Published publish(const AppRun& run, const Listing& earlier, Staging& staging, std::int64_t pinned_unix_ms,
+                  Manifest& manifest) {
   bool tried = false;
   auto clock = [&] { return std::exchange(tried, true) ? unix_ms_now() / 1000 : pinned_unix_ms / 1000; };
   auto sleep_ms = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
-  const SnapshotTime time = store.choose_free_time(lock, clock, sleep_ms);
+  const SnapshotTime time = run.store.choose_free_time(run.lock, clock, sleep_ms);
   manifest.snapshot = format_snapshot_name(time);
   manifest.order = next_order(earlier, time.unix_s);
   write_manifest(staging.fd(), manifest, staging.path());
-  return store.publish(lock, std::move(staging), time);
+  return run.store.publish(run.lock, std::move(staging), time);
 }
 
 void log_problems(const Manifest& manifest, spdlog::logger& log) {
@@ -103,19 +103,69 @@ TimeEvidence evidence_of(const BackupResult& result, const Store& store, const C
   return evidence;
 }
 
-void prune_if_good(BackupResult& result, const Store& store, const AppLock& lock, const Config& config,
-                   std::int64_t clock_difference_ms, spdlog::logger& log) {
+void prune_if_good(const AppRun& run, std::int64_t clock_difference_ms, BackupResult& result) {
   if (exit_code(result) != 0) {
     result.note = "nothing was pruned, since this run was not good";
   } else if (clock_difference_ms > kClockToleranceS * 1000) {
     result.note = "nothing was pruned, since the clocks here and on the server differ by more than a day";
-    log.warn("{}: {}\n  set the clock that is wrong", config.app_name, result.note);
+    run.log.warn("{}: {}\n  set the clock that is wrong", run.config.app_name, result.note);
   } else {
-    const PruneResult pruned =
-        prune(store, lock, config, evidence_of(result, store, config), false, result.removed);
+    const TimeEvidence evidence = evidence_of(result, run.store, run.config);
+    const PruneResult pruned = prune(run.store, run.lock, run.config, evidence, false, result.removed);
     result.note = pruned.note;
-    if (!pruned.note.empty()) log.warn("{}: {}\n  {}", config.app_name, pruned.note, pruned.hint);
+    if (!pruned.note.empty()) run.log.warn("{}: {}\n  {}", run.config.app_name, pruned.note, pruned.hint);
   }
+}
+
+// When a run began, by both clocks.
+struct Start {
+  const std::string at = rfc3339_utc(unix_ms_now());
+  const std::uint64_t ticks_us = monotonic_us();
+};
+
+// What the manifest says before the snapshot has a name. Where it came from is not in it yet.
+Manifest staged_manifest(const Config& config, const BackupOptions& options, const Pulled& pulled,
+                         const Start& start) {
+  Manifest manifest = manifest_of(config, pulled.pull);
+  manifest.label = options.label;
+  manifest.pinned = options.pinned;
+  manifest.before_restore = options.before_restore;
+  manifest.verify = verify_text(options.verify);
+  manifest.wire = pulled.wire;
+  manifest.started_at = start.at;
+  manifest.finished_at = rfc3339_utc(unix_ms_now());
+  manifest.duration_s = seconds_since(start.ticks_us);
+  return manifest;
+}
+
+// While the verifier goes on with what it reads. Returns why the snapshot may not be on disk yet; null when
+// it is.
+std::unique_ptr<Error> publish_checked(const AppRun& run, const Listing& earlier, Staging& staging,
+                                       const Pulled& pulled, BackupResult& result) {
+  std::unique_ptr<Error> unflushed;
+  pulled.verifier->move([&] {
+    Published published = publish(run, earlier, staging, pulled.pull.pinned_unix_ms, result.manifest);
+    result.path = run.store.path_of(published.name);
+    unflushed = std::move(published.unflushed);
+    return result.path;
+  });
+  run.log.info("{}: published {}", run.config.app_name, result.path);
+  return unflushed;
+}
+
+// There is a snapshot by now, and an error must not say that there is none.
+void finish(const AppRun& run, const BackupOptions& options, const Pulled& pulled, const Error* unflushed,
+            BackupResult& result) {
+  const auto error = error_of([&] {
+    if (unflushed != nullptr) throw Error(*unflushed);
+    run.progress.step("checking");
+    record_checks(result, run.store, *pulled.verifier, options.verify);
+    if (options.prune) prune_if_good(run, pulled.pull.clock_difference_ms, result);
+  });
+  if (!error) return;
+  result.unfinished = true;
+  result.note = "published, but not finished: " + error->message();
+  run.log.error("{}: {}", run.config.app_name, describe(*error));
 }
 
 }  // namespace
@@ -124,75 +174,37 @@ bool is_label(const std::string& label) {
   return label.size() <= 64 && is_clean_utf8(label);
 }
 
-BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
-                        Progress& progress, spdlog::logger& log) {
-  require_apart(config);
-  const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
-  const AppLock lock = store.lock();
-  return run_backup(store, lock, config, options, cancel, progress, log);
-}
-
-BackupResult run_backup(const Store& store, const AppLock& lock, const Config& config,
-                        const BackupOptions& options, const Cancel& cancel, Progress& progress,
-                        spdlog::logger& log) {
-  const std::string started_at = rfc3339_utc(unix_ms_now());
-  const std::uint64_t started_us = monotonic_us();
-  std::optional<Staging> staging(options.full ? store.create_staging(lock) : store.resume_staging(lock));
-  for (const std::string& left : store.sweep(lock, &*staging).left)
-    log.warn("{}: {}", config.app_name, printable(left));
-  Listing earlier = list_snapshots(store, config);
+BackupResult run_backup(const AppRun& run, const BackupOptions& options) {
+  const Start start;
+  std::optional<Staging> staging(options.full ? run.store.create_staging(run.lock)
+                                              : run.store.resume_staging(run.lock));
+  for (const std::string& left : run.store.sweep(run.lock, &*staging).left)
+    run.log.warn("{}: {}", run.config.app_name, printable(left));
+  Listing earlier = list_snapshots(run.store, run.config);
 
   Arrival arrival;
   const auto on_login = [&](const std::string& host_key) {
-    arrival = arrive(config, host_key, options.when_foreign, unix_ms_now() / 1000, earlier);
+    arrival = arrive(run.config, host_key, options.when_foreign, unix_ms_now() / 1000, earlier);
   };
-  const PullRun run{store, lock, config, options, cancel, progress, log, on_login};
-  const Pulled pulled = pull_set(staging, options.full ? nullptr : newest_with_manifest(earlier), run);
-  if (!arrival.note.empty()) log.warn("{}: {}", config.app_name, arrival.note);
+  const PullRun pull{run, options, on_login};
+  const Pulled pulled = pull_set(staging, options.full ? nullptr : newest_with_manifest(earlier), pull);
+  if (!arrival.note.empty()) run.log.warn("{}: {}", run.config.app_name, arrival.note);
   require_one(pulled.pull);
-  keeping_what_is_there(*staging, [&] { cancel.throw_if_requested(); });
+  keeping_what_is_there(*staging, [&] { run.cancel.throw_if_requested(); });
 
   BackupResult result;
   result.strict = options.verify == VerifyMode::kStrict;
-  result.manifest = manifest_of(config, pulled.pull);
   result.unmatched = pulled.pull.unmatched;
+  result.manifest = staged_manifest(run.config, options, pulled, start);
   result.manifest.server = arrival.source;
   result.manifest.moved_from = arrival.moved_from;
-  add_missing(result.manifest, config, newest_complete(earlier));
-  result.manifest.label = options.label;
-  result.manifest.pinned = options.pinned;
-  result.manifest.before_restore = options.before_restore;
-  result.manifest.verify = verify_text(options.verify);
-  result.manifest.wire = pulled.wire;
-  result.manifest.started_at = started_at;
-  result.manifest.finished_at = rfc3339_utc(unix_ms_now());
-  result.manifest.duration_s = seconds_since(started_us);
+  add_missing(result.manifest, run.config, newest_complete(earlier));
   if (options.is_wanted && !options.is_wanted(result.manifest, staging->fd(), staging->path())) return result;
 
-  std::unique_ptr<Error> unflushed;
-  pulled.verifier->move([&] {
-    Published published =
-        publish(store, lock, earlier, *staging, pulled.pull.pinned_unix_ms, result.manifest);
-    result.path = store.path_of(published.name);
-    unflushed = std::move(published.unflushed);
-    return result.path;
-  });
-  log.info("{}: published {}", config.app_name, result.path);
-
-  // From here on there is a snapshot, and an error must not say that there is none.
-  const auto error = error_of([&] {
-    if (unflushed) throw Error(*unflushed);
-    progress.step("checking");
-    record_checks(result, store, *pulled.verifier, options.verify);
-    if (options.prune) prune_if_good(result, store, lock, config, pulled.pull.clock_difference_ms, log);
-  });
-  if (error) {
-    result.unfinished = true;
-    result.note = "published, but not finished: " + error->message();
-    log.error("{}: {}", config.app_name, describe(*error));
-  }
-  result.manifest.duration_s = seconds_since(started_us);
-  log_problems(result.manifest, log);
+  const std::unique_ptr<Error> unflushed = publish_checked(run, earlier, *staging, pulled, result);
+  finish(run, options, pulled, unflushed.get(), result);
+  result.manifest.duration_s = seconds_since(start.ticks_us);
+  log_problems(result.manifest, run.log);
   return result;
 }
 

@@ -43,15 +43,9 @@ struct BackupResult {
   bool strict = false;               // what could not be checked is a failure, too
 };
 
-// Pulls, publishes, verifies, prunes. Throws Error when nothing was published, kConfiguration when the newest
-// snapshot is of another source (client/config/origin.h); what went wrong later is in
-// the manifest. Everything taken by reference must outlive the call.
-BackupResult run_backup(const Config& config, const BackupOptions& options, const Cancel& cancel,
-                        Progress& progress, spdlog::logger& log);
-// The same for a caller that holds the app's lock.
-BackupResult run_backup(const Store& store, const AppLock& lock, const Config& config,
-                        const BackupOptions& options, const Cancel& cancel, Progress& progress,
-                        spdlog::logger& log);
+// Pulls, publishes, verifies and prunes. Throws Error when nothing was published; kConfiguration when the
+// newest snapshot is of another source (client/config/origin.h). What goes wrong later is in the manifest.
+BackupResult run_backup(const AppRun& run, const BackupOptions& options);
 
 // 0, or 4 when a database is missing, failed its check, or was not checked although that was asked for (with
 // `strict`: not in every part), or when something after publishing failed.

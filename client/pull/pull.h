@@ -26,16 +26,19 @@ struct PullOptions {
   bool read_soon = false;  // by the caller, so that it is to stay in memory; what is verified does anyway
 };
 
-// What every step of a pull works with. All is borrowed, and the lock held throughout.
-struct PullRun {
+// What every step of a run on one app works with. All is borrowed, and the app's lock is held throughout.
+struct AppRun {
   const Store& store;
   const AppLock& lock;
   const Config& config;
-  const PullOptions& options;
   const Cancel& cancel;
   Progress& progress;
   spdlog::logger& log;
-  OnLogin on_login = {};  // once for each attempt; may be empty
+};
+
+struct PullRun : AppRun {
+  const PullOptions& options;
+  OnLogin on_login = {};  // called once for each attempt; may be empty
 };
 
 struct Pulled {

@@ -25,7 +25,7 @@ std::string absolute_path(const std::string& path) {
   return absolute;
 }
 
-bool is_there(const std::string& path) {
+bool exists(const std::string& path) {
   return look_at_entry(AT_FDCWD, path, path).has_value();
 }
 
@@ -36,6 +36,15 @@ void require_outside(const std::string& path, const std::string& store_path) {
     throw Error(ErrorKind::kConfiguration, path + " is where the snapshots are kept",
                 "take a directory outside of " + store_path);
 }
+
+// What both ways to restore work with. All is borrowed.
+struct LocalRun {
+  const RestoreSource& source;
+  const std::string& store_path;
+  const Cancel& cancel;
+  Progress& progress;
+  spdlog::logger& log;
+};
 
 // --- a new directory -------------------------------------------------------------------------------------
 
@@ -49,7 +58,7 @@ struct Missing {
 
 Missing first_missing(const std::string& path) {
   Missing missing{parent_of(path), fs::path(path).filename().string(), ""};
-  while (!is_there(missing.parent)) {
+  while (!exists(missing.parent)) {
     missing.below = missing.name + (missing.below.empty() ? "" : "/" + missing.below);
     missing.name = fs::path(missing.parent).filename().string();
     missing.parent = parent_of(missing.parent);
@@ -57,17 +66,16 @@ Missing first_missing(const std::string& path) {
   return missing;
 }
 
-LocalRestore restore_new(const RestoreSource& source, const std::string& directory,
-                         const std::string& store_path, const Cancel& cancel, Progress& progress) {
+LocalRestore restore_new(const LocalRun& run, const std::string& directory) {
   const Missing missing = first_missing(directory);
-  require_outside(missing.parent + "/" + missing.name, store_path);
+  require_outside(missing.parent + "/" + missing.name, run.store_path);
   StagedDirectory staged(missing.parent, missing.name);
   const std::string below = missing.below.empty() ? "" : "/" + missing.below;
   const Place inner =
       find_place(staged.fd(), missing.below.empty() ? "." : missing.below + "/.", true, staged.path());
   LocalRestore result{
-      directory, source.copy_to(inner.dir.get(), staged.path() + below, cancel, progress), {}};
-  cancel.throw_if_requested();
+      directory, run.source.copy_to(inner.dir.get(), staged.path() + below, run.cancel, run.progress), {}};
+  run.cancel.throw_if_requested();
   staged.move_to(missing.name);
   return result;
 }
@@ -113,24 +121,22 @@ std::vector<std::string> databases_there(const Directory& directory, const Resto
   return there;
 }
 
-LocalRestore restore_into(const RestoreSource& source, const std::string& path, bool force,
-                          const std::string& store_path, const Cancel& cancel, Progress& progress,
-                          spdlog::logger& log) {
-  require_outside(path, store_path);
+LocalRestore restore_into(const LocalRun& run, const std::string& path, bool force) {
+  require_outside(path, run.store_path);
   const Fd dir = open_path(path, O_RDONLY | O_DIRECTORY);
   const Directory directory{dir.get(), path};
   if (!try_lock(dir.get(), path))
     throw Error(ErrorKind::kBusy, "another restore works in " + path, "wait until it has ended");
-  for (const std::string& note : settle_interrupted(directory)) log.warn("{}", note);
-  require_free(directory, source, force);
+  for (const std::string& note : settle_interrupted(directory)) run.log.warn("{}", note);
+  require_free(directory, run.source, force);
 
   Placement placement(directory);
   const Directory fresh = placement.fresh();
-  LocalRestore result{path, source.copy_to(fresh.fd, fresh.path, cancel, progress), {}};
-  cancel.throw_if_requested();
-  require_free(directory, source, force);
-  result.replaced = databases_there(directory, source);
-  placement.put_in_place(source.names(), !result.replaced.empty());
+  LocalRestore result{path, run.source.copy_to(fresh.fd, fresh.path, run.cancel, run.progress), {}};
+  run.cancel.throw_if_requested();
+  require_free(directory, run.source, force);
+  result.replaced = databases_there(directory, run.source);
+  placement.put_in_place(run.source.names(), !result.replaced.empty());
   return result;
 }
 
@@ -140,8 +146,8 @@ LocalRestore restore_to_directory(const RestoreSource& source, const LocalTarget
                                   const std::string& store_path, const Cancel& cancel, Progress& progress,
                                   spdlog::logger& log) {
   const std::string path = absolute_path(target.directory);
-  if (!is_there(path)) return restore_new(source, path, store_path, cancel, progress);
-  return restore_into(source, path, target.force, store_path, cancel, progress, log);
+  const LocalRun run{source, store_path, cancel, progress, log};
+  return exists(path) ? restore_into(run, path, target.force) : restore_new(run, path);
 }
 
 }  // namespace litepull

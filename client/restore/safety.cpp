@@ -75,7 +75,7 @@ bool can_be_put_back(const ServerState& state, const SafetySnapshot& safety, con
   return true;
 }
 
-bool is_among(const std::set<std::string>& all, const std::vector<std::string>& names) {
+bool holds_all(const std::set<std::string>& all, const std::vector<std::string>& names) {
   return std::all_of(names.begin(), names.end(), [&](const auto& name) { return all.contains(name); });
 }
 
@@ -115,7 +115,7 @@ void finish_safety(const Store& store, const AppLock& lock, const Listing& listi
                    const std::vector<std::string>& databases) {
   const std::set<std::string> done(databases.begin(), databases.end());
   for (SafetySnapshot& safety : unfinished_safety(store, listing))
-    if (is_among(done, safety.manifest.before_restore->databases))
+    if (holds_all(done, safety.manifest.before_restore->databases))
       set_state(store, lock, safety, {}, kSafetyDone);
 }
 

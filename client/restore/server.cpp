@@ -51,7 +51,7 @@ void add_source(RestorePlan& plan, const Snapshot& snapshot, const Manifest::Ser
   plan.sources = side_by_side(*plan.source, here);
 }
 
-bool is_there(const RestorePlan::Database& database) {
+bool is_on_server(const RestorePlan::Database& database) {
   return database.target.state == TargetState::kThere;
 }
 
@@ -65,7 +65,7 @@ const Manifest::Database* entry_of(const Manifest& manifest, const std::string& 
 // All that is about to be replaced must be in it, in whatever state that is.
 void require_saved(const RestorePlan& plan, const BackupResult& backup) {
   for (const RestorePlan::Database& database : plan.databases) {
-    if (!is_there(database)) continue;
+    if (!is_on_server(database)) continue;
     const Manifest::Database* saved = entry_of(backup.manifest, database.entry.name);
     if (saved != nullptr && !saved->error) continue;
     throw Error(ErrorKind::kRefused,
@@ -80,7 +80,7 @@ void require_saved(const RestorePlan& plan, const BackupResult& backup) {
 void warn_of_damage(const RestorePlan& plan, const BackupResult& backup, spdlog::logger& log) {
   bool good = true, damaged = false;
   for (const RestorePlan::Database& database : plan.databases) {
-    if (!is_there(database)) continue;
+    if (!is_on_server(database)) continue;
     const Manifest::Database& saved = *entry_of(backup.manifest, database.entry.name);
     good = good && saved.verified == Verified::kOk;
     damaged = damaged || (saved.verified == Verified::kFailed && !only_not_checked(saved.problems));
@@ -124,7 +124,7 @@ std::vector<SafetySnapshot> earlier_tries(const Store& store, const Listing& lis
 std::vector<Manifest::Database> entries_there(const RestorePlan& plan) {
   std::vector<Manifest::Database> entries;
   for (const RestorePlan::Database& database : plan.databases)
-    if (is_there(database)) entries.push_back(database.entry);
+    if (is_on_server(database)) entries.push_back(database.entry);
   return entries;
 }
 
@@ -139,23 +139,16 @@ BackupOptions safety_options(const ServerRestoreOptions& options, const RestoreP
   return backup;
 }
 
-// Everything a step of a restore works with, under the lock. All is borrowed.
-struct RestoreRun {
-  const Store& store;
-  const AppLock& lock;
-  const Config& config;
+struct RestoreRun : AppRun {
   const ServerRestoreOptions& options;
-  const Cancel& cancel;
-  Progress& progress;
-  spdlog::logger& log;
 };
 
-BackupResult pull_what_is_there(const RestoreRun& run, const RestorePlan& plan,
-                                const BackupOptions& options) {
+BackupResult pull_what_is_on_server(const RestoreRun& run, const RestorePlan& plan,
+                                    const BackupOptions& options) {
   std::optional<BackupResult> pulled;
   const auto error = error_of([&] {
-    pulled = run_backup(run.store, run.lock, config_for_safety(run.config, plan), options, run.cancel,
-                        run.progress, run.log);
+    const Config config = config_for_safety(run.config, plan);
+    pulled = run_backup({run.store, run.lock, config, run.cancel, run.progress, run.log}, options);
   });
   if (error)
     throw Error(error->kind(),
@@ -167,7 +160,7 @@ BackupResult pull_what_is_there(const RestoreRun& run, const RestorePlan& plan,
 }
 
 // Keeps what is there, unless a safety snapshot of an earlier try holds it.
-void save_what_is_there(const RestoreRun& run, ServerRestore& restore) {
+void save_what_is_on_server(const RestoreRun& run, ServerRestore& restore) {
   std::vector<SafetySnapshot> tries =
       earlier_tries(run.store, list_snapshots(run.store, run.config), restore.plan);
   std::copy_if(tries.begin(), tries.end(), std::back_inserter(restore.safety),
@@ -185,7 +178,7 @@ void save_what_is_there(const RestoreRun& run, ServerRestore& restore) {
     if (found != tries.rend()) holds_it = *found;
     return !holds_it;
   };
-  BackupResult pulled = pull_what_is_there(run, restore.plan, backup);
+  BackupResult pulled = pull_what_is_on_server(run, restore.plan, backup);
   restore.seen = pulled.manifest;
   if (!holds_it) {
     warn_of_damage(restore.plan, pulled, run.log);
@@ -253,9 +246,10 @@ void mark_ended(const RestoreRun& run, ServerRestore& restore, bool unchanged, c
 void replace_databases(const RestoreRun& run, const std::vector<RestoreFile>& files, ServerRestore& restore) {
   const std::string before = mark_open(run, restore);
   const auto unchanged = error_of([&] {
-    restore.talk = talk_restore(
-        run.config, run.options.agent_path, RestoreMode::kRestore, files, run.cancel, run.progress,
-        [&](const RestoreTalk& talk) { require_same_places(restore.plan, talk.targets); });
+    const TalkContext context{run.config, run.options.agent_path, run.cancel, run.progress};
+    restore.talk = talk_restore(context, RestoreMode::kRestore, files, [&](const RestoreTalk& talk) {
+      require_same_places(restore.plan, talk.targets);
+    });
     restore.state = state_of(restore);
   });
   mark_ended(run, restore, unchanged != nullptr, before);
@@ -276,16 +270,15 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   const DigestKey key = store.digest_key_if_there().value_or(new_digest_key());
   std::vector<RestoreFile> files = open_files(store, restore.plan, key, cancel, progress);
 
-  const RestoreTalk seen =
-      talk_restore(config, options.agent_path, RestoreMode::kLook, files, cancel, progress);
+  const TalkContext context{config, options.agent_path, cancel, progress};
+  const RestoreTalk seen = talk_restore(context, RestoreMode::kLook, files);
   add_targets(restore.plan, seen.targets);
   const Manifest::Server here = source_of(config, seen.host_key);
   mark_origins(listing, here);
   add_source(restore.plan, snapshot, here, options.from_other_server);
   if (options.dry_run) {
     require_possible(restore.plan);
-    const RestoreTalk compared =
-        talk_restore(config, options.agent_path, RestoreMode::kCompare, files, cancel, progress);
+    const RestoreTalk compared = talk_restore(context, RestoreMode::kCompare, files);
     for (const Ready& ready : compared.ready)
       restore.plan.databases[ready.database].differing = ready.differing;
     return restore;
@@ -297,8 +290,8 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   // What the safety snapshot is made with decides; by now that may be another key.
   if (const DigestKey own = store.digest_key(lock); own != key)
     files = open_files(store, restore.plan, own, cancel, progress);
-  const RestoreRun run{store, lock, config, options, cancel, progress, log};
-  save_what_is_there(run, restore);
+  const RestoreRun run{{store, lock, config, cancel, progress, log}, options};
+  save_what_is_on_server(run, restore);
   replace_databases(run, files, restore);
   restore.written_between = written_between(restore);
   return restore;

@@ -294,15 +294,15 @@ class Talker {
 
 }  // namespace
 
-RestoreTalk talk_restore(const Config& config, const std::string& agent_path, RestoreMode mode,
-                         const std::vector<RestoreFile>& files, const Cancel& cancel, Progress& progress,
+RestoreTalk talk_restore(const TalkContext& context, RestoreMode mode, const std::vector<RestoreFile>& files,
                          const std::function<void(const RestoreTalk&)>& on_targets) {
-  progress.step("connecting");
-  Cancel until_committed(&cancel);
+  context.progress.step("connecting");
+  Cancel until_committed(&context.cancel);
   std::string host_key;
-  const std::unique_ptr<Link> link =
-      open_link(config, agent_path, until_committed, [&](const std::string& shown) { host_key = shown; });
-  RestoreTalk talk = Talker(config, mode, files, *link, until_committed, progress).run(on_targets);
+  const std::unique_ptr<Link> link = open_link(context.config, context.agent_path, until_committed,
+                                               [&](const std::string& shown) { host_key = shown; });
+  RestoreTalk talk =
+      Talker(context.config, mode, files, *link, until_committed, context.progress).run(on_targets);
   talk.host_key = std::move(host_key);
   talk.wire = {link->received_bytes(), link->sent_bytes()};
   return talk;

@@ -33,11 +33,18 @@ struct RestoreTalk {
   Done done;
 };
 
-// Runs the agent in `mode` for `files`, which must outlive the call; `on_targets` hears what is there and may
-// throw. `cancel` counts until the agent is told to go on. Throws Error, and then nothing on the server has
-// changed. Targets that are refused are an error of mode kRestore alone.
-RestoreTalk talk_restore(const Config& config, const std::string& agent_path, RestoreMode mode,
-                         const std::vector<RestoreFile>& files, const Cancel& cancel, Progress& progress,
+// What a conversation works with. All is borrowed.
+struct TalkContext {
+  const Config& config;
+  const std::string& agent_path;
+  const Cancel& cancel;  // counts until the agent is told to go on
+  Progress& progress;
+};
+
+// Runs the agent in `mode` for `files`. `on_targets` is called with what is there, and may throw. Throws
+// Error, and then nothing on the server has changed. Targets that are refused are an error of mode kRestore
+// alone.
+RestoreTalk talk_restore(const TalkContext& context, RestoreMode mode, const std::vector<RestoreFile>& files,
                          const std::function<void(const RestoreTalk&)>& on_targets = {});
 
 }  // namespace litepull

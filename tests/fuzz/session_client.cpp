@@ -134,7 +134,7 @@ void pull(ByteView input, Progress& progress) {
 void restore(RestoreMode mode, Progress& progress) {
   const Config config;
   const Cancel cancel;
-  const RestoreTalk talk = talk_restore(config, "", mode, place().files(), cancel, progress);
+  const RestoreTalk talk = talk_restore({config, "", cancel, progress}, mode, place().files());
   check(talk.targets.size() == 1, "another number of targets than databases");
   if (mode != RestoreMode::kRestore) return;
   check(talk.lost || talk.failed || talk.restored.size() == 1, "a restore that ended in no way");
