@@ -1,7 +1,6 @@
 // Logging in to a real sshd, and what may keep that from ending: an SSH agent, a resolver, a command of the
-// user's, a passphrase, a login shell. Each is given up at its time and named, and the app's lock is free
+// user's, a passphrase. Each is given up at its time and named, and the app's lock is free
 // then.
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "common/error.h"
+#include "tests/e2e/ssh_login_fixture.h"
 #include "tests/e2e/ssh_server.h"
 #include "tests/support/loopback.h"
 #include "tests/support/pull_fixture.h"
@@ -19,15 +19,9 @@
 
 namespace litepull::test {
 namespace {
-namespace fs = std::filesystem;
 
 std::string from_base64(const std::string& text) {
   return run({"sh", "-c", "printf %s \"$1\" | base64 -d", "sh", text}).out;
-}
-
-void make_database(const std::string& path) {
-  SQLite::Database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
-      .exec("create table t(a); insert into t values(1)");
 }
 
 std::string with_length(const std::string& bytes) {
@@ -106,97 +100,6 @@ class BadAgent {
   std::string blob_;
   std::vector<Fd> waiting_;
   std::thread thread_;
-};
-
-class SshLogin : public testing::Test {
- protected:
-  explicit SshLogin(const std::vector<std::string>& sshd_lines = {})
-      : app_(Over::kSsh, with_lines(sshd_lines)) {
-    app_.set("CONNECT_TIMEOUT", "1");
-    app_.set_environment("SSH_AUTH_SOCK", "");
-    make_database(app_.in_storage("main.sqlite3"));
-  }
-
-  static SshdOptions with_lines(const std::vector<std::string>& lines) {
-    SshdOptions options;
-    options.extra_lines = lines;
-    return options;
-  }
-
-  // Ends with `exit_code`, within `limit`, with these words, and lets the next run at the app.
-  BackupRun expect_failure(int exit_code, const std::vector<std::string>& words,
-                           Milliseconds limit = Milliseconds(6'000)) {
-    const BackupRun run = app_.backup();
-    EXPECT_EQ(run.exit_code(), exit_code) << run.words();
-    for (const std::string& word : words)
-      EXPECT_NE(run.process.err.find(word), std::string::npos) << "for want of: " << word << "\n"
-                                                               << run.words();
-    EXPECT_LT(run.process.duration, limit) << run.words();
-    EXPECT_TRUE(app_.snapshots().empty());
-    return run;
-  }
-  BackupRun expect_pulled() {
-    BackupRun run = app_.backup();
-    EXPECT_EQ(run.exit_code(), 0) << run.words();
-    return run;
-  }
-
-  std::string agent_path() { return app_.scratch("agent.sock"); }
-  void use_agent_alone() {
-    app_.set("SSH_KEY", "");
-    app_.set_environment("SSH_AUTH_SOCK", agent_path());
-  }
-  std::string public_key() { return app_.sshd().key_path() + ".pub"; }
-
-  // A real agent with these keys.
-  Child agent_with(const std::vector<std::string>& keys) {
-    StartOptions options;
-    options.stdout_path = "/dev/null";
-    Child agent({"ssh-agent", "-D", "-a", agent_path()}, options);
-    EXPECT_TRUE(eventually([&] { return fs::exists(agent_path()); }));
-    RunOptions add;
-    add.env = {{"SSH_AUTH_SOCK", agent_path()}};
-    for (const std::string& key : keys) EXPECT_TRUE(run({"ssh-add", "-q", key}, add).ok()) << key;
-    app_.set_environment("SSH_AUTH_SOCK", agent_path());
-    return agent;
-  }
-  std::string new_key(const std::string& name, const std::vector<std::string>& options = {}) {
-    std::vector<std::string> argv{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", app_.scratch(name)};
-    argv.insert(argv.end(), options.begin(), options.end());
-    EXPECT_TRUE(run(argv).ok());
-    return app_.scratch(name);
-  }
-
-  void use_config(const std::string& lines) {
-    write_file(app_.scratch("ssh_config"), "Host app\n  HostName 127.0.0.1\n  Port " +
-                                               std::to_string(app_.sshd().port()) + "\n  User " +
-                                               app_.sshd().user() + "\n  UserKnownHostsFile " +
-                                               app_.sshd().known_hosts_path() + "\n" + lines);
-    for (const char* key : {"SERVER_USER", "SERVER_PORT", "SSH_KEY", "SSH_KNOWN_HOSTS"}) app_.set(key, "");
-    app_.set("SERVER_HOST", "app");
-    app_.set("SSH_CONFIG", app_.scratch("ssh_config"));
-  }
-
-  // A run that waits ends soon after each of these, and the lock is free.
-  void expect_stoppable(const std::function<bool()>& waits, const std::vector<int>& signals = {SIGTERM}) {
-    app_.set("CONNECT_TIMEOUT", "60");
-    for (const int signal : signals) {
-      Child child = app_.start_backup();
-      ASSERT_TRUE(eventually(waits));
-      pause_for(Milliseconds(200));
-      child.kill(signal);
-      const auto status = child.wait(Milliseconds(3'000));
-      ASSERT_TRUE(status.has_value()) << "signal " << signal << " did not end it";
-      EXPECT_EQ(status->code, 1);
-      app_.finish_backup(child);
-    }
-    const BackupRun late = app_.backup({"--deadline", "1"});
-    EXPECT_NE(late.process.err.find("deadline has passed"), std::string::npos) << late.words();
-    EXPECT_LT(late.process.duration, Milliseconds(5'000));
-  }
-  bool has_connected() { return !app_.sshd().session_pids().empty(); }
-
-  PullFixture app_;
 };
 
 TEST_F(SshLogin, AnSshAgentThatSaysNothingIsGivenUpAndNamed) {
@@ -408,85 +311,10 @@ TEST_F(OneSession, IsEnoughForARunThatUploadsTheAgent) {
   EXPECT_EQ(app_.litepull({"check"}).status.code, 0);
 }
 
-// What the login shell, bash here, reads before the command.
-class StartUpFile : public SshLogin {
- protected:
-  void SetUp() override {
-    app_.set("CONNECT_TIMEOUT", "15");
-    if (!is_read_by_the_shell())
-      GTEST_SKIP() << "the login shell of " << app_.sshd().user() << " reads no ~/.bashrc";
-  }
-  void write_start_up_file(const std::string& text) {
-    write_file((fs::path(app_.sshd().key_path()).parent_path() / "home/.bashrc").string(), text);
-  }
-  bool is_read_by_the_shell() {
-    write_start_up_file("exit 7\n");
-    return run({"ssh", "-F", "none", "-o", "BatchMode=yes", "-i", app_.sshd().key_path(), "-p",
-                std::to_string(app_.sshd().port()), "-o",
-                "UserKnownHostsFile=" + app_.sshd().known_hosts_path(), app_.sshd().user() + "@127.0.0.1",
-                "true"})
-               .status.code == 7;
-  }
-  // Another agent than any server has.
-  void forget_agent() {
-    fs::remove_all(app_.sshd().remote_cache());
-    fs::create_directory(app_.sshd().remote_cache());
-  }
-};
-
-TEST_F(StartUpFile, MayPrintAnythingWithoutANewlineBeforeTheGreeting) {
-  for (const char* line :
-       {"printf 'hello '", "printf '\\033]4;0;rgb:00/00/00\\033\\\\\\033]0;prod\\007'",
-        "printf 'LITEPULL 1 LITEPULL 1 welcome\\nLITEPULL 1 '", "echo /tmp: all yours; echo takes it"}) {
-    write_start_up_file(std::string(line) + "\n");
-    forget_agent();
-    expect_pulled();
-  }
-  const ProcessResult check = app_.litepull({"check"});
-  EXPECT_EQ(check.status.code, 0) << check.out << check.err;
-  EXPECT_EQ(check.out.find("all yours"), std::string::npos) << check.out;
-}
-
-TEST_F(StartUpFile, BuriedInNoiseIsUploadedAndStarted) {
-  write_start_up_file(
-      "yes 'a very friendly message of the day' | head -c 3000000 | tee /dev/stderr\nprintf end\n");
-  forget_agent();
-  expect_pulled();
-}
-
-TEST_F(StartUpFile, ThatWaitsForInputIsToldFromASlowLink) {
-  app_.set("IDLE_TIMEOUT", "1");
-  write_start_up_file("printf 'Accept the terms? '\nread x\n");
-  const BackupRun run = expect_failure(1, {"the login shell never came to run the command", "wait for input",
-                                           "it said: Accept the terms? ", "echo hello"});
-  EXPECT_EQ(run.process.err.find("IDLE_TIMEOUT"), std::string::npos) << run.words();
-}
-
-TEST_F(StartUpFile, ThatStartsAnotherShellIsTold) {
-  app_.set("IDLE_TIMEOUT", "1");
-  write_start_up_file("exec sh\n");
-  expect_failure(1, {"the login shell never came to run the command", "start another shell"});
-}
-
-TEST_F(StartUpFile, ThatEndsTheShellIsToldWithTheEndOfWhatItSaid) {
-  write_start_up_file("yes noise | head -c 20000\necho this account is closed >&2\nexit 3\n");
-  expect_failure(1, {"the agent does not start (status 3)", "this account is closed", "start-up files"});
-}
-
-class SilentLink : public StartUpFile {};
-
-// Nothing comes over the link any more: that is not the shell's fault.
-TEST_F(SilentLink, IsNotPutDownToTheLoginShell) {
-  app_.set("IDLE_TIMEOUT", "1");
-  app_.set("CONNECT_TIMEOUT", "1");
-  write_start_up_file("kill -STOP $PPID\nsleep 20\nkill -CONT $PPID\n");
-  expect_failure(1, {"nothing was heard for 1 s"}, Milliseconds(9'000));
-}
-
 TEST(SshAccount, WithoutAPasswordIsLetInAsSshIs) {
   if (!SshServer::can_have_accounts()) GTEST_SKIP() << "needs root and a mount namespace";
   PullFixture app(Over::kSsh);
-  make_database(app.in_storage("main.sqlite3"));
+  make_small_database(app.in_storage("main.sqlite3"));
   ServerOptions options;
   options.without_password = true;
   options.lines = {"PasswordAuthentication yes", "PermitEmptyPasswords yes", "PubkeyAuthentication no"};
