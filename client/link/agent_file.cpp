@@ -51,7 +51,7 @@ AgentFile read_agent(const std::string& path) {
   return agent;
 }
 
-// In the order of kNames: a build's own agent comes first.
+// In the order of kNames, so that the agent of this build comes first.
 std::vector<std::string> agents_in(const fs::path& directory) {
   std::vector<std::string> paths;
   for (const char* name : kNames)

@@ -1,4 +1,5 @@
-// The agent's program files on this machine, one for each kind of server; one is run here or uploaded.
+// The agent's program files on this machine, one for each kind of server. One of them is run here or
+// uploaded.
 #pragma once
 
 #include <string>
@@ -13,16 +14,17 @@ struct AgentFile {
   std::string machine;  // as `uname -m` names it: x86_64 or aarch64
 };
 
-// $LITEPULL_AGENT, a file or a directory; else the directory with agents: the running program's, or
-// ../lib/litepull from there. In a directory `litepull-agent` is for the machine that it was built on, and
-// `litepull-agent-MACHINE` for another. Throws Error{kFailed} when there is none.
+// Returns `override_path` ($LITEPULL_AGENT, a file or a directory) unless it is empty. Otherwise returns the
+// directory with agents: the running program's, or ../lib/litepull from there. In a directory
+// `litepull-agent` is for the machine that it was built on, and `litepull-agent-MACHINE` for another. Throws
+// Error{kFailed} when there is none.
 std::string find_agent(const std::string& override_path);
 
-// All that find_agent() has found, one for each machine. Throws Error{kFailed} when one is no Linux program
-// for a machine that is known.
+// All agents that find_agent() has found, one for each machine. Throws Error{kFailed} when one is not a Linux
+// program for a known machine.
 std::vector<AgentFile> read_agents(const std::string& path);
 
-// The one that runs on this machine, by its name; a file is taken as it is.
+// The agent for this machine, by its name. A `path` that is a file is returned as it is.
 std::string local_agent(const std::string& path);
 
 }  // namespace litepull

@@ -1,5 +1,5 @@
-// What the agent says, message by message, as every conversation with it begins: those that only say that it
-// is alive are passed over, its error is thrown as ours, and a stream that ends too early is an error.
+// The agent's messages, one by one. Messages that only say that it is alive are skipped. The agent's error is
+// thrown as ours, and a stream that ends too early is an error.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace litepull {
 
-// Reads while there is patience: an agent that sends a byte now and then is never silent for long.
+// Limits the time that a whole message may take. The idle timeout alone never ends an agent that sends a byte
+// now and then.
 class PatientSource : public ByteSource {
  public:
   PatientSource(ByteSource& source, std::uint64_t patience_us) : source_(source), patience_us_(patience_us) {
@@ -19,7 +20,7 @@ class PatientSource : public ByteSource {
   }
 
   void restart();
-  // Throws kFailed when patience is at an end.
+  // Throws Error{kFailed} `patience_us` after the last restart().
   std::size_t read(void* buffer, std::size_t size) override;
 
  private:
@@ -30,14 +31,14 @@ class PatientSource : public ByteSource {
 
 class AgentMessages {
  public:
-  // The next message that is asked for must be there, whole, when `patience_us` have passed; words of being
-  // alive do not count. `lost_hint` is what to do when the stream ends before its time. `source` must outlive
-  // this.
+  // Each message must arrive whole within `patience_us` of next(). Messages that only say that the agent is
+  // alive do not restart that time. `lost_hint` is the hint when the stream ends too early. `source` must
+  // outlive this.
   AgentMessages(ByteSource& source, std::uint64_t patience_us, std::string lost_hint)
       : source_(source, patience_us), reader_(source_), lost_hint_(std::move(lost_hint)) {}
 
-  // Throws the agent's own error, LinkError at the end of the stream, kFailed when patience is at an end, and
-  // what `each_turn` throws, which is called before every wait.
+  // Calls `each_turn` before every wait. Throws the agent's own error, LinkError at the end of the stream,
+  // Error{kFailed} when the message takes too long, and what `each_turn` throws.
   Frame& next(const std::function<void()>& each_turn = {});
   // The body of the next message, which must be of this type.
   ByteView expect(MessageType type);

@@ -19,13 +19,13 @@ bool names_machine(std::string_view text) {
   });
 }
 
-// A shell that shows its commands (set -v) prints these words in other company.
+// A shell that shows its commands (set -v) prints these words with others around them.
 bool is_greeting(std::string_view words) {
   return words == "agent" || words == "no-sudo" || words == "storage" ||
          (words.starts_with(kUpload) && names_machine(words.substr(kUpload.size())));
 }
 
-// In the line that begins at `line_at` and ends the noise.
+// Looks in the line that begins at `line_at`, the last one of the noise.
 bool find_greeting(Greeting& greeting, std::size_t line_at) {
   std::string& noise = greeting.noise;
   const std::size_t in_line = std::string_view(noise).substr(line_at).rfind(kPrefix);
@@ -44,7 +44,7 @@ void read_greeting(ByteSource& source, Greeting& greeting, std::size_t max_noise
   std::size_t line_at = greeting.noise.size();
   char byte = 0;
   for (std::size_t total = 0; total < max_noise_bytes; ++total) {
-    // Byte by byte: what follows the line is the first frame's.
+    // Byte by byte, since the first frame follows the line.
     if (source.read(&byte, 1) == 0) return;
     greeting.noise += byte;
     if (byte == '\n' && find_greeting(greeting, line_at)) return;

@@ -22,10 +22,10 @@ namespace {
 
 constexpr std::uint64_t kReapUs = 5'000'000;
 constexpr std::size_t kMaxLocalNoiseBytes = 64 * 1024;  // no login shell comes before the agent
-constexpr int kPipeBytes = 1 << 20;  // fewer turns between the two processes than with the usual 64 KiB
+constexpr int kPipeBytes = 1 << 20;  // fewer switches between the processes than with the usual 64 KiB
 
-// Without what sudo and its like say of their caller: it is this program that starts the agent, and that runs
-// whatever its configuration says with the rights that it has.
+// Without the variables in which sudo and similar programs name their caller. Here litepull is the caller,
+// and it has all rights that the agent gets.
 std::vector<char*> own_environment() {
   std::vector<char*> kept;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -49,7 +49,7 @@ class LocalLink : public Link {
     ::fcntl(from_agent.write.get(), F_SETPIPE_SZ, kPipeBytes);
 #endif
     spawn(agent_path, to_agent.read.get(), from_agent.write.get());
-    ::fcntl(to_agent.write.get(), F_SETFL, O_NONBLOCK);  // of this end alone
+    ::fcntl(to_agent.write.get(), F_SETFL, O_NONBLOCK);  // for this end alone
     input_ = std::move(to_agent.write);
     output_ = std::move(from_agent.read);
   }
@@ -84,7 +84,7 @@ class LocalLink : public Link {
   }
 
  private:
-  // An agent that has stopped reading must not hold up a run that is to end.
+  // An agent that has stopped reading must not keep a cancelled run from ending.
   void write_patiently(ByteView bytes) const {
     const std::uint64_t since_us = monotonic_us();
     while (!bytes.empty()) {
@@ -108,7 +108,7 @@ class LocalLink : public Link {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in, 0);
     posix_spawn_file_actions_adddup2(&actions, out, 1);
-    // A group of its own: Ctrl-C is for the client, which then ends the agent in order.
+    // It gets a process group of its own, so that Ctrl-C reaches only the client, which then ends the agent.
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
@@ -123,8 +123,8 @@ class LocalLink : public Link {
     if (code != 0) throw Error(ErrorKind::kFailed, "cannot start " + agent_path + ": " + std::strerror(code));
   }
 
-  // The agent ends by itself when its input ends, within its own grace time; one that does not is killed. How
-  // it ended, in words, when that was not in order.
+  // Ends the agent's input, upon which it ends by itself; after 5 s kills it. Returns how it ended when that
+  // was not with status 0.
   std::string reap() {
     if (pid_ <= 0) return {};
     input_.reset();

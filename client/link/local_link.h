@@ -1,4 +1,4 @@
-// TRANSPORT=local: the agent as a child of this process.
+// For TRANSPORT=local: the agent as a child process.
 #pragma once
 
 #include <memory>

@@ -11,7 +11,7 @@
 namespace litepull {
 namespace {
 
-// Whatever the other clock claims, without overflow.
+// Does not overflow, whatever the other clock claims.
 std::int64_t ahead_ms(std::uint64_t theirs) {
   constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   return static_cast<std::int64_t>(std::min(theirs, kMost)) - unix_ms_now();

@@ -1,4 +1,4 @@
-// What a pull would find on the server: `litepull check` asks. Changes nothing anywhere.
+// What a pull would find on the server, for `litepull check`. Changes nothing anywhere.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ namespace litepull {
 
 struct Look {
   Hello hello;
-  std::int64_t clock_ahead_ms = 0;  // how far the server's clock is ahead of ours; behind: negative
+  std::int64_t clock_ahead_ms = 0;  // the server's clock minus ours
   Storage storage;
   std::vector<Notice> notices;  // not safe to print as they are
   Unmatched unmatched;          // nor is this
-  std::vector<Found> found;     // in the order of their names; what is in them is not safe to print as it is
+  std::vector<Found> found;     // in the order of their names; their strings are not safe to print either
 };
 
-// Over a link that was just opened. Throws the agent's own error when all databases are out of reach.
+// `link` must have just been opened. Throws the agent's own error when it can reach none of the databases.
 Look look_around(Link& link, const Config& config);
 
 }  // namespace litepull

@@ -1,4 +1,4 @@
-// Tells the agent every few seconds that its client is still there, however long the client's disk takes.
+// Tells the agent every few seconds that its client is still there, even while the client waits for its disk.
 #pragma once
 
 #include <condition_variable>
@@ -9,7 +9,7 @@
 
 namespace litepull {
 
-// Speaks while it lives. `writer` must outlive it. A write that fails ends it: the reading side will know.
+// Sends while it lives. `writer` must outlive it. A failed write ends it; the reading side notices by itself.
 class Pinger {
  public:
   explicit Pinger(FrameWriter& writer);

@@ -8,29 +8,30 @@
 namespace litepull {
 namespace {
 
-// For any POSIX shell (dash, bash, BusyBox). Wrapped for login shells of other kinds: no single quote, no
-// exclamation mark, no newline.
+// `script` is for any POSIX shell (dash, bash, BusyBox). Login shells of other kinds start it. So it must
+// have no single quote, exclamation mark or newline.
 std::string for_any_shell(const std::string& script) {
   check(script.find_first_of("'!\n") == std::string::npos,
         "a remote command that a login shell would change");
   return "exec sh -c '" + script + "'";
 }
 
-// Whether $1 is a real directory of our own, which nobody else can put another one in the place of, also in
-// /tmp. Told by one look at it: between two, somebody could have exchanged a directory for a link.
+// Whether $1 is a real directory of our own, which nobody else can replace, not even in /tmp. It looks once:
+// between two looks somebody could replace a directory by a link.
 constexpr const char* kOurs =
     "u=$(id -u); ours() { set -- $(ls -ldn \"$1\" 2>/dev/null); case \"$1:$3\" in (d*:\"$u\") return 0;; "
     "esac; "
     "return 1; }; ";
 
-// Sets $d to one candidate after the other. The home directory's cache first; the others are for homes that
-// are read-only, full or noexec. Only real directories of our own count: /tmp is everybody's.
+// Sets $d to one candidate after the other. The home directory's cache comes first. The others are for homes
+// that are read-only, full or noexec. Only real directories of our own count, since anybody may write to
+// /tmp.
 constexpr const char* kEachDirectory =
     "for d in \"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\" \"$HOME/.cache/litepull\" "
     "\"/var/tmp/litepull-$u\" \"/tmp/litepull-$u\" \"/dev/shm/litepull-$u\"; do "
     "[ -h \"$d\" ] && { no \"it is a link\"; continue; }; ";
 
-// Makes $d, and goes on to the next one when it will not do; $w is why those before did not.
+// Makes $d, and goes on to the next one when it is of no use. $w collects the reasons.
 std::string directory_that_will_do(std::size_t size, const std::string& forget) {
   const std::string next = "|| { no \"$y\"; " + forget + "continue; }; ";
   return "umask 077; w=; no() { w=\"$w$d: $1\\n\"; }; " + std::string(kOurs) + kEachDirectory +
@@ -50,21 +51,21 @@ std::string directory_that_will_do(std::size_t size, const std::string& forget) 
          next;
 }
 
-// Sets $s to the server's kind, and $b to the build that is for it. By the machine, not by what is there:
-// servers of both kinds may share a home.
+// Sets $s to the server's kind, and $b to the build for it. The machine decides, not what is there, since
+// servers of both kinds may share a home directory.
 std::string choose_build(const std::vector<AgentFile>& agents) {
   std::string choose = "s=$(uname -sm); b=none; case \"$s\" in ";
   for (const AgentFile& agent : agents) choose += "\"Linux " + agent.machine + "\") b=" + agent.build + ";; ";
   return choose + "esac; ";
 }
 
-// The agent there, when it and its directory are ours.
+// Runs the agent in $d when it and its directory are ours.
 std::string run_there(const std::string& run) {
   return "a=\"$d/agent-$b\"; ours \"$d\" && [ -O \"$a\" ] && [ -x \"$a\" ] && " + run + "; ";
 }
 
 constexpr const char* kAskForUpload = "echo \"LITEPULL 1 upload $s\"";
-// What a login shell's start-up files print comes before it, and need not end in a newline.
+// Output of start-up files comes before it, and need not end in a newline.
 constexpr const char* kAnswerMark = "litepull directories";
 constexpr const char* kIgnoreReasons = "no() { :; }; ";
 
@@ -72,17 +73,17 @@ constexpr const char* kIgnoreReasons = "no() { :; }; ";
 
 std::string start_command(const std::vector<AgentFile>& agents) {
   const std::string run = run_there("exec \"$a\"");
-  // The usual place is tried before all are gone through.
+  // Tries the usual place first, before the whole list.
   return for_any_shell(choose_build(agents) + kOurs + "d=\"${XDG_CACHE_HOME:-$HOME/.cache}/litepull\"; " +
                        run + kIgnoreReasons + kEachDirectory + run + "done; " + kAskForUpload);
 }
 
 std::string sudo_start_command(const std::vector<AgentFile>& agents) {
-  // Its words are read: they must not be in another language.
+  // We read sudo's messages, so they must be in English.
   const std::string run =
       "{ echo \"litepull sudo $(id -un) $a\"; LC_ALL=C; export LC_ALL; exec sudo -n \"$a\" --storage "
       "\"$storage\"; }";
-  // A shell reads a line byte by byte where it cannot go back: what follows is the agent's.
+  // From a pipe a shell reads a line byte by byte. What follows the line is left for the agent.
   return for_any_shell(
       "echo \"LITEPULL 1 storage\"; IFS= read -r storage; command -v sudo >/dev/null || { echo \"LITEPULL 1 "
       "no-sudo\"; exit 1; }; " +
@@ -112,7 +113,7 @@ RemoteDirectories parse_directories(const std::string& output) {
 
 std::string upload_command(const std::string& build, std::size_t size) {
   const std::string bytes = std::to_string(size);
-  // An agent in a directory that is passed over is one that does not start: it must not be tried again.
+  // An agent in a directory that is of no use does not start. It is removed, so that nobody tries it again.
   const std::string forget = "rm -f \"$d/agent-" + build + "\"; ";
   return for_any_shell(
       directory_that_will_do(size, forget) +
@@ -123,7 +124,7 @@ std::string upload_command(const std::string& build, std::size_t size) {
       "chmod 700 \"$t\" && mv -f \"$t\" \"$d/agent-" +
       build +
       "\" || exit 1; "
-      // Builds that nobody has uploaded for a month, and what a killed upload has left.
+      // Removes builds that nobody has uploaded for a month, and what a killed upload has left.
       "find \"$d\" -name \"agent-*\" -mtime +30 -exec rm -f {} + 2>/dev/null; "
       "find \"$d\" -name \".new-*\" -mmin +60 -exec rm -f {} + 2>/dev/null; "
       "echo stored; exit 0; done; "

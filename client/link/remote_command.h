@@ -1,6 +1,5 @@
-// The commands that a server's login shell is given. Nothing of a configuration is in them: the agents'
-// builds (32 hex digits) and the size of one are all that varies, and everything else travels on standard
-// input.
+// The commands for a server's login shell. They contain nothing from a configuration. Only the agents' builds
+// (32 hex digits) and the size of one vary, and everything else travels on standard input.
 #pragma once
 
 #include <cstddef>
@@ -11,26 +10,25 @@
 
 namespace litepull {
 
-// Becomes the one of these agents that is for the server's machine; without it there, or without one for that
-// machine, prints "LITEPULL 1 upload <system> <machine>".
+// Runs the agent for the server's machine in place of the shell. When the server does not have it, or there
+// is none for that machine, prints "LITEPULL 1 upload <system> <machine>".
 std::string start_command(const std::vector<AgentFile>& agents);
 
-// The same through `sudo -n`, with the options --storage and the first line of standard input, which is the
-// storage directory: it is read once "LITEPULL 1 storage" was printed. First says, in a line of its own,
-// "litepull sudo <login user> <agent's path>"; without sudo prints "LITEPULL 1 no-sudo". An agent in
-// kRootPlace (client/link/sudo_rule.h) is preferred to one that the login user could replace.
+// The same through `sudo -n`. Prints "LITEPULL 1 storage", then reads the storage directory, which is the
+// first line of standard input, and gives it to the agent with --storage. Before it starts the agent it
+// prints the line "litepull sudo <login user> <agent's path>". Without sudo it prints "LITEPULL 1 no-sudo".
+// It prefers an agent in kRootPlace (client/link/sudo_rule.h) to one that the login user could replace.
 std::string sudo_start_command(const std::vector<AgentFile>& agents);
 
-// What upload_command prints once it reads its input, and not the start-up files of the login shell.
+// What upload_command prints before it reads its input. Until then a start-up file might read it.
 inline constexpr const char* kReadyForInput = "litepull ready";
 
 // Stores standard input, which must have `size` bytes, as the agent of that build, in the first private
-// directory that can run programs and has room. Prints "stored" on success; otherwise exits with 1, has said
-// why on stderr, and has left nothing.
+// directory that can run programs and has room. Prints "stored" on success. Otherwise it says why on stderr,
+// leaves nothing, and exits with 1.
 std::string upload_command(const std::string& build, std::size_t size);
 
-// Which directory that would be for an agent of `size` bytes, without storing one: prints what
-// parse_directories reads.
+// Finds that directory for an agent of `size` bytes without storing one. Prints what parse_directories reads.
 std::string directory_command(std::size_t size);
 
 struct RemoteDirectories {

@@ -23,7 +23,7 @@ namespace {
 constexpr std::string_view kAsksForUpload = "upload ";  // and then the machine
 constexpr std::size_t kShownNoiseBytes = 400;
 
-// Of those that there are, the one for a server that says "Linux aarch64", say, of itself.
+// The agent for a server whose `uname -sm` is `server`, for example "Linux aarch64".
 const AgentFile& fitting_agent(const std::vector<AgentFile>& agents, const std::string& server,
                                const std::string& host) {
   std::string machines;
@@ -53,7 +53,7 @@ void upload(SshSession& session, const AgentFile& agent, const Config& config) {
                   : "make room in one of these directories, or mount one without noexec");
 }
 
-// Of words that were made safe to print.
+// `words` were made safe to print, so a newline in them is "\\x0A".
 std::string first_line(const std::string& words) {
   return words.substr(0, words.find("\\x0A"));
 }
@@ -65,7 +65,7 @@ std::string first_line(const std::string& words) {
               how_to_allow(call, config.app_name, config.remote_backup_dir));
 }
 
-// What a person types to see what this login does with a command.
+// A command with which a person can see what this login does with a command.
 std::string typed_login(const Config& config) {
   std::string text = "ssh ";
   if (config.ssh_config && !config.ssh_config->empty()) text += "-F " + shell_path(*config.ssh_config) + " ";
@@ -93,7 +93,7 @@ std::string typed_login(const Config& config) {
           typed_login(config));
 }
 
-// Nothing was heard for too long, and no greeting. A server that still answers has a login shell that waits.
+// For a server that sent no greeting in time. When it still answers, its login shell or sudo is what waits.
 [[noreturn]] void fail_waiting(const Config& config, std::unique_ptr<SshSession> session,
                                const Greeting& greeting, const Error& silence) {
   if (!session->answers()) throw Error(silence);
@@ -111,7 +111,7 @@ std::string typed_login(const Config& config) {
       "try: " + typed_login(config));
 }
 
-// What the command for sudo reads before the agent starts.
+// Sends the line that the command for sudo reads before the agent starts.
 void name_storage(SshLink& link, const Config& config) {
   const std::string line = config.remote_backup_dir + "\n";
   link.write({reinterpret_cast<const std::uint8_t*>(line.data()), line.size()}, {});

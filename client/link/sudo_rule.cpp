@@ -18,8 +18,8 @@ bool is_plain_path(const std::string& path) {
          });
 }
 
-// In a rule's arguments: what sudo's parser ends a word at, or takes for a comment, and what its patterns
-// have a use for. A backslash is one to both.
+// Escapes an argument of a rule: signs that end a word or begin a comment for sudo's parser, and signs that
+// its patterns use. A backslash is special to both.
 std::string for_sudoers(const std::string& argument) {
   std::string escaped;
   for (const char c : argument) {
@@ -32,14 +32,14 @@ std::string for_sudoers(const std::string& argument) {
   return escaped;
 }
 
-// A user of a domain: a backslash stands for itself when there are two.
+// For users of a domain: two backslashes stand for one.
 std::string user_for_sudoers(const std::string& user) {
   std::string escaped;
   for (const char c : user) escaped += c == '\\' ? "\\\\" : std::string(1, c);
   return escaped;
 }
 
-// sudo passes over files with a '.' in their names.
+// sudo ignores files with a '.' in their names.
 std::string file_name_for(std::string app_name) {
   std::replace(app_name.begin(), app_name.end(), '.', '_');
   return "/etc/sudoers.d/litepull-" + app_name;
@@ -55,7 +55,7 @@ SudoCall sudo_call_of(const std::string& noise) {
   std::istringstream words(noise.substr(from + kMark.size()));
   std::string user, path;
   words >> user >> path;
-  // Of what the server says, nothing may mean more to sudo than a name.
+  // Nothing that the server says may mean more to sudo than a name.
   if (is_user(user) && is_word(user, "._-@\\") && user != "ALL") call.user = user;
   if (is_plain_path(path)) call.agent = path;
   return call;

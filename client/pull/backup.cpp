@@ -35,7 +35,7 @@ double seconds_since(std::uint64_t started_us) {
   return static_cast<double>((monotonic_us() - started_us) / 1000) / 1e3;
 }
 
-// Named by the second in which the set was pinned; when an earlier run has that name, by the next free one.
+// The name is the second in which the set was pinned, or the next free one when an earlier run has that name.
 Published publish(const AppRun& run, const Listing& earlier, Staging& staging, std::int64_t pinned_unix_ms,
                   Manifest& manifest) {
   bool tried = false;
@@ -77,7 +77,8 @@ void log_problems(const Manifest& manifest, spdlog::logger& log) {
   }
 }
 
-// Records what was found also when checking was stopped half-way. What could not be recorded was not found.
+// Records what was found also when checking was stopped half-way. Checks that could not be recorded count as
+// not done.
 void record_checks(BackupResult& result, const Store& store, Verifier& verifier, VerifyMode mode) {
   const auto stopped = error_of([&] { verifier.record(result.manifest); });
   if (mode != VerifyMode::kNone && !stopped) result.manifest.verified_at = rfc3339_utc(unix_ms_now());
@@ -93,8 +94,8 @@ void record_checks(BackupResult& result, const Store& store, Verifier& verifier,
   if (stopped) throw Error(*stopped);
 }
 
-// Precondition: the server's clock agrees. With TRANSPORT=local it is this machine's own. The record of this
-// run, which is there already, says nothing.
+// Precondition: the server's clock agrees. With TRANSPORT=local that clock is this machine's own, and proves
+// nothing. Nor does the record of this run, which is there already.
 TimeEvidence evidence_of(const BackupResult& result, const Store& store, const Config& config) {
   TimeEvidence evidence = evidence_here(store, unix_ms_now() / 1000);
   evidence.last_run_unix_s.reset();

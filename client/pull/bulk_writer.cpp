@@ -9,7 +9,7 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kAlign = 4096;  // no less than the block of any disk that is common
+constexpr std::size_t kAlign = 4096;  // no common disk has larger blocks
 
 bool all_zero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
@@ -41,7 +41,7 @@ void BulkWriter::flush() {
   if (size_ > 0) write_buffer();
 }
 
-// What is all zero is left a hole.
+// Leaves a hole for a buffer of zeros.
 void BulkWriter::write_buffer() {
   const ByteView all(buffer_.get(), size_);
   if (!all_zero(all)) {
@@ -49,7 +49,7 @@ void BulkWriter::write_buffer() {
     const std::size_t done = direct > 0 && write_direct(direct) ? direct : 0;
     if (done < size_) pwrite_all(fd_, buffer_.get() + done, size_ - done, start_ + done, shown_);
 #ifdef __linux__
-    // So that the disk is busy while more comes, and little is left for the fsync at the end.
+    // Keeps the disk busy while more arrives, so that little is left for the fsync at the end.
     if (done < size_)
       ::sync_file_range(fd_, static_cast<off_t>(start_ + done), static_cast<off_t>(size_ - done),
                         SYNC_FILE_RANGE_WRITE);
@@ -59,7 +59,7 @@ void BulkWriter::write_buffer() {
   size_ = 0;
 }
 
-// False when it was refused: some file systems say so only now.
+// False when the file system refused it. Some refuse O_DIRECT only at the write.
 bool BulkWriter::write_direct(std::size_t size) {
   for (std::size_t done = 0; direct_ && done < size;) {
     const ssize_t wrote = retry_eintr([&] {
@@ -68,7 +68,7 @@ bool BulkWriter::write_direct(std::size_t size) {
     if (wrote > 0 && static_cast<std::size_t>(wrote) % kAlign == 0) {
       done += static_cast<std::size_t>(wrote);
     } else {
-      direct_.reset();  // a full disk and the like show once more when it is written the usual way
+      direct_.reset();  // the usual write meets a full disk and the like again
     }
   }
   return static_cast<bool>(direct_);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kChunkBytes = BulkWriter::kBufferBytes;
 
-// A clone that ends in a hole is shorter than its base until it is finished.
+// A clone that ends in a hole is shorter than its base until finish() sets its length.
 void pread_with_holes(int fd, std::uint8_t* out, std::size_t size, std::uint64_t offset,
                       const std::string& shown) {
   const auto end = static_cast<std::uint64_t>(look_at(fd, shown).st_size);
@@ -47,7 +47,7 @@ Draft::Draft(DraftContext& context, std::string name, BaseParts base)
       to_clone_(base_.offered.pages > 0 && base_.old_bytes > base_.own_bytes),
       cloned_(base_.own_bytes) {}
 
-// With the mutex held: both threads do.
+// With the mutex held, since both threads call it.
 void Draft::open_files() {
   if (!file_) {
     file_ = context_.staging.open_file(name_);
@@ -65,7 +65,7 @@ void Draft::open_files() {
   });
 }
 
-// The two files share their disk blocks from then on, where the file system can do that.
+// Where the file system can do that, the two files share their disk blocks from then on.
 bool Draft::clone_at_once() {
 #ifdef FICLONE
   if (base_.own_bytes > 0 || ::ioctl(file_.get(), FICLONE, old_file_.get()) != 0) return false;
@@ -76,8 +76,8 @@ bool Draft::clone_at_once() {
 #endif
 }
 
-// Returns how far the clone is. Through memory rather than with copy_file_range(2): on ext4 that copied a GB
-// in 3.0 s, and this in 0.8.
+// Returns up to where the clone reaches. Copies through memory, which took 0.8 s for a GB on ext4;
+// copy_file_range(2) took 3.0 s.
 std::uint64_t Draft::copy_chunk(const FileBuffer& buffer) {
   if (cloned_ == base_.own_bytes && clone_at_once()) return base_.old_bytes;
   const std::uint64_t offset = cloned_;
@@ -99,7 +99,7 @@ void Draft::begin(bool use_base) {
   open_files();
   context_.changed.notify_all();
   if (use_base) {
-    // What stood in the way of an earlier attempt may have been another database's draft that is gone now.
+    // An earlier attempt may have failed because of another database's draft, which is gone now.
     if (clone_failure_ && cloned_ == base_.own_bytes) clone_failure_ = nullptr;
     context_.changed.notify_all();
     return;
@@ -117,8 +117,8 @@ void Draft::wait_for_clone(std::uint64_t offset) {
   if (clone_failure_) std::rethrow_exception(clone_failure_);
 }
 
-// The clone's own bytes, where they are in memory as well; what went to the disk past the page cache is taken
-// from where it was copied, which must not change meanwhile.
+// Reads the clone where its bytes are in memory, too. A clone that went to the disk past the page cache is
+// not read back: its source is, which must not change meanwhile (finish() checks that).
 bool Draft::reads_own_file(std::uint64_t offset) const {
   return offset < base_.own_bytes || context_.caching == Caching::kKeep || !old_file_;
 }
@@ -140,7 +140,7 @@ void Draft::keep(std::uint64_t offset, std::uint8_t* out, std::size_t size) {
   passed(offset + size);
 }
 
-// Single pages go through the page cache, into what was cloned before; a long run beyond it need not.
+// Single pages go into the clone through the page cache. A long run beyond the clone may go past the cache.
 void Draft::write(std::uint64_t offset, ByteView bytes) {
   const std::uint64_t base_bytes = std::max(base_.own_bytes, base_.old_bytes);
   wait_for_clone(std::min(offset + bytes.size(), base_.old_bytes));

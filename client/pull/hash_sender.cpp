@@ -83,7 +83,7 @@ void HashSender::send_database(const DatabaseInfo& info) {
       if (!base) base = drafts_.of(info.name).read_base();
       base->hash(first, count, message.hashes);
     } catch (const BaseError&) {
-      message.hashes.assign(count, 0);  // fits no page: what cannot be read is sent
+      message.hashes.assign(count, 0);  // equals no page's hash, so the agent sends the pages
     }
     writer_.write(MessageType::kHashes, encode(message));
     first += count;

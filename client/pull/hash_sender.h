@@ -1,5 +1,5 @@
-// Tells the agent the page hashes of the bases it asked for, in a thread of its own, as far ahead of the
-// comparison as the protocol allows.
+// Sends the agent the page hashes of the bases that it asked for. A thread of its own does that, as far ahead
+// of the comparison as the protocol allows.
 #pragma once
 
 #include <condition_variable>
@@ -16,15 +16,15 @@ namespace litepull {
 
 class HashSender {
  public:
-  // For the databases that the agent announced, in their order. Both must outlive it. A link that breaks ends
-  // it: the reading side will know.
+  // `databases` are those that the agent announced, in their order. The references must outlive this. A
+  // broken link ends the thread; the reading side notices by itself.
   HashSender(FrameWriter& writer, Drafts& drafts, std::vector<DatabaseInfo> databases);
   ~HashSender();
   HashSender(const HashSender&) = delete;
   HashSender& operator=(const HashSender&) = delete;
 
   void compared(std::uint32_t database, std::uint32_t pages);
-  void ended(std::uint32_t database);  // or failed: nothing more of it is wanted
+  void ended(std::uint32_t database);  // or failed: the agent wants no more hashes of it
 
  private:
   void run();

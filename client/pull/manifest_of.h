@@ -1,4 +1,4 @@
-// What a manifest says of a pull: the same facts, in the terms of the snapshot.
+// What the manifest says of a pull.
 #pragma once
 
 #include <set>
@@ -14,22 +14,23 @@ namespace litepull {
 
 inline constexpr const char* kTool = "litepull " LITEPULL_VERSION;  // as manifests name it
 
-// Server, consistency and databases of `pull`, sorted by name; what the run adds (label, times, name) is left
-// to the caller.
+// Fills in the server, the consistency and the databases of `pull`, sorted by name. The caller adds what the
+// run knows: label, times and name.
 Manifest manifest_of(const Config& config, const Pull& pull);
 
 // The last snapshot taken that is not foreign and lacks no database, checked or not; null when there is none.
-// What lacks one never stands for what there was; what `latest` passes over does.
+// Snapshots that `latest` passes over count, too.
 const Manifest* newest_complete(const Listing& listing);
 
 struct MissingDatabase {
   std::string name;
-  std::string why;  // it should be there: the end of a sentence
+  std::string why;  // why it should be there, as the end of a sentence
 };
 
-// Those that should be there and are not among `there`: what DATABASES names without a wildcard, and what
-// `earlier` (of newest_complete; may be null) holds and is still wanted. A volume that is not mounted, or a
-// file that somebody moved, must not look like a good run, after which older snapshots expire.
+// Databases that should be among `there` and are not: those that DATABASES names without a wildcard, and
+// those that `earlier` (from newest_complete; may be null) holds and that are still wanted. A volume that is
+// not mounted, or a file that somebody moved, must not look like a good run, after which older snapshots
+// expire.
 std::vector<MissingDatabase> missing_databases(const std::set<std::string>& there, const Config& config,
                                                const Manifest* earlier);
 

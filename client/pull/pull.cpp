@@ -31,8 +31,8 @@ Request request_of(const Config& config, const Drafts& drafts) {
   return request;
 }
 
-// What was found in the same bytes before, by the same program and a check as thorough as is wanted now; only
-// when nothing was wrong, as far as it could be checked.
+// What an earlier check found in the same bytes, when the same program made it, it was as thorough as is
+// wanted now, and it found nothing wrong.
 std::optional<FileCheck> earlier_check(const Snapshot* newest, const PulledDatabase& database,
                                        VerifyMode mode) {
   if (newest == nullptr || !newest->manifest) return std::nullopt;
@@ -82,7 +82,7 @@ Pulled pull_into(const Staging& staging, const Snapshot* newest, Drafts& drafts,
   return pulled;
 }
 
-// Databases whose base led to a file that is not the server's.
+// The databases whose base led to a file that differs from the server's.
 std::set<std::string> misfits(const Pull& pull, Drafts& drafts, const PullRun& run) {
   std::set<std::string> names;
   for (const PulledDatabase& database : pull.databases) {
@@ -96,7 +96,7 @@ std::set<std::string> misfits(const Pull& pull, Drafts& drafts, const PullRun& r
   return names;
 }
 
-// Adds what an attempt cost to what the ones before it did.
+// Adds the costs of the attempts before it to those of an attempt.
 void add_costs(const Pulled& earlier, Pulled& pulled) {
   pulled.wire.received_bytes += earlier.wire.received_bytes;
   pulled.wire.sent_bytes += earlier.wire.sent_bytes;

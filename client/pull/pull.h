@@ -1,5 +1,5 @@
-// The pull of an app's set of databases into a staged snapshot, from what is at hand. What becomes of it then
-// (published, looked at, put somewhere else) is the caller's.
+// Pulls an app's set of databases into a staged snapshot. The caller then publishes it, looks at it or puts
+// it somewhere else.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -21,9 +21,9 @@
 namespace litepull {
 
 struct PullOptions {
-  VerifyMode verify = VerifyMode::kFull;  // of each database, while the next ones are on their way
+  VerifyMode verify = VerifyMode::kFull;  // of each database, while the next ones are being received
   std::string agent_path;
-  bool read_soon = false;  // by the caller, so that it is to stay in memory; what is verified does anyway
+  bool read_soon = false;  // the caller reads it soon, so it should stay in memory, as for verification
 };
 
 // What every step of a run on one app works with. All is borrowed, and the app's lock is held throughout.
@@ -47,29 +47,29 @@ struct Pulled {
   std::unique_ptr<Verifier> verifier;  // at work on what was pulled; borrows the run's Cancel
 };
 
-// Pulls what differs from what is at hand: what `staging` holds from an interrupted run, and `newest`, which
-// is part of the store and has a manifest (null: nothing). When that went wrong for a database, the set is
-// pulled once more, so that it is of one moment: that database whole, and the others with what was just
-// received as their base. When that is not enough, all are pulled whole. `staging` may be another one
-// afterwards.
+// Pulls what differs from the bases: what `staging` holds from an interrupted run, and `newest`, which is
+// part of the store and has a manifest (null: none). When a base led to a wrong file, the set is pulled
+// again, so that it is of one moment. Then that database is pulled whole, and the others have what was just
+// received as their base. If that fails, too, all are pulled whole. `staging` may be another one afterwards.
 //
-// Throws Error; `staging` is then marked to be kept when the next run is to go on with it.
+// Throws Error. `staging` is then marked to be kept when the next run should resume from it.
 Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const PullRun& run);
 
-// Throws kFailed, with what is wrong with each, when no database came.
+// Throws Error{kFailed} when no database was pulled, and says what is wrong with each.
 void require_one(const Pull& pull);
 
-// The base for a pull when nothing else is asked for; null when there is none. Not what `latest` means: the
-// one that was taken last has the most in common with the server, a safety snapshot and one with a wrong
-// time, too. A foreign one only where there is no other, since its pages may still be the same.
+// The usual base for a pull; null when there is none. Not the same as `latest`: the snapshot that was taken
+// last has the most in common with the server, even if it is a safety snapshot or has a wrong time. A foreign
+// one counts only where there is no other, since its pages may still be the same.
 const Snapshot* newest_with_manifest(const Listing& listing);
 
-// Whether the next run is to go on with what an interrupted one has. Not when the disk is full because of it.
+// Whether the next run should resume from what is staged. False when the disk is nearly full, or when little
+// is staged.
 bool worth_keeping(const Staging& staging);
 
-// Calls `step`. When that is stopped or cut, what is staged is kept; not when it fails for a reason that the
-// next run might take along. What an earlier run left is kept also when the server is not reached, or not the
-// right one.
+// Calls `step`. Keeps what is staged when that is cancelled or the link breaks, but not after other failures,
+// whose cause may be in what is staged. What an earlier run left is also kept when the server cannot be
+// reached or is not the right one.
 template <typename Step>
 auto keeping_what_is_there(Staging& staging, Step step) {
   try {

@@ -23,7 +23,7 @@
 namespace litepull {
 namespace {
 
-// Whatever the other clock claims, without overflow.
+// Does not overflow, whatever the other clock claims.
 std::int64_t difference_ms(std::uint64_t theirs) {
   const auto ours = static_cast<std::uint64_t>(unix_ms_now());
   const std::uint64_t difference = ours > theirs ? ours - theirs : theirs - ours;
@@ -98,13 +98,13 @@ class Receiver {
     require_peer(pull_.set.databases == pull_.databases.size(), "another number of databases than announced");
   }
 
-  // They are kept, and told, to the end.
+  // These words stay in memory until the end, so their size is limited.
   void add_words(const std::string& name, const Problem& problem) {
     inventory_bytes_ += name.size() + problem.message.size() + problem.hint.size();
     require_peer(inventory_bytes_ <= kMaxInventoryBytes, "too many words on its databases");
   }
 
-  // A database was pinned since the set was announced, so they are not of one moment.
+  // A database was pinned after the set was announced, so the set is not of one moment.
   void correct_set() {
     SetInfo set = decode_set(expect(MessageType::kSet));
     require_peer(set.databases == pull_.databases.size(), "another number of databases than announced");
@@ -122,7 +122,7 @@ class Receiver {
         require_peer(!names.contains(name.substr(0, at)), "a database below another: " + printable(name));
   }
 
-  // Their names are only for people, and may have been cut; a manifest has each name once.
+  // Their names are only for people, and may have been cut. A manifest must have each name once.
   void name_failed_ones() {
     std::set<std::string> taken;
     for (const PulledDatabase& database : pull_.databases)
@@ -137,7 +137,7 @@ class Receiver {
     }
   }
 
-  // What the server does not have (any more) is not to be published either.
+  // A database that the server no longer has must not be published.
   void drop_other_drafts() {
     std::set<std::string> names;
     for (const PulledDatabase& database : pull_.databases)
@@ -145,8 +145,8 @@ class Receiver {
     drafts_.keep_only(names);
   }
 
-  // An empty file for each database, those that an interrupted run left first: how they are spelled is on the
-  // disk already. Of two that are one file there, the first is taken and the second is not.
+  // Makes an empty file for each database. Those that an interrupted run left come first, since their
+  // spelling is on the disk already. Of two names that are one file there, only the first is taken.
   void tell_names_apart() {
     SpelledNames names(staging_.fd(), staging_.path());
     const std::set<std::string> left(staging_.leftovers().begin(), staging_.leftovers().end());
@@ -172,7 +172,7 @@ class Receiver {
         "names apart (LOCAL_BACKUP_ROOT)"};
   }
 
-  // Two bases may have been copied into one file by now.
+  // By now two bases may have been copied into one file.
   void leave_to(const std::string& first, const std::string& name, bool one_file) {
     drafts_.of(name).abandon();
     if (!one_file) return drafts_.discard(name);
@@ -182,7 +182,7 @@ class Receiver {
         database.misfit = "another database has the same name on this disk";
   }
 
-  // Whether it was that one name, or the disk is full, broken or read-only.
+  // Whether only that name is refused. Otherwise the disk is full, broken or read-only.
   bool takes_files() {
     const std::string probe = "probe-" + random_hex();
     return !error_of([&] {
@@ -244,8 +244,8 @@ class Receiver {
     progress_.finish();
   }
 
-  // The database at hand was pinned again: what was announced of it may have changed. Hashes are wanted as
-  // they were, or not at all.
+  // The current database was pinned again, so what was announced of it may have changed. The agent wants the
+  // same page hashes as before, or none.
   void announce_again(DatabaseInfo& info) {
     DatabaseInfo again = decode_database(frame_.body);
     require_peer(again.index == info.index && again.name == info.name, "another database than the next");
@@ -259,7 +259,7 @@ class Receiver {
     next();
   }
 
-  // The agent also sends a database for which there is no place here.
+  // The agent also sends databases that cannot be stored here. These are skipped.
   void take_or_pass_over(std::size_t index) {
     PulledDatabase& database = pull_.databases[index];
     if (!database.problem && !database.misfit) return take_database(index);
@@ -270,7 +270,7 @@ class Receiver {
 
   void take_pages(std::size_t index, Draft& draft) {
     PulledDatabase& database = pull_.databases[index];
-    next();  // first, so that whatever is thrown the frame at hand is this database's
+    next();  // first, so that the current frame is of this database whatever is thrown
     if (frame_.type == MessageType::kDatabase) {
       announce_again(database.info);
       require_space(missing_bytes(database.info));
@@ -299,7 +299,7 @@ class Receiver {
     const std::string snapshot = draft.snapshot();
     database.base_read_at = draft.base_read_at();
     if (!intake.finish(database.end)) {
-      database.misfit = "";  // why takes long to find out, and the agent is waiting
+      database.misfit = "";  // finding the reason takes long, and the agent is waiting
       return;
     }
     database.xxh128 = intake.xxh128();
@@ -327,7 +327,7 @@ class Receiver {
     return true;
   }
 
-  // Of a database that is to be pulled once more; the others are still wanted.
+  // Skips a database that will be pulled again. The others are still wanted.
   void skip_pages(std::size_t index) {
     while (frame_.type == MessageType::kPages || frame_.type == MessageType::kCompared) {
       if (frame_.type == MessageType::kCompared)
@@ -343,7 +343,7 @@ class Receiver {
   Drafts& drafts_;
   Progress& progress_;
   const Completed& completed_;
-  const Frame& frame_;  // the message at hand
+  const Frame& frame_;  // the current message
   Pull pull_;
   HashSender* hashes_ = nullptr;  // while databases are received
   std::size_t inventory_bytes_ = 0;

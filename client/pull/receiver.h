@@ -1,5 +1,5 @@
-// Takes what an agent sends into drafts. Trusts nothing: every message is held against the
-// protocol, every page against its database, every file against the digest of both ends.
+// Receives what an agent sends into drafts. It trusts nothing: it checks every message against the protocol,
+// every page against its database, and every file against the server's digest.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct PulledDatabase {
   std::string base;                   // the snapshot whose pages it shares; may be empty
   std::string base_read_at;           // when the server's database was last read whole for that snapshot
   std::uint64_t shared_bytes = 0;     // on disk, with that snapshot's file
-  std::optional<std::string> misfit;  // its base led to a wrong file; why, when that was found out at once
+  std::optional<std::string> misfit;  // its base led to a wrong file; the reason, empty if not yet known
 };
 
 struct Pull {
@@ -42,10 +42,10 @@ struct Pull {
 
 using Completed = std::function<void(const PulledDatabase&)>;
 
-// Reads the agent's stream up to its Done message, and tells it the page hashes it wants. Each database
-// without a problem or a misfit is then a whole file, on disk, and `completed` was called with it as soon as
-// it was; drafts of other databases are gone. Throws Error: kPeer for a broken protocol, the agent's own
-// error, or what the link or the disk throw.
+// Reads the agent's stream up to its Done message, and sends the page hashes that the agent wants. Each
+// database without a problem or a misfit is then a whole file on disk, and `completed` was called with it as
+// soon as it was. Drafts of other databases are gone. Throws Error{kPeer} for a broken protocol, the agent's
+// own error, and what the link or the disk throws.
 Pull receive(AgentMessages& messages, FrameWriter& writer, const Staging& staging, Drafts& drafts,
              Progress& progress, const Completed& completed);
 

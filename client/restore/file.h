@@ -1,5 +1,5 @@
-// A snapshot's file that is to go back to the server: proven once, and read through the descriptor that it
-// was proven through.
+// A snapshot's file that goes back to the server. It is compared with its manifest once, and later read
+// through the same descriptor.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ namespace litepull {
 
 class RestoreFile {
  public:
-  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, `entry` what its manifest says; `key` is
-  // the run's, for what the agent is told. Reads all of the file. Throws Error{kCorrupt} when it is not what
-  // the manifest says.
+  // `snapshot_dir_fd` is the snapshot's directory, `shown` its path, and `entry` what its manifest says.
+  // `key` is the run's key for digests and hashes. Reads all of the file. Throws Error{kCorrupt} when it
+  // differs from the manifest.
   RestoreFile(int snapshot_dir_fd, const std::string& shown, const Manifest::Database& entry,
               const DigestKey& key, const Cancel& cancel);
 
@@ -28,7 +28,8 @@ class RestoreFile {
   const DigestKey& key() const { return key_; }
   std::uint64_t bytes() const { return std::uint64_t{item_.page_size} * item_.pages; }
 
-  // Pages from `first` (counted from 1), and their hashes, kept or computed. Any thread.
+  // `count` pages from `first` (counted from 1), and their hashes, kept or computed. Any thread may call
+  // them.
   void read(std::uint32_t first, std::uint32_t count, Bytes& out) const;
   void hash(std::uint32_t first, std::uint32_t count, std::vector<std::uint32_t>& out) const;
 

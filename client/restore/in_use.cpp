@@ -31,7 +31,7 @@ std::string describe_process(const std::string& pid) {
   return "process " + pid + (name.empty() ? "" : " (" + name + ")");
 }
 
-// A write lock is asked about, not taken: any lock of another process is in its way.
+// Asks about a write lock without taking it. Any lock of another process would conflict with it.
 std::string lock_holder(int fd, off_t start, off_t length) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
@@ -42,7 +42,8 @@ std::string lock_holder(int fd, off_t start, off_t length) {
   return lock.l_pid > 0 ? describe_process(std::to_string(lock.l_pid)) : "a process";  // elsewhere
 }
 
-// Empty for what is no regular file: nothing of that name can be asked about, or opened without side effects.
+// Empty unless it is a regular file. Other files cannot have locks of SQLite, and opening them may have side
+// effects.
 Fd open_to_ask(int dir_fd, const std::string& name, const std::string& shown) {
   const auto info = look_at_entry(dir_fd, name, shown);
   if (!info || !is_file_type(*info, S_IFREG)) return {};

@@ -1,17 +1,18 @@
-// Whether a process has a database open, found out without SQLite, which would recover, roll back or create
-// sidecars on the way.
+// Finds out whether a process has a database open. It does without SQLite, which could recover, roll back or
+// create sidecars.
 #pragma once
 
 #include <string>
 
 namespace litepull {
 
-// Says who ("process 123 (puma)"), or nothing. `name` is in the directory `dir_fd`, `shown` its path.
+// Returns who has it open ("process 123 (puma)"); empty when nobody is found. `name` is in the directory
+// `dir_fd`, and `shown` is its path.
 //
-// Seen are SQLite's POSIX locks on the file (a transaction) and on its `-shm` (any connection in WAL mode),
-// also of processes in containers on this machine; and on Linux every descriptor of a process whose /proc
-// entry we may read: of any process as root, else of our own user's. A process on another machine, or one of
-// another user that holds no lock at the moment, is not seen.
+// It finds SQLite's POSIX locks on the file (a transaction) and on its `-shm` (any connection in WAL mode),
+// also of processes in containers on this machine. On Linux it also finds descriptors of processes whose
+// /proc entry we may read: of all processes as root, otherwise of our own user's. It does not find a process
+// on another machine, or one of another user that holds no lock at the moment.
 std::string who_uses(int dir_fd, const std::string& name, const std::string& shown);
 
 }  // namespace litepull

@@ -16,7 +16,7 @@ namespace litepull {
 namespace fs = std::filesystem;
 namespace {
 
-// Without `..`, which would lead out of what is staged for it.
+// Without `..`, which would lead out of the staged directory.
 std::string absolute_path(const std::string& path) {
   if (path.empty())
     throw Error(ErrorKind::kConfiguration, "no directory was named", "give one with --to DIR");
@@ -29,7 +29,7 @@ bool exists(const std::string& path) {
   return look_at_entry(AT_FDCWD, path, path).has_value();
 }
 
-// Snapshots are never changed, so nothing is put among them. `path` is there, or the directory above it is.
+// Nothing may be restored among the snapshots, which never change. `path` or its parent must exist.
 void require_outside(const std::string& path, const std::string& store_path) {
   const std::string real = fs::weakly_canonical(path).string() + "/";
   if (real.starts_with(fs::weakly_canonical(store_path).string() + "/"))
@@ -48,8 +48,8 @@ struct LocalRun {
 
 // --- a new directory -------------------------------------------------------------------------------------
 
-// The first part of `path` that is not there, and what is below it: that part is staged with all the rest in
-// it, so that missing parents come into being in the same step.
+// The first part of a path that does not exist, and what is below it. That part is staged with everything
+// below it, so that missing parents appear in the same step.
 struct Missing {
   std::string parent;
   std::string name;

@@ -32,7 +32,7 @@ std::string parent_name(const std::string& name) {
   return slash == std::string::npos ? "" : name.substr(0, slash);
 }
 
-// The directory of `name` below `directory`, or nothing when it is not there.
+// The directory of `name` below `directory`, or nothing when that does not exist.
 std::optional<Place> place_if_there(const Directory& directory, const std::string& name) {
   Fd dir = open_at(directory.fd, ".", kDirFlags, 0, directory.path);
   std::size_t from = 0;
@@ -106,7 +106,7 @@ std::string database_of(const std::string& file) {
   return file;
 }
 
-// True when all that is in DIR of these groups are the very files that are in `old`.
+// True when all files of these groups in DIR are the same files as in `old`.
 bool nothing_else_came(const Directory& directory, const Directory& old,
                        const std::vector<std::string>& files) {
   std::set<std::string> databases;
@@ -119,7 +119,7 @@ bool nothing_else_came(const Directory& directory, const Directory& old,
   return true;
 }
 
-// Sidecars first: a database is never there without its own.
+// Sidecars first, so that a database is never there without its own.
 void link_back(const Directory& directory, const Directory& old, std::vector<std::string> files) {
   std::stable_partition(files.begin(), files.end(),
                         [](const auto& file) { return database_of(file) != file; });
@@ -132,14 +132,14 @@ void rename_within(int dir_fd, const char* from, const char* to, const std::stri
   rename_over(dir_fd, from, dir_fd, to, "rename " + shown + "/" + from + " to " + to);
 }
 
-// The last word on a group: nobody puts back what is in `spent`. Should the flush fail, a crash may still
-// show it as `old`, which then is kept for nothing.
+// Ends it: nobody puts back what is in `spent`. If the flush fails, a crash may leave the name `old`. The
+// next restore then keeps the files without need.
 void retire_old(int work_fd, const std::string& work) {
   rename_within(work_fd, kOld, kSpent, work);
   (void)error_of([&] { fsync_fd(work_fd, work); });
 }
 
-// False when something else has come in the place of a group.
+// False when something else has taken the place of a group.
 bool put_back(const Directory& directory, int work_fd, const std::string& work) {
   const Fd fd = open_at(work_fd, kOld, kDirFlags, 0, work + "/" + kOld);
   const Directory old{fd.get(), work + "/" + kOld};
@@ -185,7 +185,7 @@ std::vector<std::string> group_in(const Directory& directory, const std::string&
 Placement::Placement(const Directory& directory, std::string name)
     : directory_(directory), name_(std::move(name)), path_(directory.path + "/" + name_) {}
 
-// Delegates, so that what is made is removed again should this throw.
+// Delegates, so that the destructor runs when this throws.
 Placement::Placement(const Directory& directory) : Placement(directory, std::string(kPrefix) + random_hex()) {
   if (!make_dir(directory_.fd, name_, path_))
     throw Error(ErrorKind::kFailed, "cannot make the directory " + path_ + ": it exists");
@@ -195,7 +195,7 @@ Placement::Placement(const Directory& directory) : Placement(directory, std::str
 }
 
 Placement::~Placement() {
-  // A destructor cannot report it, and the next restore tries again.
+  // A destructor cannot report a failure. The next restore tries again.
   (void)error_of([&] {
     if (dir_ && !look_at_entry(dir_.get(), kOld, path_)) remove_work(directory_, name_);
   });
@@ -257,7 +257,7 @@ void Placement::place(const std::string& database) {
   placed_.push_back(database);
 }
 
-// Says how it went.
+// Returns what is in DIR now, for a message.
 std::string Placement::undo() {
   bool restored = true;
   const auto failure = error_of([&] {

@@ -1,21 +1,21 @@
-// The step of a restore that changes a directory which is in use: databases that are staged in it, whole and
-// on disk, take the place of old ones. An old database goes with its `-wal`, `-shm` and `-journal`, as a
-// group: a sidecar that stayed would be replayed into the new file, and a database without its own loses
-// commits.
+// The step of a restore that changes an existing directory. Databases that are staged in it and on disk
+// replace old ones. An old database is moved with its `-wal`, `-shm` and `-journal`, as a group: a sidecar
+// that stayed would be replayed into the new file, and a database without its own would lose commits.
 //
-// Everything happens below DIR/.litepull-restore-<random>/: the new files are in `new`. The order, each step
-// on disk before the next:
+// Everything happens below DIR/.litepull-restore-<random>/, where the new files are in `new`. These are the
+// steps, each on disk before the next:
 //
-//   1. The old groups are hard-linked into `old.part`, which is then renamed to `old`: from here on the old
-//      data is whole there, whatever is done to DIR.
-//   2. The old names are removed from DIR: the database first, so that nobody opens it without its sidecars.
-//   3. The new files are renamed into place, where by then is nothing.
-//   4. `old` is renamed to `spent`: done. The hidden directory is removed.
+//   1. The old groups are hard-linked into `old.part`, which is then renamed to `old`. From here on `old` has
+//   all
+//      of the old data, whatever happens to DIR.
+//   2. The old names are removed from DIR, the database first, so that nobody opens it without its sidecars.
+//   3. The new files are renamed into their places, which are empty by then.
+//   4. `old` is renamed to `spent`, and the hidden directory is removed.
 //
-// So at no moment is an old sidecar beside a new file, and whoever is killed leaves DIR as it was, or the old
-// groups whole in `old`. What the next restore does about that is in settle_interrupted.
+// So no old sidecar is ever beside a new file. A kill leaves DIR as it was, or the complete old groups in
+// `old`. settle_interrupted says what the next restore does then.
 //
-// The caller holds the lock of DIR throughout. Failures are Error with the path; one thread.
+// The caller holds the lock of DIR throughout. Failures are Error with the path. One thread.
 #pragma once
 
 #include <string>
@@ -30,8 +30,8 @@ struct Directory {
   std::string path;
 };
 
-// What of a database's group is in DIR: the names below it, the database first. Throws Error{kRefused} for
-// anything of such a name that is no regular file, and for a link where a directory should be.
+// The names of a database's group that exist in DIR, the database first. Throws Error{kRefused} when one is
+// not a regular file, and for a link where a directory should be.
 std::vector<std::string> group_in(const Directory& directory, const std::string& database);
 
 // The hidden directory, with an empty `new` in it.
@@ -44,9 +44,9 @@ class Placement {
 
   Directory fresh() const { return {new_.get(), path_ + "/new"}; }
 
-  // The four steps. Precondition: `databases` are in fresh(), and their files on disk. Without `replace`
-  // nothing may be there in their place: kRefused. When it throws, DIR is as it was, or the message says
-  // where the old files are.
+  // The four steps. Precondition: `databases` are in fresh(), and their files are on disk. Without `replace`
+  // throws Error{kRefused} when something is in their place. When it throws, DIR is as it was, or the message
+  // says where the old files are.
   void put_in_place(const std::vector<std::string>& databases, bool replace);
 
  private:
@@ -65,10 +65,10 @@ class Placement {
   std::vector<std::string> placed_;
 };
 
-// What killed restores left in DIR, and what was done about it, for people; empty when there was nothing.
-// Where only old groups are missing from DIR, and nothing has come in their place, they are put back. Else
-// (a new file is in place, or the app has made one) everything is left as it is, and `old` is kept for the
-// user. What never got as far as changing DIR is removed.
+// Cleans up what killed restores left in DIR. Returns what it found and did, for people; empty when there was
+// nothing. Puts old groups back when nothing has taken their place. Otherwise (a new file is in place, or the
+// app has made one) it leaves everything as it is, and keeps `old` for the user. It removes the remains of a
+// restore that had not changed DIR yet.
 std::vector<std::string> settle_interrupted(const Directory& directory);
 
 }  // namespace litepull

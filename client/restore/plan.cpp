@@ -122,8 +122,8 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
     if (std::none_of(all.begin(), all.end(), [&](const auto& database) { return database.name == name; }))
       throw Error(ErrorKind::kConfiguration, snapshot.name + " has no database " + printable(name),
                   "it has " + known);
-  // Nothing is said of those that are not chosen: one that was missing must not keep the others from their
-  // place.
+  // Databases that were not chosen do not matter here. One that was missing must not prevent the restore of
+  // the others.
   if (verified_together(chosen) != Verified::kOk || (names.empty() && snapshot.verified != Verified::kOk))
     throw Error(
         ErrorKind::kRefused,

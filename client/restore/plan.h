@@ -1,4 +1,4 @@
-// What a restore to the server is about to do, for the person who must say yes to it. Pure functions.
+// What a restore to the server would do, for the person who must confirm it. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +28,9 @@ struct RestorePlan {
   std::int64_t age_s = 0;
   std::string verified_at;
   std::string where;                       // user@host:directory
-  std::optional<Manifest::Server> source;  // of the snapshot, when that is another one
-  SourceTexts sources;                     // then: it, and where the snapshot is to go
-  bool from_other_server = false;          // the user wants it all the same
+  std::optional<Manifest::Server> source;  // of the snapshot, when that is another than the target
+  SourceTexts sources;                     // both of them then
+  bool from_other_server = false;          // the user has allowed that
   std::vector<Database> databases;
   std::vector<SafetySnapshot> open;  // of restores of these databases that may be half done, oldest first
 };
@@ -38,9 +38,9 @@ struct RestorePlan {
 // "deploy@shop.example:/var/lib/storage"; without user and host for TRANSPORT=local.
 std::string destination_of(const Config& config);
 
-// The databases of the snapshot that `names` names; all of them when it names none. Throws
-// Error{kConfiguration} for a name that the snapshot does not have, and Error{kRefused} for a snapshot that
-// did not pass its check, or was never checked.
+// The databases of the snapshot whose names are in `names`; all of them when that is empty. Throws
+// Error{kConfiguration} for a name that the snapshot does not have, and Error{kRefused} for databases that
+// did not pass their check or were never checked.
 std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
                                                  const std::vector<std::string>& names);
 
@@ -48,19 +48,19 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
 std::vector<std::string> plan_lines(const RestorePlan& plan);
 nlohmann::ordered_json plan_json(const RestorePlan& plan);
 
-// Throws Error{kConfiguration} for a snapshot of another source that is not wanted, and what the first
-// database that is refused has for a problem.
+// Throws Error{kConfiguration} for a snapshot of another source that the user has not allowed, and
+// Error{kRefused} with the server's reason when it refuses a database.
 void require_possible(const RestorePlan& plan);
 
-// Throws Error{kRefused} when a database is missing now that was there when the user said yes, or the other
-// way round: then there is no safety snapshot of it.
+// Throws Error{kRefused} when a database has gone or has appeared since the plan was made. There may be no
+// safety snapshot of it.
 void require_same_places(const RestorePlan& plan, const std::vector<Target>& now);
 
-// A configuration for the pull of the safety snapshot: what is about to be replaced is part of it whatever
-// DATABASES and EXCLUDE say.
+// A configuration for the pull of the safety snapshot. It includes every database that will be replaced,
+// whatever DATABASES and EXCLUDE say.
 Config config_for_safety(const Config& config, const RestorePlan& plan);
 
-// What the app's people must look after once this is restored, one sentence each.
+// What the user should do after the restore, one sentence each.
 std::vector<std::string> advice_after(const RestorePlan& plan);
 
 }  // namespace litepull

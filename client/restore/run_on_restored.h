@@ -1,5 +1,5 @@
-// The user's own test of a snapshot: it is restored to a temporary directory, and a command of the user's
-// says what it is worth. Last step of `litepull verify --run`.
+// The user's own test of a snapshot: restores it to a temporary directory and runs a command of the user
+// there. This is the last step of `litepull verify --run`.
 #pragma once
 
 #include <functional>
@@ -16,13 +16,13 @@ namespace litepull {
 struct TrialOptions {
   std::string command;  // for `sh -c`; empty: none
   int timeout_s = 600;
-  std::string temporary_directory = "/tmp";  // where to restore below
+  std::string temporary_directory = "/tmp";  // the parent of the directory to restore to
 };
 
-// Runs the command in a directory that holds the databases of `source` and that is gone afterwards, whatever
-// happens but a SIGKILL; then the next one removes it. The command finds its path in LITEPULL_RESTORED_DIR
-// and the snapshot's name in LITEPULL_SNAPSHOT, and may do there what it wants. Throws what
-// RestoreSource::copy_to and run_command throw; a command that fails is no error.
+// Runs the command in a directory that holds the databases of `source`, and removes the directory afterwards.
+// After a SIGKILL the next run removes it. The command finds the directory's path in LITEPULL_RESTORED_DIR
+// and the snapshot's name in LITEPULL_SNAPSHOT, and may change anything there. Throws what
+// RestoreSource::copy_to and run_command throw. A command that fails is no error.
 CommandRun run_on_restored(const RestoreSource& source, const TrialOptions& options,
                            const std::function<void(std::string_view)>& output, const Cancel& cancel,
                            Progress& progress);

@@ -16,9 +16,9 @@ constexpr std::size_t kReadBytes = 1 << 20;
 struct Part {
   std::size_t at, bytes;
 };
-// Of the first page, https://sqlite.org/fileformat2.html#the_database_header: what a restore leaves as it is
-// on the server, and what SQLite counts up at each commit: versions, change counter with the number of pages,
-// schema cookie, valid-for with SQLite's version.
+// Parts of the first page (https://sqlite.org/fileformat2.html#the_database_header) that a restore leaves as
+// they are on the server, or that SQLite increments at each commit: versions, change counter with the number
+// of pages, schema cookie, valid-for with SQLite's version.
 constexpr Part kCounters[] = {{18, 2}, {24, 8}, {40, 4}, {92, 8}};
 constexpr std::size_t kHeaderBytes = 100;
 
@@ -60,7 +60,7 @@ bool same_as_in(const ServerState& state, const std::string& snapshot, const std
   }
 }
 
-// Whole, as far as its size tells; or it was not there when the snapshot was taken.
+// True when the file has its recorded size, or when the database was not there when the snapshot was taken.
 bool can_be_put_back(const ServerState& state, const SafetySnapshot& safety, const std::string& database) {
   for (const Manifest::Database& entry : safety.manifest.databases) {
     if (entry.name != database || entry.error) continue;
@@ -91,7 +91,8 @@ std::vector<SafetySnapshot> unfinished_safety(const Store& store, const Listing&
 }
 
 bool is_known(const ServerState& state, const SafetySnapshot& safety, const Cancel& cancel) {
-  if (safety.manifest.verified == Verified::kPending) return false;  // killed before it did anything
+  if (safety.manifest.verified == Verified::kPending)
+    return false;  // that run was killed before it changed anything
   return std::all_of(state.databases.begin(), state.databases.end(), [&](const Manifest::Database& entry) {
     if (same_as_in(state, safety.name, entry.name, cancel)) return true;
     return safety.open() && can_be_put_back(state, safety, entry.name) &&

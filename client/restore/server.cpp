@@ -43,7 +43,7 @@ void add_targets(RestorePlan& plan, const std::vector<Target>& targets) {
   for (std::size_t i = 0; i < plan.databases.size(); ++i) plan.databases[i].target = targets[i];
 }
 
-// `snapshot` was marked with what the server has shown of itself.
+// Precondition: mark_origins has marked `snapshot` with the server that was reached.
 void add_source(RestorePlan& plan, const Snapshot& snapshot, const Manifest::Server& here, bool allowed) {
   plan.from_other_server = allowed;
   if (snapshot.origin == Origin::kHere) return;
@@ -62,7 +62,7 @@ const Manifest::Database* entry_of(const Manifest& manifest, const std::string& 
   return found == all.end() ? nullptr : &*found;
 }
 
-// All that is about to be replaced must be in it, in whatever state that is.
+// The safety snapshot must hold everything that will be replaced, whether damaged or not.
 void require_saved(const RestorePlan& plan, const BackupResult& backup) {
   for (const RestorePlan::Database& database : plan.databases) {
     if (!is_on_server(database)) continue;
@@ -103,7 +103,7 @@ bool is_about(const SafetySnapshot& safety, const RestorePlan& plan) {
   });
 }
 
-// Those that may be half done, of the same databases.
+// Safety snapshots of the same databases whose restores may be half done.
 std::vector<SafetySnapshot> open_ones(const Store& store, const Listing& listing, const RestorePlan& plan) {
   std::vector<SafetySnapshot> open = unfinished_safety(store, listing);
   std::erase_if(open,
@@ -111,7 +111,7 @@ std::vector<SafetySnapshot> open_ones(const Store& store, const Listing& listing
   return open;
 }
 
-// Of earlier tries of this restore.
+// Safety snapshots of earlier tries of this restore.
 std::vector<SafetySnapshot> earlier_tries(const Store& store, const Listing& listing,
                                           const RestorePlan& plan) {
   std::vector<SafetySnapshot> tries = unfinished_safety(store, listing);
@@ -159,7 +159,7 @@ BackupResult pull_what_is_on_server(const RestoreRun& run, const RestorePlan& pl
   return std::move(*pulled);
 }
 
-// Keeps what is there, unless a safety snapshot of an earlier try holds it.
+// Saves what is on the server, unless a safety snapshot of an earlier try holds it.
 void save_what_is_on_server(const RestoreRun& run, ServerRestore& restore) {
   std::vector<SafetySnapshot> tries =
       earlier_tries(run.store, list_snapshots(run.store, run.config), restore.plan);
@@ -187,7 +187,7 @@ void save_what_is_on_server(const RestoreRun& run, ServerRestore& restore) {
   if (!holds_it->open()) restore.safety.push_back(std::move(*holds_it));
 }
 
-// Exact: the agent hashed what it replaced while it held the lock.
+// This is exact, since the agent hashed what it replaced while it held the lock.
 std::vector<std::string> written_between(const ServerRestore& restore) {
   std::vector<std::string> names;
   if (!restore.seen) return names;
@@ -200,7 +200,7 @@ std::vector<std::string> written_between(const ServerRestore& restore) {
   return names;
 }
 
-// A first database that failed is an error like any other: nothing has changed.
+// When the first database fails, nothing has changed, and that is an error like any other.
 RestoreState state_of(const ServerRestore& restore) {
   if (restore.talk.lost) return RestoreState::kUnknown;
   if (!restore.talk.failed) return RestoreState::kRestored;
@@ -212,7 +212,7 @@ RestoreState state_of(const ServerRestore& restore) {
               safe_text(problem.hint));
 }
 
-// Returns the word's snapshot, and says what newer one was passed over.
+// Returns the snapshot that `word` means, and warns of newer ones that were passed over.
 const Snapshot& select(const Listing& listing, const std::string& word, spdlog::logger& log) {
   const std::int64_t now_unix_s = unix_ms_now() / 1000;
   const Snapshot& snapshot = select_snapshot(listing, word, now_unix_s);
@@ -220,8 +220,7 @@ const Snapshot& select(const Listing& listing, const std::string& word, spdlog::
   return snapshot;
 }
 
-// Marks, on disk, that from now on the server may not be as the newest safety snapshot says. Returns what it
-// was marked before.
+// Marks the newest safety snapshot as open, on disk. Returns its earlier state; empty when there is none.
 std::string mark_open(const RestoreRun& run, ServerRestore& restore) {
   if (restore.safety.empty()) return "";
   SafetySnapshot& newest = restore.safety.back();
@@ -230,7 +229,7 @@ std::string mark_open(const RestoreRun& run, ServerRestore& restore) {
   return before;
 }
 
-// What was done is done: that it cannot be recorded is no failure of the restore.
+// A state that cannot be recorded is a warning. The restore itself has not failed.
 void mark_ended(const RestoreRun& run, ServerRestore& restore, bool unchanged, const std::string& before) {
   const auto unrecorded = error_of([&] {
     if (restore.state == RestoreState::kRestored)
@@ -287,7 +286,7 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
   require_possible(restore.plan);
 
   const AppLock lock = store.lock();
-  // What the safety snapshot is made with decides; by now that may be another key.
+  // The files and the safety snapshot must have the same key, which may be another one by now.
   if (const DigestKey own = store.digest_key(lock); own != key)
     files = open_files(store, restore.plan, own, cancel, progress);
   const RestoreRun run{{store, lock, config, cancel, progress, log}, options};

@@ -23,7 +23,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kCopyBytes = 1 << 20;
-constexpr std::uint64_t kSpareBytes = 1 << 20;  // for directories and what else a disk needs
+constexpr std::uint64_t kSpareBytes = 1 << 20;  // for directories and metadata
 
 std::uint64_t size_of(int fd, const std::string& shown) {
   return static_cast<std::uint64_t>(look_at(fd, shown).st_size);
@@ -79,7 +79,7 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-// Of databases that go into a directory in which there is nothing else.
+// For databases that go into an empty directory.
 void require_told_apart(SpelledNames& names, const std::string& name) {
   const auto other = names.add(name);
   if (!other) return;
@@ -204,7 +204,7 @@ std::vector<RestoredDatabase> RestoreSource::copy_to(int dir_fd, const std::stri
   for (std::size_t i = 0; i < items_.size(); ++i) {
     const Fd from = open_whole(items_[i]);
     if (!old_script_) {
-      require_told_apart(names, items_[i].name);  // is it there? Then it is another one's
+      require_told_apart(names, items_[i].name);  // if it is there, it is another one's
       const Fd to = create_file(dir_fd, items_[i].name, dir);
       require_told_apart(names, items_[i].name);
       cloned[i] = clone(from.get(), to.get());

@@ -1,9 +1,9 @@
-// What is to be restored: the databases of one snapshot that a user chose, and how each is taken out of it,
-// proven. First step of every restore, whatever it restores to.
+// The databases of one snapshot that a user chose to restore. It copies each out of the snapshot and proves
+// it. This is the first step of every restore to a directory.
 //
-// The snapshot's files are only read, through the descriptor that this object keeps; no lock is needed, since
-// a snapshot that is removed meanwhile is an error like any other. What the manifest says is held against the
-// bytes. The Store must outlive it. One thread.
+// It only reads the snapshot's files, through a descriptor that it keeps. It needs no lock, since a snapshot
+// that is removed meanwhile is an error like any other. It compares the files with the manifest. The Store
+// must outlive it. One thread.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +17,20 @@
 
 namespace litepull {
 
-// The snapshot that `word` means (client/store/select_snapshot.h), of those that are no strangers: one that
-// is named and cannot be read is Error{kRefused} with the reason.
+// The snapshot that `word` means (client/store/select_snapshot.h). Throws Error{kRefused} with the reason
+// when it is the name of one that cannot be read.
 const Snapshot& select_restorable(const Listing& listing, const std::string& word, std::int64_t now_unix_s);
 
 struct RestoreChoice {
   std::vector<std::string> databases;  // by name; empty: all that the snapshot has
-  bool allow_failed = false;           // also those that did not pass their check, as they are
+  bool allow_failed = false;           // restores databases that did not pass their check, too
 };
 
-// How it is known that the restored bytes are a sound database.
+// Why the restored file is known to be a sound database.
 enum class Proof {
-  kChecksum,   // they are the bytes that passed the check when the snapshot was verified
-  kIntegrity,  // they were checked now
-  kNone,       // they did not pass, and the user wants them all the same
+  kChecksum,   // its bytes are those that passed the check when the snapshot was verified
+  kIntegrity,  // it passed a check now
+  kNone,       // it is not: it did not pass, and the user allowed that
 };
 
 struct RestoredDatabase {
@@ -39,14 +39,14 @@ struct RestoredDatabase {
   std::string xxh128;
   Proof proof = Proof::kNone;
   std::vector<std::string> problems;    // of a proof that failed
-  std::vector<std::string> unchecked;   // of a proof: parts that only the app can judge
+  std::vector<std::string> unchecked;   // parts that only the app can judge
   std::vector<Manifest::Table> tables;  // row counts
 };
 
 class RestoreSource {
  public:
-  // Throws Error{kConfiguration} for a name that the snapshot has not, kRefused for a database that is
-  // missing from it or did not pass its check, with the hint which snapshot to take.
+  // Throws Error{kConfiguration} for a name that the snapshot does not have, and Error{kRefused} for a
+  // database that is missing from it or did not pass its check. The hint says which snapshot to take.
   RestoreSource(const Store& store, const Listing& listing, const Snapshot& snapshot,
                 const RestoreChoice& choice);
 
@@ -54,14 +54,15 @@ class RestoreSource {
   const std::string& path() const { return path_; }
   bool old_script() const { return old_script_; }
   std::vector<std::string> names() const;
-  // Databases that the server had and the snapshot lacks, when all were asked for: why, for people.
+  // When all databases were asked for: each that the server had and the snapshot lacks, and why, for people.
   const std::vector<std::string>& missing() const { return missing_; }
 
-  // Fills `dir_fd`, a directory of the caller's (absolute path `dir`) that nobody else writes to, with the
-  // chosen databases: files 0600, in directories 0700, all of them and the files on disk (the directories are
-  // not). Blocks are shared with the snapshot where the file system can do that; for the others there must be
-  // room. Throws Error{kCorrupt} when a file is not what the manifest says, kRefused when one that was never
-  // checked does not pass now, kFailed, kCancelled; the caller then removes what is there.
+  // Fills `dir_fd` with the chosen databases: files with mode 0600 in directories with mode 0700. The
+  // directory belongs to the caller (absolute path `dir`), and nobody else may write to it. The files are on
+  // disk afterwards, the directories are not. Blocks are shared with the snapshot where the file system can
+  // do that. Throws Error{kCorrupt} when a file differs from its manifest, Error{kRefused} when one that was
+  // never checked does not pass now, Error{kFailed} also without room for the files, and Error{kCancelled}.
+  // The caller then removes what is there.
   std::vector<RestoredDatabase> copy_to(int dir_fd, const std::string& dir, const Cancel& cancel,
                                         Progress& progress) const;
 

@@ -21,11 +21,11 @@ namespace {
 
 constexpr int kDefaultLevel = 3;
 
-// Sends the page hashes of one file after the other, as far ahead as the protocol allows.
+// Sends the page hashes of all files in order, as far ahead as the protocol allows.
 class HashPump {
  public:
-  // `wanted` are the numbers of pages, by file. All must outlive it. A link that breaks ends it: the reading
-  // side will know; a file that cannot be read is thrown by throw_failure.
+  // `wanted` has the number of pages for each file. The references must outlive this. A broken link ends the
+  // thread; the reading side notices by itself. throw_failure() throws when a file cannot be read.
   HashPump(FrameWriter& writer, const std::vector<RestoreFile>& files, std::vector<std::uint32_t> wanted)
       : writer_(writer), files_(files), wanted_(std::move(wanted)), thread_([this] { run(); }) {}
   ~HashPump() {
@@ -39,7 +39,7 @@ class HashPump {
   HashPump(const HashPump&) = delete;
   HashPump& operator=(const HashPump&) = delete;
 
-  // Of the file at hand so many more pages were compared.
+  // The agent has compared so many more pages of the current file.
   void compared(std::uint32_t pages) {
     {
       const std::lock_guard lock(mutex_);
@@ -97,7 +97,7 @@ class HashPump {
   std::thread thread_;
 };
 
-// Sends pages that were asked for, many in one message.
+// Sends the pages that the agent asked for, many in one message.
 class PageUpload {
  public:
   PageUpload(FrameWriter& writer, int level)
@@ -213,12 +213,12 @@ class Talker {
     pump_.reset();
   }
 
-  // Sends what is asked for until the database is ready.
+  // Sends what the agent asks for until the database is ready.
   void prepare(std::uint32_t index) {
     const RestoreItem& item = files_[index].item();
     progress_.begin(item.name, files_[index].bytes());
     std::uint32_t compared = 0;
-    std::uint64_t asked = 0;  // up to this page, of this round
+    std::uint64_t asked = 0;  // the agent asked up to this page in this round
     std::uint8_t round = 0;
     for (next(); frame_.type != MessageType::kReady; next()) {
       if (frame_.type == MessageType::kCompared) {
@@ -252,7 +252,7 @@ class Talker {
     return frame_.body;
   }
 
-  // The point of no return. What is thrown from here on is part of the result.
+  // From here on the server may change. So errors become part of the result.
   void go_on() {
     cancel_.throw_if_requested();
     cancel_.detach();
@@ -287,7 +287,7 @@ class Talker {
   AgentMessages messages_;
   PageUpload upload_;
   RestoreRequest request_;
-  const Frame& frame_ = messages_.last();  // the message at hand
+  const Frame& frame_ = messages_.last();  // the current message
   RestoreTalk talk_;
   std::optional<HashPump> pump_;
 };

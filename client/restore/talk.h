@@ -1,5 +1,5 @@
-// The client's half of a restore to the server; common/wire/PROTOCOL.md has the order of things. Trusts the
-// agent as little as a pull does: what it asks for must be pages that it may ask for, in order.
+// The client's half of a restore to the server. common/wire/PROTOCOL.md has the order of the messages. It
+// trusts the agent as little as a pull does: the agent may ask only for pages of the file, and in order.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ struct RestoreTalk {
   std::vector<Ready> ready;        // modes kCompare and kRestore
   std::vector<Restored> restored;  // the first ones, when not all were
   std::optional<DatabaseFailed> failed;
-  // Set when the agent was told to go on, and then not heard to the end: of the databases that are not in
-  // `restored` it is not known what became of them.
+  // Set when the agent was told to go on and its last message did not arrive. What became of the databases
+  // that are not in `restored` is then unknown.
   std::unique_ptr<Error> lost;
-  std::string host_key;  // of the server, its fingerprint
+  std::string host_key;  // the fingerprint of the server's
   Manifest::Wire wire;
   Done done;
 };

@@ -1,4 +1,4 @@
-// What carries an SSH connection in place of a TCP connection of our own: a channel through a jump host, or a
+// What carries an SSH connection instead of our own TCP connection: a channel through a jump host, or a
 // command. It must outlive the session that has its socket.
 #pragma once
 
@@ -15,11 +15,11 @@ class Conduit {
   Conduit& operator=(const Conduit&) = delete;
   virtual ~Conduit() = default;
 
-  // Our end, non-blocking; once.
+  // Our end, which is non-blocking. Call it once.
   virtual Fd take_socket() = 0;
   // For messages: "the ProxyCommand of SSH_CONFIG".
   virtual std::string name() const = 0;
-  // Why it broke, safe to print; empty as long as nothing is known. From any thread.
+  // Why it broke, safe to print; empty while nothing is known. Any thread may call it.
   virtual std::string failure() = 0;
 };
 

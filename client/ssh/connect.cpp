@@ -9,7 +9,7 @@
 namespace litepull {
 namespace {
 
-// A session with the last hop, which is not logged in to; all before it are.
+// A session with the last hop. This logs in to all hops before it, but not to that one.
 std::unique_ptr<SshSession> connect_along(const SshRoute& route, const Config& config, const Cancel& cancel) {
   std::unique_ptr<Conduit> conduit;
   if (!route.proxy_command.empty()) conduit = start_proxy_command(route.proxy_command);

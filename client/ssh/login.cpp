@@ -17,7 +17,7 @@ namespace litepull {
 namespace {
 
 constexpr int kMaxQuestionlessRounds = 8;
-constexpr std::size_t kNamedKeys = 3;  // more of the agent's are only counted
+constexpr std::size_t kNamedKeys = 3;  // of the SSH agent; further ones are only counted
 
 std::string agent_socket_of(const SshHop& hop) {
   if (!hop.agent_socket.empty()) return hop.agent_socket == "none" ? "" : hop.agent_socket;
@@ -29,8 +29,8 @@ std::string take_from(const std::string& bytes, std::size_t at) {
   return at < bytes.size() ? bytes.substr(at) : "";
 }
 
-// A certificate holds the key that it is of, field by field, but for the name of its type
-// (PROTOCOL.certkeys of OpenSSH).
+// A certificate repeats all fields of the key that it certifies, except the name of its type
+// (OpenSSH's PROTOCOL.certkeys).
 bool is_certificate_of(const std::string& certificate, const std::string& key) {
   if (key.size() < 8) return false;
   const std::size_t type_size = static_cast<unsigned char>(key[3]);
@@ -47,7 +47,7 @@ std::string blob_of(ssh_key key) {
   return blob;
 }
 
-// The server's own words in libssh's.
+// What the server said, cut out of libssh's message.
 std::string words_of_disconnect(const std::string& error) {
   static constexpr std::string_view kBefore = "Received SSH_MSG_DISCONNECT: ";
   if (!error.starts_with(kBefore)) return error;
@@ -77,7 +77,7 @@ void SshLogin::run() {
 
 int SshLogin::ask(const char* doing, const std::function<int()>& step) {
   const int result = session_.until_done(doing, SSH_AUTH_AGAIN, step);
-  cancel_.throw_if_requested();  // which may be why an agent has not signed
+  cancel_.throw_if_requested();  // a cancellation may be why an agent has not signed
   if (ssh_is_connected(session_.get()) == 0) fail_disconnected();
   return result;
 }
@@ -87,7 +87,7 @@ bool SshLogin::is_in(int result, const std::string& key) {
   return result == SSH_AUTH_SUCCESS;
 }
 
-// RFC 4252, section 5.2: the answer also lists the methods. Some servers know by other means who comes.
+// RFC 4252, section 5.2: the answer also lists the methods. Some servers identify the user by other means.
 bool SshLogin::is_let_in_as_we_are() {
   return ask("it was asked how to log in",
              [&] { return ssh_userauth_none(session_.get(), hop_.user.c_str()); }) == SSH_AUTH_SUCCESS;
@@ -122,7 +122,7 @@ void SshLogin::require_that_keys_are_taken() {
            hop_.user + " at least; or log in as a user whose key it takes");
 }
 
-// A module of the server's may be content without an answer.
+// A PAM module of the server may ask nothing and be satisfied.
 bool SshLogin::is_let_in_without_a_question() {
   if ((ssh_userauth_list(session_.get(), nullptr) & SSH_AUTH_METHOD_INTERACTIVE) == 0) return false;
   for (int round = 0; round < kMaxQuestionlessRounds; ++round) {
@@ -141,7 +141,7 @@ void SshLogin::note(const std::string& why) {
   notes_.push_back(why);
 }
 
-// Those that need no passphrase; the others are remembered.
+// Tries the files that need no passphrase, and remembers the others.
 bool SshLogin::try_files() {
   for (const std::string& path : hop_.keys)
     if (takes_keys() && try_file(path)) return true;
@@ -170,13 +170,14 @@ bool SshLogin::try_file(const std::string& path) {
   return false;
 }
 
-// A key file that was named, read and refused is the final word; one behind a passphrase may be in the agent.
+// When the server refuses the key file that SSH_KEY names, no other key is tried. A key that needs a
+// passphrase may still be in the SSH agent.
 bool SshLogin::is_the_final_word() const {
   return hop_.key_is_named && locked_.empty() && !notes_.empty() && notes_[0].ends_with("was refused");
 }
 
-// As OpenSSH: first those that the files are halves of, in their order. The others, too, unless the user has
-// said which keys are meant; a key in an old format does not tell its public half.
+// In OpenSSH's order: first the keys whose public halves are in the files. The others follow unless the user
+// has said which keys to use. A key in an old format does not show its public half.
 std::vector<AgentKey> SshLogin::keys_to_offer(const std::vector<AgentKey>& all) const {
   std::vector<AgentKey> keys;
   const auto add = [&](const AgentKey& key) {
@@ -202,7 +203,7 @@ bool SshLogin::try_agent() {
   agent_ = std::make_unique<KeyAgent>(agent_socket_of(hop_), timeout_s_, cancel_);
   std::vector<AgentKey> keys;
   if (agent_->connect()) keys = keys_to_offer(agent_->list());
-  session_.restart_deadline();  // that wait was not the server's
+  session_.restart_deadline();  // the server did not cause that wait
   if (!agent_->why_not().empty()) agent_notes_.push_back(agent_->why_not());
   if (keys.empty()) return false;
   relay_ = std::make_unique<AgentRelay>(*agent_);
@@ -247,8 +248,8 @@ bool SshLogin::try_locked_files() {
   return false;
 }
 
-// A passphrase is not asked for in vain: where the public half can be read, the server says beforehand
-// whether it would take the key.
+// Asks the server whether it would take the key before the user is asked for the passphrase. That needs the
+// public half.
 bool SshLogin::is_known_to_fit(const std::string& path) {
   const Key half = load_public_half(path);
   if (half == nullptr) return true;

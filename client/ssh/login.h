@@ -1,6 +1,6 @@
-// Proves to a server, whose host key is trusted, who logs in: with the keys that OpenSSH's client would offer
-// from the same files and the same SSH agent, and in an order that offers few. Each wait is under the connect
-// timeout, and the party that let it pass is named.
+// Logs in to a server whose host key is trusted. It offers the keys that OpenSSH's client would offer from
+// the same files and the same SSH agent, in an order that needs few of them. The connect timeout limits each
+// wait, and the message names whoever did not answer in time.
 #pragma once
 
 #include <libssh/libssh.h>
@@ -21,7 +21,7 @@ class SshSession;
 
 class SshLogin {
  public:
-  // All of them must outlive this.
+  // Everything taken by reference must outlive this.
   SshLogin(SshSession& session, const SshHop& hop, int timeout_s, const Cancel& cancel)
       : session_(session), hop_(hop), timeout_s_(timeout_s), cancel_(cancel) {}
 
@@ -63,11 +63,11 @@ class SshLogin {
   std::set<std::string> offered_;         // public keys, as they are on the wire
   std::vector<std::string> locked_;       // files of keys behind a passphrase
   std::vector<std::string> notes_;        // why keys could not be used
-  std::vector<std::string> agent_notes_;  // the same, of the agent's
+  std::vector<std::string> agent_notes_;  // why the SSH agent's keys could not be used
   std::string unopened_;                  // the file of a key whose passphrase nobody typed
   std::string only_half_;                 // the note of a file that has no private key
-  std::string accepted_;                  // the key that did not suffice; empty: none
-  std::string question_;                  // that the server asks besides
+  std::string accepted_;                  // a key that the server took, and wants more than; may be empty
+  std::string question_;                  // what the server asks besides
 };
 
 }  // namespace litepull

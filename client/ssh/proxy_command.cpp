@@ -20,7 +20,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxWordsBytes = 1024;
-constexpr int kGraceMs = 1000;  // between being asked to end and being killed
+constexpr int kGraceMs = 1000;  // between SIGTERM and SIGKILL
 constexpr int kAskAgainMs = 5;
 
 struct FileCloser {
@@ -66,7 +66,7 @@ class ProxyCommand : public Conduit {
     posix_spawn_file_actions_adddup2(&actions, ::fileno(words_.get()), 2);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    // A group of its own: Ctrl-C is for us, who then end it in order.
+    // It gets a process group of its own, so that Ctrl-C reaches only us. We then end it.
     posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     sigset_t signals;

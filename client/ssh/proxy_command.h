@@ -1,5 +1,5 @@
-// A ProxyCommand of SSH_CONFIG: a command whose standard input and output are the connection. It and what it
-// started in its process group are gone when this is.
+// A ProxyCommand of SSH_CONFIG: a command whose standard input and output are the connection. The destructor
+// ends the command and everything in its process group.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace litepull {
 
-// `command` goes to the shell as it is: the caller has put nothing unchecked into it.
+// The shell runs `command` as it is. The caller must have put nothing unchecked into it.
 std::unique_ptr<Conduit> start_proxy_command(const std::string& command);
 
 }  // namespace litepull

@@ -14,8 +14,8 @@ std::string waiting_words(int socket) {
   return printable(words.substr(0, words.find_first_of("\r\n")));
 }
 
-// sshd says why in a line of its own, or only in its log: MaxStartups, and since 9.8 PerSourcePenalties. One
-// that speaks another protocol has a line, too, that begins as none of sshd's.
+// sshd gives its reason (MaxStartups, since 9.8 also PerSourcePenalties) in a line, or only in its log. A
+// server of another protocol may send a line, too, which begins unlike sshd's.
 Refusal refusal_of(const std::string& first_words) {
   const std::string said = first_words.empty() ? "" : "; it said: '" + first_words + "'";
   const bool is_sshd = first_words.empty() || first_words.find("MaxStartups") != std::string::npos ||

@@ -1,12 +1,12 @@
-// What it means that a host took a connection and closed it again before any SSH was spoken.
+// Explains why a host accepted a connection and closed it again before any SSH was spoken.
 #pragma once
 
 #include <string>
 
 namespace litepull {
 
-// What has come over `socket` and was not read yet, its first line, safe to print; empty as long as nothing
-// has. Nothing is taken out of the socket, and nothing is waited for.
+// The first line of what has arrived on `socket` and was not read yet, safe to print. Empty when nothing has
+// arrived. Reads nothing from the socket and does not wait.
 std::string waiting_words(int socket);
 
 struct Refusal {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kBetweenTries(500);
 
-// What the thread and its caller share; whoever is last lets go of it.
+// What the thread and its caller share. The last of them to end frees it.
 struct Question {
   std::string host, port;
   std::uint64_t deadline_us = 0;
@@ -31,7 +31,7 @@ void answer(const std::shared_ptr<Question>& question) {
   addrinfo* raw = nullptr;
   int code = 0;
   std::unique_lock lock(question->mutex);
-  do {  // again, where the name server has no answer for the moment: a laptop that wakes up, say
+  do {  // the name server may have no answer for the moment, as when a laptop wakes up
     lock.unlock();
     if (code != 0) std::this_thread::sleep_for(kBetweenTries);
     code = getaddrinfo(question->host.c_str(), question->port.c_str(), &wanted, &raw);

@@ -1,5 +1,5 @@
-// The addresses of a host. The system's resolver may wait for a name server longer than anybody wants to, and
-// nothing ends its wait: so a thread waits for it, which is left behind when the time is up.
+// The addresses of a host. The system's resolver may wait a long time for a name server, and nothing can end
+// that wait. So a thread calls it, and is left behind when the time is up.
 #pragma once
 
 #include <netdb.h>
@@ -19,10 +19,10 @@ using AddressList = std::unique_ptr<addrinfo, AddressDeleter>;
 
 struct Resolved {
   AddressList addresses;  // null when there are none
-  std::string why;        // then, for people
+  std::string why;        // the reason then, for people
 };
 
-// For TCP. Where the name server has no answer for the moment, it is asked again as long as there is time.
+// For TCP. Asks again while there is time when the name server has no answer for the moment.
 // Throws Error{kCancelled}.
 Resolved resolve(const std::string& host, std::uint16_t port, int timeout_s, const Cancel& cancel);
 

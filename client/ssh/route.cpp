@@ -12,7 +12,7 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxHops = 8;  // a ProxyJump for every host makes a circle
+constexpr std::size_t kMaxHops = 8;  // a ProxyJump that applies to every host leads in a circle
 constexpr const char* kGlobalKnownHosts[] = {"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"};
 
 struct Wanted {
@@ -21,7 +21,7 @@ struct Wanted {
   bool is_jump = false;
 };
 
-// Of a link-local address that is reached from here: what the resolver says of a missing one names nothing.
+// For a link-local address that is reached from here. The resolver's own message does not name the interface.
 void require_interface(const SshHop& hop) {
   const std::size_t percent = hop.host.find('%');
   if (percent == std::string::npos) return;
@@ -55,7 +55,7 @@ class RouteBuilder {
     return config_.server_port_given ? std::optional(config_.server_port) : std::nullopt;
   }
 
-  // Also what the host itself is reached through, when it is `first`.
+  // Adds the host. When it is `first`, also adds what its own configuration says to go through.
   void add(const Wanted& wanted, bool first) {
     if (!config_.ssh_config) {
       route_.hops.push_back(finished(plain_hop(wanted), wanted));

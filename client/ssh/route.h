@@ -1,5 +1,5 @@
-// The way to a server, decided before anything is connected: which hosts in which order, who logs in to each,
-// with which keys, and which host keys are trusted there. What the `.env` file sets wins over SSH_CONFIG.
+// The way to a server, decided before anything is connected: the hosts in order, and for each the user, the
+// keys, and the host keys that are trusted. What the `.env` file sets wins over SSH_CONFIG.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace litepull {
 struct SshHop {
   std::string shown;  // for messages: "billing.example.com:2222", "jump host bastion.example.com"
   bool is_jump = false;
-  bool is_reached_directly = true;  // so that ssh-keygen and ssh on this machine find it, too
+  bool is_reached_directly = true;  // then ssh-keygen and ssh on this machine reach it, too
   std::string user;                 // is_user
   std::string host;                 // is_host
   std::uint16_t port = 22;
@@ -24,17 +24,17 @@ struct SshHop {
   HostTrust trust;
 
   std::vector<std::string> keys;  // files, in the order to be tried; they need not exist
-  bool key_is_named = false;      // SSH_KEY: one that is refused is the final word
+  bool key_is_named = false;      // by SSH_KEY: when the server refuses it, no other key is tried
   bool keys_before_agent = false;
   std::string agent_socket;  // empty: $SSH_AUTH_SOCK; "none"
 };
 
 struct SshRoute {
-  std::string proxy_command;  // connects to the first hop in place of TCP; empty: none
+  std::string proxy_command;  // connects to the first hop instead of TCP; empty: none
   std::vector<SshHop> hops;   // the server is the last
 };
 
-// May run `ssh -G`, as SSH_CONFIG asks for. Throws Error{kConfiguration}.
+// Runs `ssh -G` when SSH_CONFIG is set. Throws Error{kConfiguration}.
 SshRoute route_to_server(const Config& config, const Cancel& cancel);
 
 }  // namespace litepull

@@ -43,8 +43,8 @@ bool has_aes() {
 #endif
 }
 
-// AES in GCM mode first where the processor has instructions for it: several times the speed of what libssh
-// would prefer.
+// Prefers AES in GCM mode where the processor has instructions for it. That is several times as fast as
+// libssh's own preference.
 const char* preferred_ciphers() {
   return has_aes() ? "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,"
                      "aes192-ctr,aes128-ctr"
@@ -52,7 +52,7 @@ const char* preferred_ciphers() {
                      "aes192-ctr,aes128-ctr";
 }
 
-// libssh expands % sequences in paths; ours are meant as they are.
+// libssh expands % sequences in paths. In ours a % stands for itself.
 std::string escape_percent(const std::string& path) {
   std::string out;
   for (const char c : path) out += c == '%' ? "%%" : std::string(1, c);
@@ -71,7 +71,7 @@ bool has_ended(ssh_channel channel) {
 }
 
 void SshSession::SessionCloser::operator()(ssh_session session) const {
-  ssh_silent_disconnect(session);  // the socket is closed with it; nothing waits for the other end
+  ssh_silent_disconnect(session);  // closes the socket without a wait for the other end
   ssh_free(session);
 }
 
@@ -147,13 +147,14 @@ void SshSession::set_options() {
   const bool no_config = false;
   set(SSH_OPTIONS_PROCESS_CONFIG, &no_config);
   set(SSH_OPTIONS_HOST,
-      "server");  // libssh wants one: the socket is ours, and so is the check of the host key
-  // libssh takes no '\\', '$' or ',' here, which a user of a domain has: each login names its user itself.
+      "server");  // libssh requires a name, and does not use it: it gets a socket, and we check the host key
+  // libssh refuses '\\', '$' and ',' here, which names of domain users contain. So each login step names the
+  // user itself.
   ssh_options_set(session, SSH_OPTIONS_USER, hop_.user.c_str());
   set(SSH_OPTIONS_CIPHERS_C_S, preferred_ciphers());
   set(SSH_OPTIONS_CIPHERS_S_C, preferred_ciphers());
   set(SSH_OPTIONS_COMPRESSION, "no");  // pages are compressed already
-  // libssh would choose by what it finds in its own files.
+  // Otherwise libssh would choose by the keys that it finds in its own files.
   set(SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
   set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
   set(SSH_OPTIONS_HOSTKEYS, host_key_algorithms(hop_.trust).c_str());
@@ -164,9 +165,8 @@ void SshSession::set_options() {
   ssh_set_blocking(session, 0);
 }
 
-// OpenSSH's server leaves Nagle's algorithm on: its second small packet in a row waits until we have
-// acknowledged the first, which the kernel would put off for 40 ms. The option lasts for a few packets
-// (tcp(7)).
+// OpenSSH's server leaves Nagle's algorithm on. Its second small packet in a row waits until we acknowledge
+// the first, and the kernel would delay that by 40 ms. The option lasts for a few packets (tcp(7)).
 void SshSession::acknowledge_at_once() const {
 #ifdef TCP_QUICKACK
   const int on = 1;
@@ -176,7 +176,7 @@ void SshSession::acknowledge_at_once() const {
 
 SshSession::Woken SshSession::wait(int wake_fd, int timeout_ms, bool readable, bool acknowledge) const {
   if (acknowledge) acknowledge_at_once();
-  // What is not to be read now would end every wait at once, and so would a peer that hung up.
+  // A connection that we do not want to read would end every wait at once, and so would a peer that hung up.
   const int socket = readable ? ssh_get_fd(session_.get()) : -1;
   const bool pending = (ssh_get_poll_flags(session_.get()) & SSH_WRITE_PENDING) != 0;
   const short events = pending ? POLLIN | POLLOUT : POLLIN;
@@ -207,7 +207,7 @@ void SshSession::fail_silent(const char* doing) const {
            : "check that " + conduit_->name() + " leads to a healthy sshd, or raise CONNECT_TIMEOUT");
 }
 
-// What a server shows before the login, such as a page where the login is to be confirmed (Tailscale).
+// What a server shows before the login, such as the address of a page to confirm the login (Tailscale).
 std::string SshSession::what_it_says() const {
   char* raw = ssh_get_issue_banner(session_.get());
   if (raw == nullptr) return {};
@@ -221,7 +221,7 @@ std::string SshSession::what_it_says() const {
 }
 
 void SshSession::exchange_keys() {
-  std::string first_words;  // which libssh reads and drops
+  std::string first_words;  // kept here, since libssh reads and drops them
   if (until_done("keys were being exchanged", SSH_AGAIN, [&] {
         if (first_words.empty()) first_words = waiting_words(ssh_get_fd(session_.get()));
         return ssh_connect(session_.get());
@@ -248,7 +248,7 @@ void SshSession::exchange_keys() {
                                                             : ""));
 }
 
-// Empty when it is not ours to know, as behind a jump host.
+// Empty if unknown, as behind a jump host.
 std::string SshSession::peer_address() const {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
@@ -274,7 +274,7 @@ Channel SshSession::forward(const std::string& host, std::uint16_t port) {
   return channel;
 }
 
-// A server that allows one channel at a time (MaxSessions 1) may still be at clearing the last one away.
+// A server that allows one channel at a time (MaxSessions 1) may not have freed the last one yet.
 Channel SshSession::open_channel() {
   for (const std::uint64_t last_try_us = monotonic_us() + kSlotWaitUs;;) {
     Channel channel(ssh_channel_new(session_.get()));

@@ -1,6 +1,6 @@
-// One authenticated SSH connection to one hop: TCP (or a conduit), key exchange, host key, user key, in this
-// order, each under the connect timeout and interruptible. A session and its channels are for one thread at a
-// time.
+// One authenticated SSH connection to one hop. Its steps are TCP (or a conduit), key exchange, host key and
+// user key, in this order. The connect timeout limits each, and a cancellation ends it. Only one thread at a
+// time may use a session and its channels.
 #pragma once
 
 #include <libssh/libssh.h>
@@ -24,11 +24,11 @@ struct ChannelCloser {
 };
 using Channel = std::unique_ptr<ssh_channel_struct, ChannelCloser>;
 
-// For a command that is shown to be typed. The file that nobody named is below the home directory.
+// `path` as a word of a command that the user is to type. A leading "~/" stays unquoted.
 std::string typed_path(const std::string& path);
 
-// True once all that a command said has been read and its end is known: its exit status, or the channel's
-// close. Never waits. After the end of the data libssh reads no further packets by itself.
+// True once everything that a command printed has been read and its end is known, by its exit status or by
+// the close of the channel. Never waits. After the end of the data libssh reads no further packets by itself.
 bool has_ended(ssh_channel channel);
 
 class SshSession {
@@ -41,40 +41,38 @@ class SshSession {
   SshSession& operator=(const SshSession&) = delete;
 
   const HostKey& host_key() const { return host_key_; }
-  // Accepts only a host key that is known and matches; only then anything is said of who logs in. Throws
-  // Error{kConnection} with the remedy.
-  // Calls `on_trusted` in between.
+  // First requires a host key that is known and matches, then calls `on_trusted`, and only then sends a user
+  // name. Throws Error{kConnection} with the remedy.
   void log_in(const std::function<void()>& on_trusted = {});
 
-  // A channel to `host`, which the other end connects to by itself.
+  // A channel to `host`. The other end makes that connection.
   Channel forward(const std::string& host, std::uint16_t port);
   // Starts `command` on a channel of its own.
   Channel execute(const std::string& command);
-  // Runs `command` with `input` as its standard input until it ends. None of it is sent before the command
-  // has printed `ready`: the login shell's start-up files must not read it.
+  // Runs `command` until it ends, with `input` as its standard input, as RemoteRun describes.
   CommandResult run(const std::string& command, const std::string& input = {}, const std::string& ready = {});
 
-  // Waits a moment for the other end to close the channel of a command that has ended, too.
+  // Waits up to a second for the other end to close the channel of a command that has ended.
   void finish(Channel channel);
-  // Whether the server is there: it gives or refuses another channel within the connect timeout.
+  // Whether the server still answers: it grants or refuses another channel within the connect timeout.
   bool answers();
 
-  // For a login. Repeats `step` while it returns `again`, within the connect timeout; SSH_ERROR also when the
-  // connection is lost.
+  // For a login. Repeats `step` while it returns `again`, within the connect timeout. `doing` is for the
+  // message when that has passed. Returns SSH_ERROR also when the connection is lost.
   int until_done(const char* doing, int again, const std::function<int()>& step);
   void restart_deadline();
-  // "; the server says: ..." once it has shown a banner; safe to print.
+  // "; the server says: ..." when it has shown a banner, otherwise empty. Safe to print.
   std::string what_it_says() const;
   [[noreturn]] void fail(const std::string& message, const std::string& hint) const;
-  std::string setting() const;  // that names this hop
+  std::string setting() const;  // the configuration's key that names this hop
 
   ssh_session get() const { return session_.get(); }
   std::string last_error() const;  // libssh's words, or the conduit's, safe to print
   const std::string& shown_host() const { return hop_.shown; }
   enum class Woken { kNot, kByConnection, kByOther };
-  // Waits until the connection can be read (or written, when libssh has bytes to send), `wake_fd` (-1: none)
-  // can be read, or `timeout_ms` are over. Without `readable` the connection is not looked at. With
-  // `acknowledge` what was received is acknowledged at once.
+  // Waits until the connection can be read (or written, when libssh has bytes to send), until `wake_fd` (-1:
+  // none) can be read, or for `timeout_ms`. Without `readable` it does not watch the connection. With
+  // `acknowledge` it acknowledges received bytes at once.
   Woken wait(int wake_fd, int timeout_ms, bool readable = true, bool acknowledge = true) const;
   void acknowledge_at_once() const;
 

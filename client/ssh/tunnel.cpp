@@ -19,8 +19,8 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
-constexpr std::size_t kPacketBytes = 32 * 1024;  // what OpenSSH takes at once
-constexpr std::size_t kSmallBytes = 4 * 1024;    // a turn that moved less is talk, not bulk
+constexpr std::size_t kPacketBytes = 32 * 1024;  // OpenSSH accepts no larger ones
+constexpr std::size_t kSmallBytes = 4 * 1024;    // a round that moved less is not a bulk transfer
 
 // Bytes on their way in one direction.
 struct Stage {
@@ -30,7 +30,7 @@ struct Stage {
   bool empty() const { return from == end; }
 };
 
-// Nothing may be sent to a socket whose other end is gone without the signal that would end us.
+// Sends without SIGPIPE, which would end us when the other end is gone.
 ssize_t send_quietly(int socket, const void* data, std::size_t size) {
 #ifdef MSG_NOSIGNAL
   return retry_eintr([&] { return ::send(socket, data, size, MSG_NOSIGNAL); });
@@ -110,7 +110,8 @@ class SshTunnel : public Conduit {
   std::size_t give_to_inner() {
     if (down_.empty()) return 0;
     const ssize_t done = send_quietly(inner_.get(), down_.bytes.data() + down_.from, down_.end - down_.from);
-    if (done < 0 && errno != EAGAIN) down_.from = down_.end;  // nobody is there any more; the read sees it
+    if (done < 0 && errno != EAGAIN)
+      down_.from = down_.end;  // the other end is gone, and the next read reports it
     if (done > 0) down_.from += static_cast<std::size_t>(done);
     return done > 0 ? static_cast<std::size_t>(done) : 0;
   }
@@ -131,11 +132,11 @@ class SshTunnel : public Conduit {
     const int done =
         ssh_channel_write(channel_.get(), up_.bytes.data() + up_.from, static_cast<std::uint32_t>(size));
     if (done > 0) up_.from += static_cast<std::size_t>(done);
-    if (done < 0) up_.from = up_.end;  // the connection's end shows by itself
+    if (done < 0) up_.from = up_.end;  // the pump finds out about the connection's end
     return done > 0 ? static_cast<std::size_t>(done) : 0;
   }
 
-  // Neither side is asked for what there is no room for: it would end every wait at once.
+  // Does not watch a side whose bytes there is no room for. It would end every wait at once.
   void wait() const {
     const bool room = down_.empty();
     const bool pending = (ssh_get_poll_flags(session_->get()) & SSH_WRITE_PENDING) != 0;
@@ -146,7 +147,7 @@ class SshTunnel : public Conduit {
     ::poll(waiting, 2, kCancelPollMs);
   }
 
-  std::unique_ptr<SshSession> session_;  // the pump's, from here on
+  std::unique_ptr<SshSession> session_;  // used by the pump alone
   Channel channel_;
   Fd ours_, inner_;
   Stage down_, up_;  // the pump's: to the client, to the server

@@ -1,6 +1,6 @@
-// The way through a jump host: a channel of its session that leads to the next host ("direct-tcpip", RFC
-// 4254, section 7.2), and a thread that moves bytes between it and a socket. No child process, and nothing of
-// ours runs on the jump host: it sees only what the next host's SSH has encrypted.
+// The way through a jump host: a channel of its session to the next host ("direct-tcpip", RFC 4254, section
+// 7.2), and a thread that moves bytes between it and a socket. There is no child process, and nothing of ours
+// runs on the jump host. It sees only what the SSH connection to the next host has encrypted.
 #pragma once
 
 #include <cstdint>
