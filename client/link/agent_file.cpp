@@ -63,7 +63,7 @@ fs::path own_directory() {
 #ifdef __linux__
   if (access("/proc/self/exe", F_OK) != 0)
     throw Error(ErrorKind::kFailed,
-                "there is no /proc on this machine, by which litepull finds its own program",
+                "this machine has no /proc, which litepull needs to find its own program",
                 "mount it: mount -t proc proc /proc");
 #endif
   return boost::dll::program_location().parent_path().string();
@@ -78,7 +78,7 @@ std::string find_agent(const std::string& override_path) {
                                                     : access(override_path.c_str(), R_OK) == 0)
       return override_path;
     throw Error(ErrorKind::kFailed, "the agent is not at " + override_path,
-                "set LITEPULL_AGENT to the agent's path, or to nothing for the one beside litepull");
+                "set LITEPULL_AGENT to the agent's path, or unset it to use the one beside litepull");
   }
   const fs::path beside = own_directory();
   const fs::path installed = (beside / "../lib/litepull").lexically_normal();

@@ -12,7 +12,7 @@ void PatientSource::restart() {
 
 std::size_t PatientSource::read(void* buffer, std::size_t size) {
   if (monotonic_us() - since_us_ > patience_us_)
-    throw Error(ErrorKind::kFailed, "the agent is alive, but has got nowhere for too long",
+    throw Error(ErrorKind::kFailed, "the agent is alive, but has made no progress for too long",
                 "look at the load and the disks of the server, then run this again");
   return source_.read(buffer, size);
 }
@@ -22,7 +22,7 @@ Frame& AgentMessages::next(const std::function<void()>& each_turn) {
   do {
     if (each_turn) each_turn();
     if (!reader_.next(frame_))
-      throw LinkError("the agent's stream ended before everything was said", lost_hint_);
+      throw LinkError("the agent's stream ended too early", lost_hint_);
   } while (frame_.type == MessageType::kAlive);
   if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
   return frame_;

@@ -53,7 +53,7 @@ void read_greeting(ByteSource& source, Greeting& greeting, std::size_t max_noise
     keep_end(greeting.noise, kKeptNoiseBytes);
     line_at -= std::min(line_at, size - greeting.noise.size());
   }
-  throw Error(ErrorKind::kPeer, "the server says a lot, but nothing that an agent would say",
+  throw Error(ErrorKind::kPeer, "the server prints a lot, but no agent's greeting",
               "look at what the login shell's start-up files print when there is no terminal");
 }
 

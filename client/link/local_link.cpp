@@ -96,7 +96,7 @@ class LocalLink : public Link {
       }
       if (done < 0 && errno != EAGAIN) throw_errno("write to the agent");
       if (monotonic_us() - since_us > idle_timeout_us_)
-        throw LinkError("the agent has taken nothing for too long",
+        throw LinkError("the agent has accepted no data for too long",
                         "raise IDLE_TIMEOUT if the machine is that slow");
       pollfd room{input_.get(), POLLOUT, 0};
       ::poll(&room, 1, kCancelPollMs);

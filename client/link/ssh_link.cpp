@@ -58,7 +58,7 @@ void SshLink::write(ByteView head, ByteView body) {
       changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
       cancel_.throw_if_requested();
       if (monotonic_us() - since_us > idle_timeout_us_)
-        throw LinkError(host_ + ": nothing was taken for too long", "run this again");
+        throw LinkError(host_ + ": the server accepted no data for too long", "run this again");
     }
     if (failure_) std::rethrow_exception(failure_);
     outgoing_.insert(outgoing_.end(), head.begin(), head.end());

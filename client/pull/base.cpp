@@ -169,11 +169,11 @@ BaseReader Bases::read(const std::string& name, const BaseParts& parts) const {
 
 std::string Bases::explain(const std::string& name, const BaseParts& parts, const Cancel& cancel) const {
   if (parts.own_bytes > 0 || parts.snapshot.empty())
-    return "what an interrupted run left of it was not what it seemed";
+    return "what an interrupted run left of it was wrong";
   const std::string file = old_shown(name);
   try {
     if (to_hex(file_digest(open_old(name).get(), file, cancel)) != parts.old.xxh128)
-      return file + " is damaged: it does not fit the checksum in its manifest any more; do not restore it";
+      return file + " is damaged: it no longer matches the checksum in its manifest; do not restore it";
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
     return error.message();

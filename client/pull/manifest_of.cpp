@@ -129,7 +129,7 @@ std::vector<MissingDatabase> missing_databases(const std::set<std::string>& ther
   if (earlier == nullptr) return missing;
   for (const Manifest::Database& database : earlier->databases)
     if (glob_matches_any(config.databases, database.name))
-      expect(database.name, "it was when " + earlier->snapshot + " was made");
+      expect(database.name, "it was there when " + earlier->snapshot + " was made");
   return missing;
 }
 

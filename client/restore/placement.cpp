@@ -163,7 +163,7 @@ std::string settle(const Directory& directory, const std::string& name) {
            kOld + "; remove that directory once they are not needed";
   const auto failure = error_of([&] { remove_work(directory, name); });
   if (failure) return failure->message();
-  return changed ? "a restore was interrupted here: the databases that it had moved aside were put back" : "";
+  return changed ? "a restore was interrupted here; the databases that it had moved aside were put back" : "";
 }
 
 }  // namespace
@@ -248,7 +248,7 @@ void Placement::clear(const std::vector<std::string>& databases) {
 
 void Placement::place(const std::string& database) {
   if (!group_in(directory_, database).empty())
-    throw Error(ErrorKind::kRefused, directory_.path + "/" + database + " has appeared meanwhile",
+    throw Error(ErrorKind::kRefused, directory_.path + "/" + database + " has appeared since the restore began",
                 "stop the app, then run this again");
   const Place from = find_place(new_.get(), database, false, path_ + "/" + kNew);
   const Place to = find_place(directory_.fd, database, true, directory_.path);

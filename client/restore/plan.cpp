@@ -108,7 +108,7 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
   if (!snapshot.manifest)
     throw Error(
         ErrorKind::kRefused,
-        snapshot.name + " was made by the old script: nothing says that it is whole, or of one moment",
+        snapshot.name + " was made by the old script, so nothing shows that it is complete, or of one moment",
         "take its databases with litepull restore CONFIG SNAPSHOT --to DIR, and look at them first");
   const std::vector<Manifest::Database>& all = snapshot.manifest->databases;
   std::vector<Manifest::Database> chosen;
@@ -213,7 +213,7 @@ Config config_for_safety(const Config& config, const RestorePlan& plan) {
 
 std::vector<std::string> advice_after(const RestorePlan& plan) {
   std::vector<std::string> advice{
-      "restart the app: what its processes and caches remember is of the database that was replaced"};
+      "restart the app: its processes and caches still remember the database that was replaced"};
   for (const RestorePlan::Database& database : plan.databases)
     for (const Manifest::Table& table : database.entry.tables)
       if (table.name == "solid_queue_jobs" && table.rows > 0)

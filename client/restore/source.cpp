@@ -232,7 +232,7 @@ RestoredDatabase RestoreSource::copy(const Item& item, int dir_fd, const std::st
       cloned ? file_digest(to.get(), shown, cancel)
              : copy_through_memory(from.get(), path_ + "/" + item.name, to.get(), shown, cancel, progress);
   if (size_of(to.get(), shown) != item.bytes) throw_damaged(item, "its size changes while it is read");
-  if (to_hex(digest) != item.xxh128) throw_damaged(item, "its checksum is not the one in the manifest");
+  if (to_hex(digest) != item.xxh128) throw_damaged(item, "its checksum differs from the one in the manifest");
   fsync_fd(to.get(), shown);
   close_written(std::move(to), shown);
   RestoredDatabase restored{item.name,     item.bytes,     item.xxh128, Proof::kChecksum,

@@ -87,14 +87,14 @@ void RemoteRun::require_progress(bool moved) {
   if (ssh_is_connected(session_.get()) == 0)
     session_.fail("the connection was cut: " + session_.last_error(), "run this again");
   if (received_bytes_ > kMaxGreetingNoiseBytes || monotonic_us() > patience_ends_us_)
-    session_.fail("the login shell says a lot, and never comes to the command",
+    session_.fail("the login shell prints without end and never runs the command",
                   "look at what its start-up files print when there is no terminal");
   if (moved) {
     idle_deadline_us_ = monotonic_us() + us_of(idle_timeout_s_);
     return;
   }
   if (monotonic_us() > idle_deadline_us_)
-    session_.fail("the command has not answered in time", "raise IDLE_TIMEOUT if the link is that slow");
+    session_.fail("the command has printed nothing for too long", "raise IDLE_TIMEOUT if the link is that slow");
   session_.wait(-1, kCancelPollMs);
 }
 

@@ -1,5 +1,5 @@
-// Apps whose schemas need what only the app has: their snapshots count, with a warning; and with `strict`
-// they do not.
+// Apps whose schemas need functions or modules that only the app has. Their snapshots count, with a
+// warning. With `strict` they do not.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Another user of the server, who may write where databases lie, and who is quick: files and directories are
-// exchanged for links all the time while pulls run. Nothing that is not the app's own gets into a snapshot.
-// (What they can do where the agent is put: tests/unit/link/remote_command_test.cpp.)
+// Another user of the server may write where databases lie, and exchanges files and directories for links
+// all the time while pulls run. A snapshot never contains anything but the app's own files.
+// (tests/unit/link/remote_command_test.cpp has what that user can do where the agent is put.)
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// A base is only bytes, and disks and people damage those. Whatever has become of it, or of the page hashes
-// beside it: the snapshot that is made from it is what the server has, and who made it hears what was found.
+// Bases and the page hashes beside them may be damaged in any way. The new snapshot still is what the
+// server has, and the user is told what was found.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -90,7 +90,7 @@ class BaseDamage : public testing::Test {
     return run.process.err.find("it is now pulled whole") != std::string::npos;
   }
   static bool warned_of_the_file(const BackupRun& run) {
-    return warned(run) && run.process.err.find("does not fit the checksum") != std::string::npos;
+    return warned(run) && run.process.err.find("no longer matches the checksum") != std::string::npos;
   }
 
   // Whether the pages that are not pulled are those that the base seems to have.

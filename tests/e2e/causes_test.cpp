@@ -1,4 +1,4 @@
-// What a person is told when a run cannot be what it should: the true cause, and what to type next.
+// When a run fails, the message has the true cause and what to type next.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// `litepull check` finds what is in the way of a nightly run, and what it says to do then works.
+// `litepull check` finds what would stop a nightly run, and the remedy that it names works.
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
-// Clocks that are wrong: no snapshot is lost to them, and words mean what a person would take them for.
+// Clocks that are wrong. No snapshot is lost to them, and words such as `latest` mean what a person
+// expects.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

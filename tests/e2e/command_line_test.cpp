@@ -1,5 +1,5 @@
-// The command line as people and cron see it: exit codes, what goes to which stream, --json, and that nothing
-// in a configuration is ever run.
+// The command line as people and cron see it: exit codes, standard output and standard error, and --json.
+// Nothing in a configuration is ever run.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// What is pulled from a server that is being written: each database as one committed state, all databases as
-// one moment, and files that are an app's own again.
+// Pulls from a server while apps write. Each database is one committed state, all databases are of one
+// moment, and an app can go on with the files.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-// Links that are cut at any byte, or that take nothing and say nothing: a pull is never a success without the
-// end of the stream, and an agent whose client is gone frees its locks.
+// Links that are cut at any byte, or that accept and send nothing. A pull never succeeds without the end of
+// the stream, and an agent whose client is gone frees its locks.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

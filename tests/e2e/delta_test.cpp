@@ -1,6 +1,6 @@
-// Pulls that take from the newest snapshot what has not changed: the same files as a full pull makes, and no
-// more bytes than the changes are worth. Damaged bases are in base_damage_test.cpp, interrupted pulls in
-// resume_test.cpp.
+// Pulls that take unchanged pages from the newest snapshot. They make the same files as a full pull, and
+// send no more bytes than the changes need. base_damage_test.cpp has damaged bases, and resume_test.cpp
+// interrupted pulls.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

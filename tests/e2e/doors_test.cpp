@@ -1,8 +1,8 @@
-// Ways in which an app opens the same database through another door than REMOTE_BACKUP_DIR, and the ordinary
-// ones in which it is the same door under another name. In each a pull is refused by name or has every
-// acknowledged commit, a restore to the server changes nothing that it should not, and the app lives.
+// Ways in which an app opens the same database through another path than REMOTE_BACKUP_DIR, such as a
+// second mount or link. Either a pull is refused by name or it has every acknowledged commit. A restore to
+// the server changes nothing else, and the app goes on.
 //
-// All of it in a mount namespace of this test's own, which needs root.
+// All of it runs in a mount namespace of the test's own, which needs root.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -1,6 +1,5 @@
-// Each call that litepull makes to the file system is one before which it can be killed, and one that can
-// fail. Whatever happens at any of them: the exit code is true, earlier snapshots are what they were, what is
-// visible is whole, and the next run succeeds with nobody's help.
+// litepull is killed before each of its file system calls, or that call fails. The exit code is true,
+// earlier snapshots are unchanged, what is visible is complete, and the next run succeeds without help.
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -1,5 +1,5 @@
-// Disks that are full or may not be written to, on either side. Those that fill up are small ones, mounted
-// for the test: it needs a root who may mount.
+// Disks that are full or read-only, on either side. The full ones are small file systems that the test
+// mounts, which needs root.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 

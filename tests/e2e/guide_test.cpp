@@ -1,6 +1,6 @@
-// The README's guide is a transcript: its commands are run here as they stand there, against a real sshd, and
-// must answer what it shows. Only what differs from run to run (times, sizes, where things are) is taken out
-// of both before they are compared.
+// The README's guide is a transcript. Its commands are run here as they are written, against a real sshd,
+// and must print what the guide shows. What differs from run to run (times, sizes, paths) is removed from
+// both before the comparison.
 #include <gtest/gtest.h>
 
 #include <filesystem>

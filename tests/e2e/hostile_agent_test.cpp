@@ -1,5 +1,5 @@
-// A server that was broken into, seen from the workstation: whatever it sends, a run fails cleanly, nothing
-// is published, nothing is written outside the app's directory, and memory and time stay bounded.
+// A server that was broken into, seen from the workstation. Whatever it sends, a run fails cleanly,
+// publishes nothing, writes nothing outside the app's directory, and uses bounded memory and time.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -36,12 +36,12 @@ const std::vector<Expectation> kRefused{
     {"noise-of-lines", "nothing that an agent would say"},
     {"greeting-of-another-version", "said nothing for too long"},
     {"silence", "said nothing for too long"},
-    {"ends-after-the-greeting", "ended before everything was said"},
+    {"ends-after-the-greeting", "ended too early"},
     {"ends-inside-a-header", "the stream ends inside a frame"},
     {"ends-inside-a-body", "the stream ends inside a frame"},
-    {"ends-inside-a-database", "ended before everything was said"},
-    {"ends-before-the-end-message", "ended before everything was said"},
-    {"ends-before-done", "ended before everything was said"},
+    {"ends-inside-a-database", "ended too early"},
+    {"ends-before-the-end-message", "ended too early"},
+    {"ends-before-done", "ended too early"},
     {"garbage", "broke the protocol"},
     {"frame-of-4-gib", "a frame larger than its cap"},
     {"pages-frame-of-4-gib", "a frame larger than its cap"},
@@ -138,7 +138,7 @@ struct LookExpectation {
 const std::vector<LookExpectation> kLooks{{"look-honest", 0, "a.sqlite3: 4.1 kB"},
                                           {"look-two-days-ahead", 0, "a run prunes nothing then"},
                                           {"look-without-end", 1, "too many databases"},
-                                          {"look-that-ends", 1, "ended before everything was said"},
+                                          {"look-that-ends", 1, "ended too early"},
                                           {"look-with-escapes", 1, "a\\\\x1B[2J"},
                                           {"look-of-petabytes", 1, "the next snapshot may need"},
                                           {"look-of-pages", 1, "a message out of turn"},
@@ -300,7 +300,7 @@ TEST_F(HostileAgent, SignsOfLifeAreNotProgress) {
        {"alive-for-ever", "drip-of-a-message", "drip-of-a-header", "drip-of-a-greeting"}) {
     SCOPED_TRACE(script);
     const BackupRun run = play(script);
-    expect_nothing_done(run, "has got nowhere for too long");
+    expect_nothing_done(run, "has made no progress for too long");
     EXPECT_LT(run.process.duration, Milliseconds(20'000));
     if (rounds(0, 1) == 0 && std::string(script) == "drip-of-a-message") return;
   }

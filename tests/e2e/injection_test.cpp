@@ -1,6 +1,5 @@
-// A configuration, and the names of what is pulled, from somebody who would like a command run: no value is
-// one, here or on the server, whatever it looks like. NOTIFY_COMMAND is a command by design, and the only
-// one.
+// A configuration and database names from somebody who wants a command to run. No value is ever run, here
+// or on the server. NOTIFY_COMMAND is a command by design, and the only one.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// Where `ssh` gets in with what Kamal's file and OpenSSH's say, `init` and `backup` get in; elsewhere
-// neither.
+// Where `ssh` can log in with what Kamal's file and OpenSSH's configuration say, `init` and `backup` can,
+// too. Elsewhere neither can.
 #include <gtest/gtest.h>
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Processes and links that die at any moment of a pull: no snapshot that is not whole, no earlier one that
-// has changed, nothing left behind on either side, and writers that go on.
+// Processes and links that die at any moment of a pull. Every snapshot is complete, earlier ones are
+// unchanged, nothing is left behind on either side, and writers go on.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Whom OpenSSH trusts, litepull trusts, from the same configuration and the same files: `ssh` beside
-// litepull, against one real sshd. A host is trusted when the login is tried; both have a key that the server
-// refuses, so that nothing else is in play.
+// litepull trusts the hosts that OpenSSH trusts, with the same configuration and the same files. Each test
+// runs `ssh` beside litepull, against one real sshd. A host is trusted when the login is tried. Both have a
+// key that the server refuses, so that only trust is tested.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

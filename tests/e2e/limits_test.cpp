@@ -1,5 +1,5 @@
-// Sound data past what somebody once took for a limit, names that mean something to a shell or a terminal,
-// and disks that take two names for one.
+// Sound data past limits that the code once had, names that are special to a shell or a terminal, and disks
+// that take two names for one.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// One run at a time for one app, and no lock that outlives its run.
+// Only one run at a time works on an app, and no lock outlives its run.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What a login shell's start-up files do before the command runs: what they print is passed over, and one
-// that keeps the command from running is named as the cause.
+// What a login shell's start-up files do before the command runs. Their output is skipped. A file that
+// keeps the command from running is named as the cause.
 #include <gtest/gtest.h>
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Apps with a database for each tenant, and databases that nobody asked for.
+// Apps with a database for each tenant, and databases that DATABASES does not match.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// Storage directories as they are found in the world: broken, locked, misleading and moving files beside good
-// ones. The good ones are always published, each bad one is named with its reason, and nothing hangs.
+// Storage directories with broken, locked, misleading and moving files beside good ones. The good ones are
+// always published, each bad one is named with its reason, and nothing hangs.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-// Who comes from the pair of shell scripts keeps everything: the configuration, the copies that are there,
-// and the two lines of the crontab.
+// Users of the old pair of shell scripts keep everything: the configuration, their copies, and the two
+// lines of the crontab.
 #include <gtest/gtest.h>
 
 #include <ctime>

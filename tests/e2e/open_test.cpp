@@ -1,4 +1,4 @@
-// Looking into a snapshot: the shell shows what is in it, and leaves no trace.
+// The shell of `litepull open` shows what is in a snapshot, and leaves no trace.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

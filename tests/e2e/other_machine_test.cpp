@@ -1,5 +1,5 @@
-// Servers of another architecture than this machine's. Their agent runs here in QEMU's user mode; where it
-// was not built, for want of a cross compiler, the tests that need it are skipped.
+// Servers of another architecture than this machine's. Their agent runs here in QEMU's user mode. Without a
+// cross compiler it was not built, and the tests that need it are skipped.
 #include <gtest/gtest.h>
 
 #include <filesystem>

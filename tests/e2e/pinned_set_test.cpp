@@ -1,5 +1,5 @@
-// Sets of many databases, some of them kept locked by their apps: what their writers notice of a pull, and
-// what the pull brings.
+// Sets of many databases, some of which their apps keep locked: what the apps' writers notice of a pull,
+// and what the pull gets.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>

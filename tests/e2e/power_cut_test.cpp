@@ -1,7 +1,7 @@
-// When the power goes out, a disk has what was flushed to it, and of the rest whatever it likes. litepull's
-// calls are logged with what they wrote, and played to a model of such a disk; what that may show after each
-// of them is put in place, and litepull has to get along with it: every snapshot is whole or absent, earlier
-// ones are what they were, the next run succeeds, and what was reported as done is there.
+// After a power cut a disk has what was flushed to it, and any part of the rest. litepull's calls are
+// logged with what they wrote, and replayed on a model of such a disk. After each call every state that the
+// disk may have is tried. Each snapshot is complete or absent, earlier ones are unchanged, the next run
+// succeeds, and what was reported as done is there.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,4 @@
-// deploy/kamal/pre-deploy as Kamal runs it: a program of the app's directory, with KAMAL_* in its
-// environment.
+// deploy/kamal/pre-deploy as Kamal runs it: in the app's directory, with KAMAL_* in its environment.
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <unistd.h>

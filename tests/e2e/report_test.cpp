@@ -1,4 +1,4 @@
-// Who is told of a run, and of what: PING_URL and NOTIFY_COMMAND, against a real server and a real shell.
+// PING_URL and NOTIFY_COMMAND report each run, against a real HTTP server and a real shell.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// A restore to the server that did not end well, run again: it does what was meant the first time, and what
-// was there before the first try can still be had back. Words mean the same snapshot all the while.
+// A restore to the server that did not end well is run again. It does what the first try should have done,
+// and what was there before the first try can still be put back. Words such as `latest` keep their meaning
+// meanwhile.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// Restores to a directory that is in use already: old databases go with their sidecars or stay with them,
-// also when the restore is killed or a step fails.
+// Restores to a directory that is in use already. Old databases are replaced with their sidecars or stay
+// with them, also when the restore is killed or a step fails.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Snapshots back onto a live server: whoever has the databases open sees the old or the new state, and
-// nothing else on the server is touched.
+// Restores to a live server. Processes that have the databases open see the old or the new state, and
+// nothing else on the server changes.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>

@@ -1,5 +1,5 @@
-// Restores to a live server into which something strikes: a client, an agent or a link that dies at any
-// moment leaves the old state or the new one, and the next try goes on.
+// Restores to a live server during which a client, an agent or a link dies at any moment. The databases are
+// in the old state or the new one, and the next try succeeds.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

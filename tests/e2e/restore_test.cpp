@@ -1,5 +1,5 @@
-// What a user at the worst hour relies on: restored files are the snapshot's, proven, an app can go on with
-// them at once, and whatever goes wrong on the way, nothing that was there is lost.
+// Restores to a directory. The restored files are the snapshot's and proven, an app can use them at once,
+// and whatever goes wrong, nothing that was there is lost.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

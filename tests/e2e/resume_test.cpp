@@ -1,5 +1,5 @@
-// A pull that was cut off and is run again: what had come is not sent twice, whatever an interrupted run left
-// is taken for no more than bytes, and nothing of it is published that is not the server's.
+// A pull that was interrupted is run again. It does not send twice what had arrived, treats what is left
+// only as bytes, and publishes nothing that differs from the server.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-// `schedule` with a systemctl and a loginctl that write down what they are asked: the real ones would change
-// this machine. What they would run is run here, as they would: with nothing in the environment.
+// `schedule` with a systemctl and a loginctl that record their arguments, since the real ones would change
+// this machine. The commands that they would run are run here as they would: with an empty environment.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

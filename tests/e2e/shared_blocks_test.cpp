@@ -1,5 +1,5 @@
-// Where files can share their blocks, a new snapshot begins as a clone of the newest one, which must stay
-// what it is.
+// Where files can share their blocks, a new snapshot begins as a clone of the newest one, which must not
+// change.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
@@ -105,7 +105,7 @@ TEST_P(SharedBlocks, ADamagedBaseIsFoundOut) {
   write_file(base_ + "/" + kName, content);
   std::this_thread::sleep_for(std::chrono::milliseconds(2'100));
   const BackupRun run = pull_rightly();
-  EXPECT_NE(run.process.err.find("does not fit the checksum"), std::string::npos) << run.words();
+  EXPECT_NE(run.process.err.find("no longer matches the checksum"), std::string::npos) << run.words();
   EXPECT_TRUE(run.database(kName)["base"].is_null());
 }
 

@@ -1,9 +1,10 @@
-// Hours in the life of an app, made short: writers in both journal modes, a checkpointer that takes turns
-// with every mode, a database that is vacuumed and whose schema and journal mode change, and one pull after
-// the other. Each snapshot is a committed state; and nothing grows: not what a pull takes of either machine's
-// memory and descriptors, not the WAL, not what is left behind.
+// Hours in the life of an app, in short: writers in both journal modes, a checkpointer that uses each mode
+// in turn, a database that is vacuumed and whose schema and journal mode change, and pull after pull. Each
+// snapshot is a committed state. Nothing grows: neither memory nor descriptors on either machine, nor the
+// WAL, nor what is left behind.
 //
-// Some 15 seconds; LITEPULL_SOAK_MINUTES=30 says how long instead, and LITEPULL_LONG=1 means 30 minutes.
+// It takes about 15 seconds. LITEPULL_SOAK_MINUTES=30 sets another duration, and LITEPULL_LONG=1 means 30
+// minutes.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// What a pull leaves behind on the server: nothing. Listing, owners, inodes and bytes of the storage
-// directory are what they were, and no system call of the agent could have changed them.
+// A pull leaves nothing behind on the server. Names, owners, inodes and bytes of the storage directory are
+// unchanged, and no system call of the agent could have changed them.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,6 +1,5 @@
-// Logging in to a real sshd, and what may keep that from ending: an SSH agent, a resolver, a command of the
-// user's, a passphrase. Each is given up at its time and named, and the app's lock is free
-// then.
+// Logins to a real sshd, and what may keep them from ending: an SSH agent, a resolver, a command of the
+// user's, a passphrase. litepull gives each up in time and names it, and the app's lock is then free.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>

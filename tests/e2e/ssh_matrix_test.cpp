@@ -1,5 +1,5 @@
-// `ssh` is the yardstick: what it logs in to from the same files, litepull logs in to, and what it refuses,
-// litepull refuses. Each row runs both. A row where they differ says why; litepull must then say so itself.
+// litepull logs in where `ssh` logs in with the same files, and is refused where `ssh` is refused. Each row
+// runs both. A row where they differ says why, and litepull's own message must then say so.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <pwd.h>

@@ -1,5 +1,5 @@
-// The ways to a server that are not one TCP connection: over a jump host, over a command, as the user's own
-// OpenSSH configuration says. Two real sshds; the same trust at each of them, and nothing left running.
+// Ways to a server other than one TCP connection: over a jump host or a command, as the user's OpenSSH
+// configuration says. There are two real sshds. Both must be trusted alike, and nothing is left running.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// What `status` says of an app after each thing that can become of a run.
+// What `status` says of an app after each outcome of a run.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 

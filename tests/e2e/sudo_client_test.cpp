@@ -1,5 +1,5 @@
-// An honest client whose login starts the agent through the real sudo, by the rule that its own message
-// named.
+// An honest client whose login starts the agent through the real sudo, with the rule that litepull's own
+// message named.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>

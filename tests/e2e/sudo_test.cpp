@@ -1,4 +1,4 @@
-// What a login can do that sudo lets start the agent as root, and what it cannot, whatever it says.
+// What a login can do whom sudo lets start the agent as root, and what it cannot do, whatever it sends.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

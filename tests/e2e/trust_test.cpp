@@ -1,5 +1,5 @@
-// Whom the client trusts, before it says who it is: over a real sshd, every way in which a host cannot be
-// reached, trusted or logged in to is exit code 3 with the remedy, and nothing has reached the server.
+// The client trusts a host before it says who it is. Over a real sshd, every way in which a host cannot be
+// reached, trusted or logged in to is exit code 3 with the remedy, and then nothing has reached the server.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
-// Whoever may store a blob in the app must not be able to make two states of its database that litepull takes
-// for one. Here such a pair is real: the checksums for people, XXH3 with its public secret, are equal.
+// Somebody who can store a blob in the app must not be able to make two states of its database that
+// litepull takes for one. These tests use such a pair: their XXH3 checksums with the public secret are
+// equal.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>

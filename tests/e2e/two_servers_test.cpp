@@ -1,5 +1,5 @@
-// One directory of snapshots, and two servers: a configuration was copied and edited, and its APP_NAME
-// forgotten. Nothing of one is ever taken for the other's.
+// One directory of snapshots and two servers: somebody copied a configuration and forgot its APP_NAME.
+// Nothing of one server is ever taken for the other's.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 

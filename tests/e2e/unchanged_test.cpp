@@ -1,5 +1,5 @@
-// What nobody has committed to since the last pull is not read again on the server, nor checked again here;
-// and that is never said of a database that somebody has committed to.
+// A database that nobody has committed to since the last pull is not read again on the server, nor checked
+// again here. litepull never says that of a database that somebody has committed to.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
@@ -136,7 +136,7 @@ TEST_P(Unchanged, IsNoExcuseForADamagedBase) {
   write_file(base + "/" + kWal, content);
   const BackupRun run = pull_rightly();
   EXPECT_EQ(why_not_equal(run.file(kWal), app_.in_storage(kWal)), "");
-  EXPECT_NE(run.process.err.find("does not fit the checksum"), std::string::npos) << run.words();
+  EXPECT_NE(run.process.err.find("no longer matches the checksum"), std::string::npos) << run.words();
   EXPECT_TRUE(run.database(kWal)["base"].is_null());
 }
 

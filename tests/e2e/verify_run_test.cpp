@@ -1,4 +1,4 @@
-// `litepull verify --run`: the user's own command says what a restored snapshot is worth.
+// `litepull verify --run`: the user's own command decides whether a restored snapshot is good.
 #include <gtest/gtest.h>
 
 #include <csignal>

@@ -1,5 +1,5 @@
-// What the app's writers notice of a pull: nothing of the network. The figures are printed, since they say
-// more than the bounds, which must hold on any machine.
+// The app's writers do not notice the network during a pull. The figures are printed, since they say more
+// than the bounds, which must hold on any machine.
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// The remote commands under this machine's shells, in a home directory of their own.
+// Runs the remote commands in this machine's shells, with a home directory of their own.
 #include "client/link/remote_command.h"
 
 #include <fcntl.h>
@@ -201,8 +201,8 @@ TEST_P(UnusableCache, OfSomebodyElseIsPassedOver) {
   expect_passed_over("it belongs to somebody else");
 }
 
-// Another user of the server, in a directory where everybody may make names, as in /tmp: one of the places
-// for the agent is exchanged all the time, a directory of theirs for a link to one of ours.
+// Another user of the server works in a directory where everybody may make files, as in /tmp. That user
+// exchanges one of the places for the agent all the time: a directory of theirs for a link to one of ours.
 class AttackedCache : public RemoteCommandTest {
  protected:
   static constexpr uid_t kAttacker = 1000;
@@ -291,7 +291,7 @@ TEST(RemoteCommandOfBusyBox, StoresAndStartsTheAgent) {
   EXPECT_EQ(parse_directories(where.out).chosen, (home / ".cache/litepull")) << where.out << where.err;
 }
 
-// Those of them that this machine has; /bin/sh is everywhere.
+// The shells that this machine has. Every machine has /bin/sh.
 std::vector<std::string> shells() {
   std::vector<std::string> found;
   for (const char* shell :

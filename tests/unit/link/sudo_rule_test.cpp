@@ -1,4 +1,4 @@
-// The rule that lets a login start the agent as root: of the login's name, which the server says, nothing may
+// The rule that lets a login start the agent as root. The server says the login's name, and nothing in it may
 // mean more to sudo than a name.
 #include "client/link/sudo_rule.h"
 

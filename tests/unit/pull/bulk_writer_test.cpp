@@ -22,7 +22,7 @@ Bytes random_bytes(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-// With and without the way past the page cache; where the file system has none, both are the same.
+// With and without O_DIRECT. Where the file system has no O_DIRECT, both are the same.
 class BulkWriterTest : public testing::TestWithParam<Caching> {
  protected:
   BulkWriterTest()
@@ -32,7 +32,7 @@ class BulkWriterTest : public testing::TestWithParam<Caching> {
   Fd direct() const { return GetParam() == Caching::kBypass ? open_direct(dir_fd_.get(), "file") : Fd(); }
   BulkWriter writer() const { return {file_.get(), direct(), path_}; }
 
-  // Adds these bytes of the file that is to be, in pieces of `piece`.
+  // Adds these bytes of the file in pieces of `piece` bytes.
   void add(BulkWriter& writer, std::uint64_t offset, std::size_t size, std::size_t piece,
            std::uint64_t seed = 1) {
     const Bytes bytes = random_bytes(size, seed);
@@ -52,7 +52,7 @@ class BulkWriterTest : public testing::TestWithParam<Caching> {
     std::copy(bytes.begin(), bytes.end(), expected_.begin() + static_cast<std::ptrdiff_t>(offset));
   }
 
-  // Zeros at the end are a hole too: the length is whoever ends the file's to set.
+  // Zeros at the end are a hole, too. The caller sets the file's length.
   void expect_written() const {
     ASSERT_EQ(::ftruncate(file_.get(), static_cast<off_t>(expected_.size())), 0);
     const std::string content = test::read_file(path_);
@@ -146,7 +146,7 @@ TEST_P(BulkWriterTest, LeavesHolesForZeros) {
   add_zeros(writer, 9 * kBuffer + 10'000, 2 * kBuffer);
   writer.flush();
   expect_written();
-  // The zeros around the last bytes that are not are written with them.
+  // The zeros around the last bytes that are not zero are written with them.
   EXPECT_LE(disk_bytes(), 3 * kBuffer);
 }
 
@@ -170,7 +170,7 @@ TEST_P(BulkWriterTest, SaysWhenTheDiskTakesNoMore) {
   EXPECT_THROW(writer.flush(), Error);
 }
 
-// Some file systems open a file this way and refuse to write it.
+// Some file systems open a file with O_DIRECT and then refuse the write.
 TEST_P(BulkWriterTest, GoesTheUsualWayWhenTheOtherIsRefused) {
   BulkWriter writer(file_.get(), open_path(path_, O_RDONLY), path_);
   add(writer, 0, 2 * kBuffer + 100, 65'536);

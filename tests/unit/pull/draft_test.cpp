@@ -22,7 +22,7 @@ constexpr std::uint32_t kPage = 4096;
 constexpr std::size_t kChunk = BulkWriter::kBufferBytes;
 constexpr const char* kName = "main.sqlite3";
 
-// A file that says it has pages of this size.
+// A file whose header names this page size.
 std::string database(std::size_t bytes, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::string content(bytes, '\0');
@@ -65,7 +65,7 @@ class DraftTest : public testing::TestWithParam<Caching> {
 
   std::string app(const std::string& name) const { return store_.path_of(name); }
 
-  // A snapshot, with page hashes when there is a key, and whatever `tell` has its manifest tell.
+  // A snapshot, with page hashes when there is a key. `tell` may change its manifest.
   void publish(const Files& files, const std::optional<DigestKey>& key = {},
                const std::function<void(Manifest::Database&)>& tell = {}) {
     Staging staging = store_.create_staging(lock_);
@@ -116,7 +116,7 @@ class DraftTest : public testing::TestWithParam<Caching> {
     return std::nullopt;
   }
 
-  // As the receiver does: what differs from the base is written over it, and the rest is kept, and is the
+  // As the receiver does: writes what differs from the base over it, and keeps the rest, which must be the
   // base's.
   void receive(const std::string& base, const std::string& wanted, std::uint32_t page_size = kPage) {
     Draft& to = draft();
@@ -398,7 +398,8 @@ TEST_P(DraftTest, MayBecomeLongerOrShorterThanItsBase) {
   }
 }
 
-// Its last page is half a page: the rest of it comes from the wire, and must not be the base's half again.
+// The base's last page is half a page. The whole page comes from the wire, and must not get the base's half
+// again.
 TEST_P(DraftTest, MayHaveABaseThatEndsWithinAPage) {
   const std::string old = database(2 * kChunk + 1'111, 1), wanted = database(3 * kChunk, 1);
   publish({{kName, old}});
@@ -525,7 +526,7 @@ TEST_P(DraftTest, KeepsLongRunsAcrossLeftoversAndTheSnapshot) {
   expect_staged(base);
 }
 
-// What was copied may not be what was compared: then the file must not count.
+// What was copied may differ from what was compared. Then the file must not count.
 TEST_P(DraftTest, WhoseBaseIsWrittenToMeanwhileIsNeverAMixture) {
   const std::string old = database(2 * kChunk, 1);
   publish({{kName, old}});
@@ -567,7 +568,7 @@ TEST_P(DraftTest, OfOtherDatabasesNothingIsKept) {
   EXPECT_FALSE(fs::exists(staged("old"))) << "it was cloned all the same";
 }
 
-// One of them is where the other one's directory is to be.
+// One of them is where the other one's directory must be made.
 TEST_P(DraftTest, OfOtherDatabasesNothingIsInTheWay) {
   const std::string old = database(3 * kPage, 1);
   for (const bool file_is_left : {true, false}) {
@@ -620,7 +621,7 @@ TEST_P(DraftTest, ExplainsAMisfitByWhatHasBecomeOfTheBase) {
     const Fd file = open_path(newest_ + "/" + kName, O_WRONLY);
     pwrite_all(file.get(), "damage", 6, 5 * kPage, kName);
   }
-  EXPECT_NE(drafts_->explain(kName, cancel_).find("does not fit the checksum"), std::string::npos);
+  EXPECT_NE(drafts_->explain(kName, cancel_).find("no longer matches the checksum"), std::string::npos);
   fs::remove(newest_ + "/" + kName);
   EXPECT_NE(drafts_->explain(kName, cancel_).find(newest_), std::string::npos);
 }
@@ -628,7 +629,7 @@ TEST_P(DraftTest, ExplainsAMisfitByWhatHasBecomeOfTheBase) {
 TEST_P(DraftTest, ExplainsAMisfitOfLeftovers) {
   leave({{kName, database(10 * kPage, 1)}});
   prepare();
-  EXPECT_EQ(drafts_->explain(kName, cancel_), "what an interrupted run left of it was not what it seemed");
+  EXPECT_EQ(drafts_->explain(kName, cancel_), "what an interrupted run left of it was wrong");
 }
 
 }  // namespace

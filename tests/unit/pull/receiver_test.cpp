@@ -1,4 +1,4 @@
-// A link that dies at any byte of what an agent says: without its last word there is no pull.
+// A link that dies at any byte of the agent's stream. Without the last message there is no pull.
 #include "client/pull/receiver.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ constexpr std::size_t kStride = 701;  // of the short form
 
 enum class Death { kEnd, kError };
 
-// Gives the first bytes of a stream in pieces of any size, and then dies.
+// Gives the first bytes of a stream in pieces of any size, and then fails.
 class DyingLink : public Link {
  public:
   DyingLink(ByteView stream, Death death) : left_(stream), death_(death) {}
@@ -52,7 +52,7 @@ class DyingLink : public Link {
 
 const DigestKey kKey = test::key_of(1);
 
-// Of bytes up to `most`, so that they compress or not.
+// Of bytes up to `most`, which decides whether they compress.
 Bytes random_pages(std::uint32_t count, std::uint8_t most) {
   std::mt19937_64 random(count);
   Bytes pages(std::size_t{kPageSize} * count);
@@ -120,7 +120,7 @@ class Stream {
 
 class ReceiverTest : public testing::Test {
  protected:
-  // True when all of it was taken for a whole pull.
+  // True when it counted as a complete pull.
   bool receives(ByteView said, Death death) {
     DyingLink link(said, death);
     Staging staging = store_.create_staging(lock_);
