@@ -13,7 +13,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kMaxCommandOutputBytes = 16 * 1024;
-constexpr std::size_t kMaxSentAtOnceBytes = 32 * 1024;  // what OpenSSH takes in one packet
+constexpr std::size_t kSendBytes = 32 * 1024;  // what OpenSSH takes in one packet
 constexpr std::size_t kShownErrorBytes = 2000;
 
 std::uint64_t us_of(int seconds) {
@@ -68,7 +68,7 @@ bool RemoteRun::receive_from(int is_stderr, std::string& into) {
 
 bool RemoteRun::send() {
   const std::uint32_t window = ssh_channel_window_size(channel_);
-  const std::size_t size = std::min<std::size_t>({input_.size() - sent_bytes_, window, kMaxSentAtOnceBytes});
+  const std::size_t size = std::min<std::size_t>({input_.size() - sent_bytes_, window, kSendBytes});
   if (!is_ready_ || size == 0) return false;
   const int done = ssh_channel_write(channel_, input_.data() + sent_bytes_, static_cast<std::uint32_t>(size));
   if (done <= 0) return false;
@@ -94,7 +94,8 @@ void RemoteRun::require_progress(bool moved) {
     return;
   }
   if (monotonic_us() > idle_deadline_us_)
-    session_.fail("the command has printed nothing for too long", "raise IDLE_TIMEOUT if the link is that slow");
+    session_.fail("the command has printed nothing for too long",
+                  "raise IDLE_TIMEOUT if the link is that slow");
   session_.wait(-1, kCancelPollMs);
 }
 

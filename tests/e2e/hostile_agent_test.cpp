@@ -32,8 +32,8 @@ struct Expectation {
 // the reason that it was written for.
 const std::vector<Expectation> kRefused{
     {"nothing", "does not answer as an agent"},
-    {"noise-without-lines", "nothing that an agent would say"},
-    {"noise-of-lines", "nothing that an agent would say"},
+    {"noise-without-lines", "prints a lot, but no agent"},
+    {"noise-of-lines", "prints a lot, but no agent"},
     {"greeting-of-another-version", "said nothing for too long"},
     {"silence", "said nothing for too long"},
     {"ends-after-the-greeting", "ended too early"},
