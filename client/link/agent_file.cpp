@@ -62,8 +62,7 @@ std::vector<std::string> agents_in(const fs::path& directory) {
 fs::path own_directory() {
 #ifdef __linux__
   if (access("/proc/self/exe", F_OK) != 0)
-    throw Error(ErrorKind::kFailed,
-                "this machine has no /proc, which litepull needs to find its own program",
+    throw Error(ErrorKind::kFailed, "this machine has no /proc, which litepull needs to find its own program",
                 "mount it: mount -t proc proc /proc");
 #endif
   return boost::dll::program_location().parent_path().string();

@@ -21,8 +21,7 @@ Frame& AgentMessages::next(const std::function<void()>& each_turn) {
   source_.restart();
   do {
     if (each_turn) each_turn();
-    if (!reader_.next(frame_))
-      throw LinkError("the agent's stream ended too early", lost_hint_);
+    if (!reader_.next(frame_)) throw LinkError("the agent's stream ended too early", lost_hint_);
   } while (frame_.type == MessageType::kAlive);
   if (frame_.type == MessageType::kError) throw remote_error(decode_problem(frame_.body));
   return frame_;

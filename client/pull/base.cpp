@@ -168,8 +168,7 @@ BaseReader Bases::read(const std::string& name, const BaseParts& parts) const {
 }
 
 std::string Bases::explain(const std::string& name, const BaseParts& parts, const Cancel& cancel) const {
-  if (parts.own_bytes > 0 || parts.snapshot.empty())
-    return "what an interrupted run left of it was wrong";
+  if (parts.own_bytes > 0 || parts.snapshot.empty()) return "what an interrupted run left of it was wrong";
   const std::string file = old_shown(name);
   try {
     if (to_hex(file_digest(open_old(name).get(), file, cancel)) != parts.old.xxh128)

@@ -34,12 +34,14 @@ RestoreFile::RestoreFile(int snapshot_dir_fd, const std::string& shown, const Ma
   const auto bytes = static_cast<std::uint64_t>(status.st_size);
   if (!valid || bytes != entry.bytes || bytes % item_.page_size != 0 ||
       bytes / item_.page_size > kMaxPageCount)
-    throw Error(ErrorKind::kCorrupt, printable(shown_) + " does not have the size that its manifest says", verify);
+    throw Error(ErrorKind::kCorrupt, printable(shown_) + " does not have the size that its manifest says",
+                verify);
   item_.pages = static_cast<std::uint32_t>(bytes / item_.page_size);
   const FileDigests digests = file_digests(file_.get(), shown_, key_, cancel);
   item_.digest = digests.keyed;
   if (to_hex(digests.plain) != entry.xxh128)
-    throw Error(ErrorKind::kCorrupt, printable(shown_) + " does not match the checksum in its manifest", verify);
+    throw Error(ErrorKind::kCorrupt, printable(shown_) + " does not match the checksum in its manifest",
+                verify);
   hashes_ = HashFile::open(open_hash_file(snapshot_dir_fd, entry.name, shown), shown_ + " (page hashes)",
                            bytes, key_);
   if (hashes_ && hashes_->head().page_size != item_.page_size) hashes_.reset();

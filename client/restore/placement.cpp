@@ -248,7 +248,8 @@ void Placement::clear(const std::vector<std::string>& databases) {
 
 void Placement::place(const std::string& database) {
   if (!group_in(directory_, database).empty())
-    throw Error(ErrorKind::kRefused, directory_.path + "/" + database + " has appeared since the restore began",
+    throw Error(ErrorKind::kRefused,
+                directory_.path + "/" + database + " has appeared since the restore began",
                 "stop the app, then run this again");
   const Place from = find_place(new_.get(), database, false, path_ + "/" + kNew);
   const Place to = find_place(directory_.fd, database, true, directory_.path);

@@ -218,8 +218,8 @@ std::vector<std::string> advice_after(const RestorePlan& plan) {
     for (const Manifest::Table& table : database.entry.tables)
       if (table.name == "solid_queue_jobs" && table.rows > 0)
         advice.push_back(
-            fmt::format("{} is a job queue as it was: {} jobs are in it again, and those that have run since "
-                        "would run once more; look through them before workers start",
+            fmt::format("{} is a job queue, and its {} jobs are back: those that have run since would run "
+                        "again, so look through them before workers start",
                         printable(database.entry.name), table.rows));
   return advice;
 }
