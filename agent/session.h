@@ -1,5 +1,5 @@
-// One run of the agent: a request comes in on one descriptor; the databases go out on the other, or the
-// answers to a restore.
+// One run of the agent: it reads the client's request and hands it to the session that answers it (pull, look
+// or restore).
 #pragma once
 
 #include <optional>
@@ -7,10 +7,9 @@
 
 namespace litepull {
 
-// `storage`: the only directory that it may work in, where sudo's rule names one; see agent/confine.h. Ends
-// the process. Its exit status: 0 when everything was sent that could be, problems of single databases
-// included; 1 when the run failed as a whole (then the client was told why, if it is still there). Throws
-// what goes wrong before there is a request.
+// The request is read from `in_fd`; the answers are written to `out_fd`. `storage` is the only directory that
+// the agent may work in, where sudo's rule names one (agent/confine.h). Ends the process with the session's
+// exit status: 0 when it did what was asked, else 1. Throws whatever goes wrong before there is a request.
 [[noreturn]] void run_session(int in_fd, int out_fd, const std::optional<std::string>& storage);
 
 }  // namespace litepull

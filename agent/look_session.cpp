@@ -1,4 +1,4 @@
-#include "agent/look.h"
+#include "agent/look_session.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
