@@ -12,7 +12,6 @@
 namespace litepull {
 namespace {
 
-using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
 constexpr useconds_t kLockPollUs = 300;
 constexpr std::uint64_t kMaxCommitUs = 5'000;  // a writer that is only committing is waited for

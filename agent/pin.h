@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "agent/source_database.h"
@@ -28,7 +27,7 @@ struct PinResult {
 // Then WAL databases are pinned one after the other, and of the rollback-journal databases those whose lock
 // is free: while one of them is held, no lock is waited for but for the moment of a commit. The others are
 // left in `databases` unpinned, each to be pinned alone when its turn to be copied has come.
-PinResult pin_set(std::vector<std::unique_ptr<SourceDatabase>>& databases, std::uint32_t barrier_ms);
+PinResult pin_set(Databases& databases, std::uint32_t barrier_ms);
 
 inline constexpr std::uint64_t kMaxLockHoldUs = 25'000;
 inline constexpr std::uint64_t kMaxTotalHoldUs = 100'000;

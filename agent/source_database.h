@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
@@ -116,6 +118,8 @@ class SourceDatabase {
   SourceMarks marks_;
   std::optional<LockWatch> locks_;  // while pinned and settled
 };
+
+using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
 // What went wrong with a database, in words for its user, from SQLite's error.
 Problem describe(const SqliteError& error, const std::string& path);
