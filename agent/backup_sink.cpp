@@ -76,7 +76,7 @@ const sqlite3_io_methods BackupSink::kMethods = {
 };
 
 BackupSink::Registration::Registration(sqlite3_vfs& vfs) : vfs_(vfs) {
-  check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the backup's VFS could not be registered");
+  invariant(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the backup's VFS could not be registered");
 }
 
 sqlite3_vfs BackupSink::make_vfs(BackupSink* sink) {

@@ -84,8 +84,8 @@ void keep_sqlite_beneath() {
   [[maybe_unused]] static const bool once = [] {
     sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
     const auto replace = [&](const char* name, auto* call) {
-      check(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,
-            "SQLite's way to open files could not be replaced");
+      invariant(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,
+                "SQLite's way to open files could not be replaced");
     };
     replace("open", open_beneath);
     replace("unlink", unlink_beneath);

@@ -6,6 +6,7 @@
 
 #include "agent/backup_sink.h"
 #include "agent/guard_vfs.h"
+#include "agent/sqlite_problem.h"
 #include "common/error.h"
 #include "common/posix.h"
 #include "common/wire/digest.h"
@@ -96,7 +97,7 @@ class Copier {
 
  private:
   void add(ByteView page) {
-    check(page.size() == database_.page_size(), "a page of another size");
+    invariant(page.size() == database_.page_size(), "a page of another size");
     block_.raw.insert(block_.raw.end(), page.begin(), page.end());
   }
 
@@ -211,8 +212,7 @@ DatabaseEnd copy_database(SourceDatabase& database, std::uint32_t index,
     end.state = database.state(key);
     database.release();
   } catch (const SqliteError& error) {
-    const Problem problem = describe(error, "./" + database.name());
-    throw Error(problem.kind, problem.message, problem.hint);
+    throw Error(problem_of(error, "./" + database.name()));
   }
   end.hold_us = database.hold_us();
   return end;

@@ -160,12 +160,6 @@ bool is_server(const Process& process) {
          });
 }
 
-std::optional<FileId> id_at(const std::string& path) {
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
-  return id_of(status);
-}
-
 // One database, and its sidecars beside the name by which we open it.
 struct OurDoor {
   FileId database;

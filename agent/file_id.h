@@ -1,13 +1,17 @@
-// What a file or a directory is, whatever it is called.
+// What the file system says of a file without opening it.
 #pragma once
 
 #include <sys/stat.h>
 #include <sys/types.h>
 
 #include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
 
 namespace litepull {
 
+// Identifies a file or a directory, whatever its name is.
 struct FileId {
   dev_t device = 0;
   ino_t inode = 0;
@@ -17,6 +21,23 @@ struct FileId {
 
 inline FileId id_of(const struct stat& status) {
   return {status.st_dev, status.st_ino};
+}
+
+// Of the name itself, should it be a link. Nothing when there is no such name.
+inline std::optional<FileId> id_at(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return id_of(status);
+}
+
+inline bool exists(const std::string& path) {
+  return id_at(path).has_value();
+}
+
+// In bytes; 0 when there is no such file.
+inline std::uint64_t size_of(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
 }  // namespace litepull

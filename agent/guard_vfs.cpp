@@ -125,7 +125,7 @@ GuardVfs::GuardVfs() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
   vfs_.xOpen = open;
   vfs_.xDelete = remove;
   vfs_.xFullPathname = full_path;
-  check(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK, "the guard VFS could not be registered");
+  invariant(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK, "the guard VFS could not be registered");
   keep_sqlite_beneath();
 }
 

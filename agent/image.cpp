@@ -7,6 +7,7 @@
 #include "agent/guard_vfs.h"
 #include "agent/spool.h"
 #include "agent/sqlite.h"
+#include "agent/sqlite_problem.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -52,8 +53,7 @@ void Image::copy_from(SourceDatabase& database) {
   try {
     database.read([&] { copy_pages(database); });
   } catch (const SqliteError& error) {
-    const Problem problem = describe(error, "./" + database.name());
-    throw Error(problem.kind, problem.message, problem.hint);
+    throw Error(problem_of(error, "./" + database.name()));
   }
   database.release();
 }
@@ -65,7 +65,7 @@ void Image::copy_pages(SourceDatabase& database) {
   std::uint32_t first = 1, next = 1;
   while (next <= pages_ && pages.step()) {
     const ByteView page = pages.blob();
-    check(page.size() == page_size_, "a page of another size");
+    invariant(page.size() == page_size_, "a page of another size");
     block.insert(block.end(), page.begin(), page.end());
     ++next;
     if (block.size() < kBlockBytes) continue;

@@ -32,12 +32,6 @@ std::optional<Lock> write_lock_of(const std::string& line) {
   return fits ? std::optional(lock) : std::nullopt;
 }
 
-std::optional<FileId> id_at(const std::string& path) {
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
-  return id_of(status);
-}
-
 // The number of an inode is another file's on another disk, and some file systems give it out with a device
 // of their own: so the process must have the very file open.
 std::optional<Process> holder_of(const Lock& lock, const FileId& file) {

@@ -81,7 +81,7 @@ LockWatch::Look LockWatch::look() const {
 sqlite3_file* LockWatch::file() const {
   sqlite3_file* file = nullptr;
   sqlite3_file_control(reader_, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-  check(file != nullptr && file->pMethods != nullptr, "an open database without its file");
+  invariant(file != nullptr && file->pMethods != nullptr, "an open database without its file");
   return file;
 }
 

@@ -48,7 +48,7 @@ void look_at_database(GuardVfs& guard, Place& place) {
       throw Error(ErrorKind::kCorrupt, "it has no pages", "name it in EXCLUDE if that is intended");
   } catch (const Error& error) {
     target.state = TargetState::kRefused;
-    target.problem = problem_of(error);
+    target.problem = error.problem();
   }
 }
 

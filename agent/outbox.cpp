@@ -98,7 +98,7 @@ void Outbox::run() {
 void Outbox::tell(const Error& error) {
   if (error.kind() == ErrorKind::kCancelled) return;
   try {
-    writer_.write(MessageType::kError, encode(Problem{error.kind(), error.message(), error.hint()}));
+    writer_.write(MessageType::kError, encode(error.problem()));
   } catch (const Error&) {
     // It is the stream that is broken.
   }

@@ -50,7 +50,7 @@ std::string remedy_for(const std::string& owner) {
 }  // namespace
 
 void give_up_root(const Owner& owner) {
-  check(owner.uid != 0, "root is no owner to become");
+  invariant(owner.uid != 0, "root is no owner to become");
   if (setgroups(0, nullptr) != 0) throw_errno("give up root's groups");
   if (setresgid(owner.gid, owner.gid, owner.gid) != 0) throw_errno("become the databases' group");
   if (setresuid(owner.uid, owner.uid, owner.uid) != 0) throw_errno("become the databases' owner");
@@ -58,7 +58,7 @@ void give_up_root(const Owner& owner) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno("give up programs with more rights");
   // No process of the owner's may look into this one, which was root.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw_errno("keep this process from being looked into");
-  check(setuid(0) != 0 && (owner.gid == 0 || setgid(0) != 0), "root could be had back");
+  invariant(setuid(0) != 0 && (owner.gid == 0 || setgid(0) != 0), "root could be had back");
 }
 
 void become_owner(std::vector<Candidate>& candidates) {

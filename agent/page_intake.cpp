@@ -9,7 +9,7 @@ namespace litepull {
 
 void PageIntake::begin(std::uint32_t database, Image& image) {
   const std::lock_guard lock(mutex_);
-  check(asked_.empty(), "pages of the last database are still to come");
+  invariant(asked_.empty(), "pages of the last database are still to come");
   database_ = database;
   image_ = &image;
 }

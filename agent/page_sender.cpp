@@ -35,7 +35,7 @@ PageSender::PageSender(FrameWriter& writer, HashFeed& hashes, const DigestKey& k
       context_(ZSTD_createCCtx()),
       compressed_(kMaxBatchBytes),
       last_sent_us_(monotonic_us()) {
-  check(context_ != nullptr, "no memory for compression");
+  invariant(context_ != nullptr, "no memory for compression");
 }
 
 void PageSender::start(const PageBlock& block) {

@@ -12,7 +12,6 @@
 namespace litepull {
 namespace {
 
-
 constexpr useconds_t kLockPollUs = 300;
 constexpr std::uint64_t kMaxCommitUs = 5'000;  // a writer that is only committing is waited for
 constexpr useconds_t kFirstBackOffUs = 5'000;
@@ -66,7 +65,7 @@ void pin_each(Databases& databases, JournalMode mode, std::vector<Unpinned>& unp
       pin(*database);
       return false;
     } catch (const Error& error) {
-      unpinned.push_back({database->name(), {error.kind(), error.message(), error.hint()}});
+      unpinned.push_back({database->name(), error.problem()});
       return true;
     }
   });
@@ -154,7 +153,7 @@ void settle(Databases& databases, std::vector<Unpinned>& unpinned) {
       if (database->pinned()) database->settle_pin();
       return false;
     } catch (const Error& error) {
-      unpinned.push_back({database->name(), {error.kind(), error.message(), error.hint()}});
+      unpinned.push_back({database->name(), error.problem()});
       return true;
     }
   });

@@ -43,7 +43,7 @@ Databases open_all(GuardVfs& guard, const std::vector<Candidate>& candidates, bo
       databases.push_back(std::make_unique<SourceDatabase>(guard, candidate));
       if (in_turns) databases.back()->rest();
     } catch (const Error& error) {
-      left_out.push_back({candidate.name, problem_of(error)});
+      left_out.push_back({candidate.name, error.problem()});
     }
   }
   return databases;
@@ -101,7 +101,7 @@ void copy_all(Outbox& outbox, Databases& databases, const std::vector<Known>& kn
                                 : copy_database(*databases[index], index, pinned, policy, key, outbox));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled || error.kind() == ErrorKind::kConnection) throw;
-      outbox.send_failed({index, problem_of(error)});
+      outbox.send_failed({index, error.problem()});
     }
     databases[index].reset();  // closes it, so that only the app has its locks and files
   }
@@ -114,7 +114,7 @@ void leave_out_empty(Databases& databases, std::vector<Unpinned>& left_out) {
       refuse_empty(*database);
       return false;
     } catch (const Error& error) {
-      left_out.push_back({database->name(), problem_of(error)});
+      left_out.push_back({database->name(), error.problem()});
       return true;
     }
   });
@@ -195,7 +195,7 @@ int pull_or_tell(const Request& request, const Confinement* confinement, HashFee
     pull(request, confinement, hashes, outbox);
     return 0;
   } catch (const Error& error) {
-    return tell(outbox, problem_of(error));
+    return tell(outbox, error.problem());
   } catch (const std::exception& error) {
     return tell(outbox, {ErrorKind::kFailed, error.what(), ""});
   }

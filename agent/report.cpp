@@ -23,17 +23,13 @@ std::uint64_t peak_resident_bytes() {
 
 }  // namespace
 
-Problem problem_of(const Error& error) {
-  return {error.kind(), error.message(), error.hint()};
-}
-
 int run_and_tell(FrameWriter& writer, const std::function<int()>& job) {
   Problem problem;
   try {
     return job();
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) return 1;
-    problem = problem_of(error);
+    problem = error.problem();
   } catch (const std::exception& error) {
     problem = {ErrorKind::kFailed, error.what(), ""};
   }

@@ -9,8 +9,6 @@
 
 namespace litepull {
 
-Problem problem_of(const Error& error);
-
 // The exit status that `job` returns. What it throws is told to the client, and is 1; a cancellation is not
 // told, since then there is nobody. Throws when the telling fails.
 int run_and_tell(FrameWriter& writer, const std::function<int()>& job);

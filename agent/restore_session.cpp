@@ -181,7 +181,7 @@ class Restore {
     } catch (const Error& error) {
       work.source.reset();
       target.state = TargetState::kRefused;
-      target.problem = problem_of(error);
+      target.problem = error.problem();
       if (error.kind() == ErrorKind::kCorrupt)
         target.problem.hint =
             "stop the app, move that file away together with its -wal and -shm, and run this again: "
@@ -338,7 +338,7 @@ class Restore {
       try {
         tell(MessageType::kRestored, encode(replace(work)));
       } catch (const Error& error) {
-        tell(MessageType::kFailed, encode(DatabaseFailed{work.place.target.index, problem_of(error)}));
+        tell(MessageType::kFailed, encode(DatabaseFailed{work.place.target.index, error.problem()}));
         tell(MessageType::kDone, encode(make_done()));
         return false;
       }
@@ -357,7 +357,7 @@ class Restore {
     const Place& place = work.place;
     const auto problem = place.there ? other_door_of(*place.there, surroundings_)
                                      : other_door_of_missing(place.item.name, surroundings_);
-    if (problem) throw Error(problem->kind, problem->message, problem->hint);
+    if (problem) throw Error(*problem);
   }
 
   std::vector<Candidate> candidates() const {

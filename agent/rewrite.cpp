@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "agent/beneath.h"
+#include "agent/file_id.h"
 #include "agent/lock_holder.h"
 #include "agent/lock_watch.h"
 #include "agent/source_database.h"
 #include "agent/sqlite.h"
+#include "agent/sqlite_problem.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -74,7 +76,7 @@ const char* write_vfs() {
     };
     return own;
   }();
-  check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the VFS for writing could not be registered");
+  invariant(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the VFS for writing could not be registered");
   keep_sqlite_beneath();
   return kVfsName;
 }
@@ -83,12 +85,6 @@ int wait_until(void* deadline_us, int) {
   if (monotonic_us() >= *static_cast<std::uint64_t*>(deadline_us)) return 0;
   usleep(kBusyStepUs);
   return 1;
-}
-
-std::optional<std::uint64_t> size_of(const std::string& path) {
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
-  return static_cast<std::uint64_t>(status.st_size);
 }
 
 class Rewrite {
@@ -115,15 +111,15 @@ class Rewrite {
     commit();
     result_.lock_us = monotonic_us() - since_us;
     result_.page_count = image_.pages();
-    result_.wal_bytes_after = size_of(there_.path + "-wal").value_or(0);
+    result_.wal_bytes_after = size_of(there_.path + "-wal");
     close();
     return result_;
   }
 
  private:
   void open() {
-    made_sidecars_ = !size_of(there_.path + "-wal") && !size_of(there_.path + "-shm");
-    result_.wal_bytes_before = size_of(there_.path + "-wal").value_or(0);
+    made_sidecars_ = !exists(there_.path + "-wal") && !exists(there_.path + "-shm");
+    result_.wal_bytes_before = size_of(there_.path + "-wal");
     connection_ = open_candidate(there_, SQLITE_OPEN_READWRITE, write_vfs());
     sqlite3_busy_handler(connection_.get(), wait_until, &deadline_us_);
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -142,10 +138,10 @@ class Rewrite {
 
   // An app that keeps its journal file, emptied or not, finds it again.
   void keep_journal_file() {
-    const auto bytes = size_of(there_.path + "-journal");
-    if (!bytes) return;
+    const std::string journal = there_.path + "-journal";
+    if (!exists(journal)) return;
     Statement set(connection_.get(),
-                  *bytes > 0 ? "PRAGMA journal_mode=PERSIST" : "PRAGMA journal_mode=TRUNCATE");
+                  size_of(journal) > 0 ? "PRAGMA journal_mode=PERSIST" : "PRAGMA journal_mode=TRUNCATE");
     (void)set.step();
   }
 
@@ -273,7 +269,8 @@ class Rewrite {
     // With FULL, SQLite would move pages of what we write at the commit, by what it knows of what was there.
     // Only this connection's mind is changed: what the statement writes to the first page is written over.
     if (number("PRAGMA auto_vacuum") == 1) execute("PRAGMA auto_vacuum=INCREMENTAL");
-    check(old_first_.size() == image_.page_size() && first_.size() == image_.page_size(), "no first page");
+    invariant(old_first_.size() == image_.page_size() && first_.size() == image_.page_size(),
+              "no first page");
     for (const std::size_t at : {kVersions, kVersions + 1}) first_[at] = old_first_[at];
     for (const std::size_t at : {kChangeCounter, kValidFor, kValidFor + 4})
       put_big_endian(first_, at, big_endian(old_first_, at));
@@ -348,7 +345,7 @@ class Rewrite {
   void commit() {
     deadline_us_ = monotonic_us() + patience_.commit_us;
     execute("COMMIT");
-    check(sqlite3_get_autocommit(connection_.get()) != 0, "a commit that was none");
+    invariant(sqlite3_get_autocommit(connection_.get()) != 0, "a commit that was none");
   }
 
   // The WAL stays for the app to check-point, unless our own opening made it: the app is not running.
@@ -396,8 +393,7 @@ Error explained(const SqliteError& error, const std::string& path) {
   if (error.code() == SQLITE_FULL)
     return Error(ErrorKind::kFailed, "the disk of the storage directory is full; the database is as it was",
                  "free some space there, then run this again");
-  const Problem problem = describe(error, path);
-  return Error(problem.kind, problem.message, problem.hint);
+  return Error(problem_of(error, path));
 }
 
 }  // namespace

@@ -2,24 +2,20 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "agent/beneath.h"
 #include "agent/database_header.h"
-#include "agent/lock_holder.h"
-#include "agent/report.h"
+#include "agent/file_id.h"
+#include "agent/sqlite_problem.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-// A rollback-mode writer keeps readers out while it commits, or for as long as its transaction lasts when
-// that is exclusive; this is how long one is waited for, in short steps of varying length:
-// sqlite3_busy_timeout's grow to 100 ms, with which a writer that commits without pause is met in the act
-// each time.
+// How long to wait for a rollback-mode writer. It keeps readers out while it commits, or during its whole
+// transaction when that is exclusive. The steps are short and vary in length. Those of sqlite3_busy_timeout
+// grow to 100 ms, and with them a writer that commits without pause would be met in a commit each time.
 constexpr std::uint64_t kBusyWaitUs = 10'000'000;
 constexpr useconds_t kBusyStepUs = 300;
 
@@ -35,63 +31,6 @@ constexpr std::size_t kReadVersionAt = 19;  // https://sqlite.org/fileformat2.ht
 constexpr std::uint8_t kWalVersion = 2;
 constexpr std::uint8_t kWal2Version = 3;  // of SQLite's branch wal2
 
-bool exists(const std::string& path) {
-  struct stat status {};
-  return lstat(path.c_str(), &status) == 0;
-}
-
-std::uint64_t size_of(const std::string& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
-}
-
-// A hot journal is of a program that has died: it stays what it is.
-bool is_being_written(const std::string& path) {
-  constexpr int kLooks = 5;
-  constexpr useconds_t kBetweenUs = 20'000;
-  struct stat first {
-  }, now{};
-  if (lstat(path.c_str(), &first) != 0) return true;
-  for (int look = 0; look < kLooks; ++look) {
-    usleep(kBetweenUs);
-    if (lstat(path.c_str(), &now) != 0 || now.st_ino != first.st_ino || now.st_size != first.st_size ||
-        now.st_mtim.tv_sec != first.st_mtim.tv_sec || now.st_mtim.tv_nsec != first.st_mtim.tv_nsec)
-      return true;
-  }
-  return false;
-}
-
-bool is_on_read_only_file_system(const std::string& path) {
-  const std::string directory = path.substr(0, path.find_last_of('/') + 1) + ".";
-  struct statvfs disk {};
-  return statvfs(directory.c_str(), &disk) == 0 && (disk.f_flag & ST_RDONLY) != 0;
-}
-
-// SQLite reads a log with the help of a file that it writes. To read without (immutable=1) would lose what is
-// in the log, and would see nothing of those who write through another mount.
-Problem problem_of_read_only(const std::string& path) {
-  const bool has_log = size_of(path + "-wal") > 0;
-  return {
-      ErrorKind::kRefused,
-      std::string("it is on a read-only file system") + (has_log ? ", with changes in its WAL" : "") +
-          ": even to read a database in WAL mode SQLite must write beside it",
-      "set REMOTE_BACKUP_DIR to the directory where the app opens it; for a snapshot of a disk, mount it for "
-      "writing, or copy the database with its -wal file to a directory that can be written to"};
-}
-
-constexpr const char* kWhoLocks =
-    "if that program sets PRAGMA locking_mode=EXCLUSIVE, set it to NORMAL there; else find its long write "
-    "transaction, or pull again later";
-
-// After a wait: to look for the holder takes its time.
-Problem problem_of_lock(const std::string& path, const std::string& said) {
-  const std::string holder = lock_holder_of(path);
-  return {ErrorKind::kBusy,
-          (holder.empty() ? "another program" : holder) + " kept it locked for more than " +
-              std::to_string(kBusyWaitUs / 1'000'000) + " s (" + said + ")",
-          kWhoLocks};
-}
-
 Connection open_guarded(const Candidate& candidate) {
   Connection connection = open_candidate(candidate, SQLITE_OPEN_READWRITE, GuardVfs::kName);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -105,74 +44,19 @@ Connection open_guarded(const Candidate& candidate) {
   return connection;
 }
 
-// Calls `work`; SQLite's errors leave as Error, in words for the database's user. `has_waited`: for a lock.
+// Calls `work` and throws SQLite's errors as Error, in words for the database's user. `has_waited` says that
+// `work` waits for a lock.
 template <typename Work>
 void explaining(const std::string& path, Work work, bool has_waited = false) {
   try {
     work();
   } catch (const SqliteError& error) {
     const bool is_locked = has_waited && error.code() == SQLITE_BUSY;
-    const Problem problem = is_locked ? problem_of_lock(path, error.what()) : describe(error, path);
-    throw Error(problem.kind, problem.message, problem.hint);
+    throw Error(is_locked ? problem_of_lock(path, error.what(), kBusyWaitUs) : problem_of(error, path));
   }
 }
 
 }  // namespace
-
-Problem describe(const SqliteError& error, const std::string& path) {
-  const std::string said = error.what();
-  const int code = error.code();
-  if (is_out_of_descriptors(error.system_errno()))
-    return {ErrorKind::kFailed, std::string("it cannot be opened: ") + std::strerror(error.system_errno()),
-            kRaiseOpenFiles};
-  const bool journal = exists(path + "-journal");
-  if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && journal && size_of(path + "-journal") > 0) {
-    if (is_being_written(path + "-journal"))
-      return problem_of(locks_do_not_meet("somebody writes its journal, and holds no lock on it"));
-    return {ErrorKind::kRefused,
-            "it has a hot journal: a program died while it was writing, and its change must be undone first",
-            "start the app, or open the database once with sqlite3 on the server, then pull again"};
-  }
-  // SQLite would have played a journal back that is not there any more.
-  if (error.extended_code() == SQLITE_READONLY && !journal && access(path.c_str(), W_OK) == 0)
-    return problem_of(locks_do_not_meet("its journal comes and goes, and nobody holds a lock on it"));
-  if (error.extended_code() == SQLITE_IOERR_SHMOPEN && exists(path + "-shm"))
-    return problem_of(locks_do_not_meet("a process has its shared memory open, and holds no lock on it"));
-  switch (code) {
-    case SQLITE_NOTADB:  // who opens one asks require_own_header() first
-      return {ErrorKind::kCorrupt,
-              "it begins as a SQLite database, and its header says what SQLite never writes",
-              "restore it from the last good snapshot; if another program reads it, name it in EXCLUDE"};
-    case SQLITE_CORRUPT:
-      return {ErrorKind::kCorrupt, "it is damaged (" + said + ")",
-              "restore it from the last good snapshot; litepull list shows which that is"};
-    case SQLITE_BUSY:
-      return {ErrorKind::kBusy, "another program keeps it locked (" + said + ")", kWhoLocks};
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-      if (is_on_read_only_file_system(path)) return problem_of_read_only(path);
-      return {ErrorKind::kRefused, "it cannot be opened (" + said + ")",
-              "check that its owner may read and write it, its -wal and -shm files and its directory"};
-    case SQLITE_NOMEM:
-      return {ErrorKind::kFailed, "the server has no memory left to read it with",
-              "free memory there, or raise the login's limits (ulimit -v, the cgroup's)"};
-    case SQLITE_PROTOCOL:
-      return {ErrorKind::kBusy, "its app and the agent got in each other's way too often (" + said + ")",
-              "pull again"};
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-      if (error.extended_code() != SQLITE_IOERR_SHMSIZE && code != SQLITE_FULL)
-        return {ErrorKind::kFailed, "reading it failed (" + said + ")",
-                "look into the kernel's log there (dmesg): the disk may be failing"};
-      return {ErrorKind::kFailed,
-              "the disk is full, and the shared-memory file that reading it needs could not be made",
-              "free some space on the server, or pull while the app runs"};
-    default:
-      break;
-  }
-  return {ErrorKind::kFailed, said, ""};
-}
 
 SourceDatabase::SourceDatabase(GuardVfs& guard, const Candidate& candidate)
     : guard_(&guard), candidate_(candidate) {
@@ -279,7 +163,7 @@ void SourceDatabase::open_locker() {
 }
 
 bool SourceDatabase::try_lock() {
-  check(locker_ != nullptr, "a lock was tried without its connection");
+  invariant(locker_ != nullptr, "a lock was tried without its connection");
   const int result = sqlite3_exec(locker_.get(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
   if ((result & 0xFF) == SQLITE_BUSY) return false;
   if (result != SQLITE_OK)
@@ -328,7 +212,8 @@ void SourceDatabase::begin(Busy busy) {
     pinned_since_us_ = monotonic_us();
   };
   explaining(candidate_.path, start, waits);
-  check(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ, "a pinned database is not being read");
+  invariant(sqlite3_txn_state(reader_.get(), "main") == SQLITE_TXN_READ,
+            "a pinned database is not being read");
   GuardVfs::let_go_of_index(reader_.get());
   pinned_ = true;
 }
@@ -353,7 +238,7 @@ void SourceDatabase::settle_pin() {
 std::uint32_t SourceDatabase::count_pages() {
   const Connection nowhere = open_connection(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   sqlite3_backup* backup = sqlite3_backup_init(nowhere.get(), "main", reader_.get(), "main");
-  check(backup != nullptr, "no memory to count pages");
+  invariant(backup != nullptr, "no memory to count pages");
   sqlite3_backup_step(backup, 0);
   const int pages = sqlite3_backup_pagecount(backup);
   const int result = sqlite3_backup_finish(backup);

@@ -121,7 +121,4 @@ class SourceDatabase {
 
 using Databases = std::vector<std::unique_ptr<SourceDatabase>>;
 
-// What went wrong with a database, in words for its user, from SQLite's error.
-Problem describe(const SqliteError& error, const std::string& path);
-
 }  // namespace litepull

@@ -17,7 +17,7 @@ void require_ok(int code, sqlite3* connection) {
 void initialize_sqlite() {
   sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
   sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
-  check(sqlite3_initialize() == SQLITE_OK, "SQLite could not be initialized");
+  invariant(sqlite3_initialize() == SQLITE_OK, "SQLite could not be initialized");
 }
 
 Connection open_connection(const std::string& path, int flags, const char* vfs) {
@@ -54,7 +54,7 @@ void Statement::reset() {
 }
 
 void Statement::run() {
-  check(!step(), "a statement without rows had one");
+  invariant(!step(), "a statement without rows had one");
   reset();
 }
 

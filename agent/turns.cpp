@@ -112,8 +112,7 @@ Turns::Turns(Databases& databases, std::vector<Known>& known, HashFeed& hashes, 
 
 void Turns::begin(std::uint32_t index) {
   if (waits_for_its_group(index)) pin_group(index);
-  if (const auto failed = failed_.find(index); failed != failed_.end())
-    throw Error(failed->second.kind, failed->second.message, failed->second.hint);
+  if (const auto failed = failed_.find(index); failed != failed_.end()) throw Error(failed->second);
   SourceDatabase& database = *databases_[index];
   watch_.take(database);
   const bool unchanged = known_[index].unchanged != nullptr;
@@ -156,7 +155,7 @@ void Turns::pin_group(std::uint32_t first) {
       databases_[i]->wake();
       group.push_back(std::move(databases_[i]));
     } catch (const Error& error) {
-      fail(databases_[i]->name(), problem_of(error));
+      fail(databases_[i]->name(), error.problem());
     }
   }
   const PinResult pinned = pin_set(group, barrier_ms_);

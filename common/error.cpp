@@ -8,8 +8,8 @@
 namespace litepull {
 namespace {
 
-// Length in bytes of the well-formed UTF-8 character at the start of `text` that is not a control
-// character, else 0.
+// Returns the length in bytes of the character at the start of `text`, or 0 when that is a control character
+// or no well-formed UTF-8.
 std::size_t clean_character(std::string_view text) {
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
@@ -37,9 +37,9 @@ struct Range {
   char32_t first, last;
 };
 
-// What has no shape of its own, and steers or hides what stands beside it: Default_Ignorable_Code_Point of
-// Unicode's DerivedCoreProperties.txt, but for the variation selectors of emoji and ideographs, and the line
-// and paragraph separators, the interlinear annotations and the noncharacters.
+// Characters that cannot be seen, and that steer or hide the text beside them. They are Unicode's
+// Default_Ignorable_Code_Point (DerivedCoreProperties.txt) without the variation selectors of emoji and
+// ideographs, and with the line and paragraph separators, the interlinear annotations and the noncharacters.
 constexpr Range kUnseen[] = {{0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},     {0x115F, 0x1160},
                              {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},
                              {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFDD0, 0xFDEF},   {0xFEFF, 0xFEFF},
@@ -52,7 +52,7 @@ bool is_unseen(char32_t code) {
   return false;
 }
 
-// `kept` are bytes that stay although they are no characters to be shown.
+// Bytes in `kept` stay, although they are control characters. Bytes in `refused` are always escaped.
 std::string escaped(std::string_view text, std::string_view kept, std::string_view refused) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
@@ -71,10 +71,12 @@ std::string escaped(std::string_view text, std::string_view kept, std::string_vi
 
 }  // namespace
 
-Error::Error(ErrorKind kind, std::string message, std::string hint)
-    : kind_(kind), message_(std::move(message)), hint_(std::move(hint)) {}
+Error::Error(Problem problem) : problem_(std::move(problem)) {}
 
-void check(bool condition, const char* what) {
+Error::Error(ErrorKind kind, std::string message, std::string hint)
+    : problem_{kind, std::move(message), std::move(hint)} {}
+
+void invariant(bool condition, const char* what) {
   if (condition) return;
   std::fprintf(stderr, "litepull: internal error: %s\n", what);
   std::abort();

@@ -17,7 +17,7 @@ class FileBuffer {
   explicit FileBuffer(std::size_t bytes)
       : memory_(static_cast<std::uint8_t*>(
             std::aligned_alloc(kPage, (bytes + kOffset + kPage - 1) / kPage * kPage))) {
-    check(memory_ != nullptr, "no memory to read a file");
+    invariant(memory_ != nullptr, "no memory to read a file");
   }
 
   std::uint8_t* data() const { return memory_.get() + kOffset; }

@@ -161,7 +161,7 @@ class OutputReader {
 
 // Its reading end; who reads finds `input` and then the end.
 Fd filled_pipe(std::string_view input) {
-  check(input.size() <= kMaxCommandInput, "more than a pipe takes at once");
+  invariant(input.size() <= kMaxCommandInput, "more than a pipe takes at once");
   Pipe pipe = make_pipe();
   write_all(pipe.write.get(), input.data(), input.size(), "the command's input");
   return std::move(pipe.read);

@@ -49,7 +49,7 @@ std::string with_path_end(const std::string& url, const std::string& end) {
   std::string path = part(changed, CURLUPART_PATH);
   while (path.ends_with('/')) path.pop_back();
   path += end;
-  check(curl_url_set(changed.get(), CURLUPART_PATH, path.c_str(), 0) == CURLUE_OK, "a ping's path");
+  invariant(curl_url_set(changed.get(), CURLUPART_PATH, path.c_str(), 0) == CURLUE_OK, "a ping's path");
   return part(changed, CURLUPART_URL);
 }
 

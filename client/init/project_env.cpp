@@ -110,7 +110,7 @@ std::string& field(ProjectEnv& env, std::string_view key) {
   if (key == "REMOTE_BACKUP_DIR") return env.storage;
   if (key == "SSH_KEY") return env.key;
   if (key == "SSH_CONFIG") return env.ssh_config;
-  check(key == "SSH_PROXY", "a key that init does not write");
+  invariant(key == "SSH_PROXY", "a key that init does not write");
   return env.proxy;
 }
 

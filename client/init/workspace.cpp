@@ -16,7 +16,7 @@ std::string called(const std::string& name) {
 }  // namespace
 
 Workspace workspace_of(const std::string& project, const std::vector<std::string>& names) {
-  check(!names.empty(), "an app without a name");
+  invariant(!names.empty(), "an app without a name");
   for (fs::path at = fs::path(project).parent_path(); at.has_filename(); at = at.parent_path())
     for (const std::string& name : names)
       if (at.filename() == called(name)) return {at.string(), "it holds the project"};

@@ -216,7 +216,8 @@ OpenSshHost parse_openssh_answer(const std::string& answer, const OpenSshQuery& 
 }
 
 OpenSshHost ask_openssh(const OpenSshQuery& query, const Cancel& cancel) {
-  check(is_host(query.host) && (query.user.empty() || is_user(query.user)), "an unchecked name for ssh -G");
+  invariant(is_host(query.host) && (query.user.empty() || is_user(query.user)),
+            "an unchecked name for ssh -G");
   std::string answer;
   const auto keep = [&](std::string_view text) {
     if (answer.size() < kMaxAnswerBytes) answer += text;

@@ -11,8 +11,8 @@ namespace {
 // `script` is for any POSIX shell (dash, bash, BusyBox). Login shells of other kinds start it. So it must
 // have no single quote, exclamation mark or newline.
 std::string for_any_shell(const std::string& script) {
-  check(script.find_first_of("'!\n") == std::string::npos,
-        "a remote command that a login shell would change");
+  invariant(script.find_first_of("'!\n") == std::string::npos,
+            "a remote command that a login shell would change");
   return "exec sh -c '" + script + "'";
 }
 

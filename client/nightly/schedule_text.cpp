@@ -36,13 +36,13 @@ std::string fill_template(const std::string& text, const std::map<std::string, s
   auto rest = text.begin();
   for (std::sregex_iterator at(text.begin(), text.end(), kName), end; at != end; ++at) {
     const auto value = values.find((*at)[1]);
-    check(value != values.end(), "a template with a name that has no value");
+    invariant(value != values.end(), "a template with a name that has no value");
     out.append(rest, (*at)[0].first);
     out += value->second;
     used.insert(value->first);
     rest = (*at)[0].second;
   }
-  check(used.size() == values.size(), "a template without one of the names");
+  invariant(used.size() == values.size(), "a template without one of the names");
   return out.append(rest, text.end());
 }
 

@@ -22,7 +22,7 @@ BulkWriter::BulkWriter(int fd, Fd direct, std::string shown)
       direct_(std::move(direct)),
       shown_(std::move(shown)),
       buffer_(static_cast<std::uint8_t*>(std::aligned_alloc(kAlign, kBufferBytes))) {
-  check(buffer_ != nullptr, "no memory to write a file");
+  invariant(buffer_ != nullptr, "no memory to write a file");
 }
 
 void BulkWriter::add(std::uint64_t offset, ByteView bytes) {

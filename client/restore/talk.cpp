@@ -102,7 +102,7 @@ class PageUpload {
  public:
   PageUpload(FrameWriter& writer, int level)
       : writer_(writer), level_(level), context_(ZSTD_createCCtx()), compressed_(kMaxBatchBytes) {
-    check(context_ != nullptr, "no memory for compression");
+    invariant(context_ != nullptr, "no memory for compression");
   }
 
   void send(std::uint32_t database, const RestoreFile& file, const std::vector<PageRun>& runs) {

@@ -28,7 +28,7 @@ constexpr std::uint64_t kSignOfLifeUs = 250'000;
 class InnerChild {
  public:
   InnerChild(const std::vector<std::string>& arguments, std::string_view input) {
-    check(input.size() <= kMaxInnerInputBytes, "more than a pipe takes at once");
+    invariant(input.size() <= kMaxInnerInputBytes, "more than a pipe takes at once");
     Pipe pipe = make_pipe(), given = make_pipe();
     write_all(given.write.get(), input.data(), input.size(), "the child's input");
     given.write.reset();

@@ -45,7 +45,7 @@ WatchedVfs::WatchedVfs(std::function<void()> progress)
   vfs_.pAppData = this;
   vfs_.xOpen = open_file;
   vfs_.xFullPathname = full_path;
-  check(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK, "the watched VFS could not be registered");
+  invariant(sqlite3_vfs_register(&vfs_, 0) == SQLITE_OK, "the watched VFS could not be registered");
 }
 
 WatchedVfs::~WatchedVfs() {

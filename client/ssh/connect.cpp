@@ -20,7 +20,7 @@ std::unique_ptr<SshSession> connect_along(const SshRoute& route, const Config& c
     const SshHop& next = *(&hop + 1);
     conduit = open_tunnel(std::move(session), next.host, next.port);
   }
-  check(false, "a route without a server");
+  invariant(false, "a route without a server");
   return nullptr;
 }
 

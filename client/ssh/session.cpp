@@ -82,7 +82,7 @@ SshSession::SshSession(SshHop hop, std::unique_ptr<Conduit> conduit, const Confi
       cancel_(cancel),
       conduit_(std::move(conduit)),
       session_(ssh_new()) {
-  check(session_ != nullptr, "no memory for an SSH session");
+  invariant(session_ != nullptr, "no memory for an SSH session");
   if (conduit_ != nullptr) {
     socket_ = conduit_->take_socket();
   } else {
@@ -264,7 +264,7 @@ std::string SshSession::peer_address() const {
 Channel SshSession::forward(const std::string& host, std::uint16_t port) {
   restart_deadline();
   Channel channel(ssh_channel_new(session_.get()));
-  check(channel != nullptr, "no memory for an SSH channel");
+  invariant(channel != nullptr, "no memory for an SSH channel");
   if (until_done("the next host was being connected to", SSH_AGAIN, [&] {
         return ssh_channel_open_forward(channel.get(), host.c_str(), port, "127.0.0.1", 0);
       }) != SSH_OK)
@@ -278,7 +278,7 @@ Channel SshSession::forward(const std::string& host, std::uint16_t port) {
 Channel SshSession::open_channel() {
   for (const std::uint64_t last_try_us = monotonic_us() + kSlotWaitUs;;) {
     Channel channel(ssh_channel_new(session_.get()));
-    check(channel != nullptr, "no memory for an SSH channel");
+    invariant(channel != nullptr, "no memory for an SSH channel");
     if (until_done("a channel was being opened", SSH_AGAIN,
                    [&] { return ssh_channel_open_session(channel.get()); }) == SSH_OK) {
       had_channel_ = true;
@@ -317,7 +317,7 @@ bool SshSession::answers() {
   restart_deadline();
   const auto error = error_of([&] {
     const Channel channel(ssh_channel_new(session_.get()));
-    check(channel != nullptr, "no memory for an SSH channel");
+    invariant(channel != nullptr, "no memory for an SSH channel");
     until_done("a channel was being opened", SSH_AGAIN,
                [&] { return ssh_channel_open_session(channel.get()); });
   });

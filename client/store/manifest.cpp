@@ -47,7 +47,7 @@ std::size_t require_regular(int fd, const std::string& shown) {
 std::string_view verified_text(Verified verified) {
   for (const auto& [value, name] : kVerifiedTexts)
     if (value == verified) return name;
-  check(false, "a verified state has no name");
+  invariant(false, "a verified state has no name");
   return {};
 }
 

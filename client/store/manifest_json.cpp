@@ -489,7 +489,7 @@ nlohmann::ordered_json database_json(const Manifest::Database& database) {
 
 std::string seal_manifest(std::string text) {
   const std::optional<std::size_t> digits = find_checksum(text);
-  check(digits.has_value(), "a manifest was written without a place for its checksum");
+  invariant(digits.has_value(), "a manifest was written without a place for its checksum");
   text.replace(*digits, kChecksumDigits, checksum_of(text, *digits));
   return text;
 }

@@ -68,7 +68,7 @@ std::string format_snapshot_name(SnapshotTime time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(local - day);
   const int year = static_cast<int>(date.year()), offset_min = std::abs(time.offset_min);
-  check(year >= 0 && year <= 9999 && offset_min <= kMaxOffsetMin, "a snapshot's time is out of range");
+  invariant(year >= 0 && year <= 9999 && offset_min <= kMaxOffsetMin, "a snapshot's time is out of range");
   char text[64];
   std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d%02d%02d%c%02d%02d", year,
                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),

@@ -285,7 +285,7 @@ void Store::open_app_dir(int root_fd, const std::string& app) {
 }
 
 AppLock Store::lock() const {
-  check(exists(), "a store that does not exist cannot be locked");
+  invariant(exists(), "a store that does not exist cannot be locked");
   const std::string shown = path_of(kLockName);
   // O_NONBLOCK: a FIFO of that name must not hang the run.
   Fd fd = open_at(dir_.get(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, shown);
@@ -482,8 +482,8 @@ SnapshotTime Store::choose_free_time(const AppLock&, const std::function<std::in
 Published Store::publish(const AppLock&, Staging&& staging, SnapshotTime time) const {
   const std::string name = format_snapshot_name(time);
   const auto manifest = read_manifest(staging.fd(), staging.path());
-  check(manifest && why_not_ours(*manifest, app_, name).empty(),
-        "published with another snapshot's manifest");
+  invariant(manifest && why_not_ours(*manifest, app_, name).empty(),
+            "published with another snapshot's manifest");
   sync_tree(staging.fd(), staging.path());
   rename_dir(staging.name_, name);
   auto unflushed = error_of([&] { fsync_fd(dir_.get(), path_); });

@@ -1,4 +1,5 @@
-// Little-endian encoding and decoding of message bodies. Nothing else spells a byte of the wire.
+// Encodes and decodes message bodies, little-endian. Every byte of the wire but a frame's payload goes
+// through here.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ class ByteWriter {
   Bytes bytes_;
 };
 
-// Reads what a peer sent: every call throws Error{kPeer} when the body is too short or a cap is passed.
-// The body must outlive the reader.
+// Reads what the other end sent. Every call throws Error{kPeer} when the body is too short or a cap is
+// exceeded. The body must outlive the reader.
 class ByteReader {
  public:
   explicit ByteReader(ByteView body) : rest_(body) {}
@@ -39,7 +40,7 @@ class ByteReader {
   std::uint64_t u64() { return take(8); }
   std::string text(std::size_t max_bytes);
   std::size_t left() const { return rest_.size(); }
-  ByteView rest();   // all that is left; the reader is then at its end
+  ByteView rest();   // everything that is left; the reader is then at its end
   void end() const;  // throws when bytes are left
 
  private:

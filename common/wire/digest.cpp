@@ -13,7 +13,7 @@ constexpr std::string_view kMarked = "litepull: the mark of a key";
 
 XXH3_state_t* new_state() {
   XXH3_state_t* state = XXH3_createState();
-  check(state != nullptr, "no memory for a hash");
+  invariant(state != nullptr, "no memory for a hash");
   return state;
 }
 

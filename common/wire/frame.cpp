@@ -20,7 +20,7 @@ void FdSink::write(ByteView head, ByteView body) {
   writev_all(fd_, {part(head), part(body)}, shown_);
 }
 
-// A pipe that is ready has room for PIPE_BUF bytes at least (pipe(7)).
+// A pipe that is ready takes at least PIPE_BUF bytes (pipe(7)).
 bool FdSink::ready() {
   pollfd room{fd_, POLLOUT, 0};
   return ::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0;
@@ -66,7 +66,7 @@ bool FrameWriter::try_write(MessageType type) {
 
 void FrameWriter::write_locked(MessageType type, ByteView head, ByteView payload) {
   const std::size_t size = head.size() + payload.size();
-  check(size <= max_body_bytes(static_cast<std::uint8_t>(type)), "a frame larger than its cap");
+  invariant(size <= max_body_bytes(static_cast<std::uint8_t>(type)), "a frame larger than its cap");
   ByteWriter start;
   start.u32(static_cast<std::uint32_t>(size));
   start.u8(static_cast<std::uint8_t>(type));

@@ -14,7 +14,8 @@ namespace litepull {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  // Waits for at least one byte; 0 at the end of the stream. Throws when the stream is broken.
+  // Waits for at least one byte and returns how many were read; 0 at the end of the stream. Throws Error when
+  // the stream is broken.
   virtual std::size_t read(void* buffer, std::size_t size) = 0;
 };
 
@@ -23,11 +24,11 @@ class ByteSink {
   virtual ~ByteSink() = default;
   // Takes all of `head`, then all of `body`, or throws.
   virtual void write(ByteView head, ByteView body) = 0;
-  // Would a few bytes be taken without waiting?
+  // True when a few bytes can be written without waiting.
   virtual bool ready() { return true; }
 };
 
-// Borrowed descriptors: they must outlive these.
+// These borrow their descriptors, which must outlive them. `shown` names the stream in errors.
 class FdSource : public ByteSource {
  public:
   FdSource(int fd, std::string shown) : fd_(fd), shown_(std::move(shown)) {}
@@ -54,12 +55,13 @@ struct Frame {
   Bytes body;
 };
 
-// One thread. `source` must outlive it.
+// For one thread. `source` must outlive it.
 class FrameReader {
  public:
   explicit FrameReader(ByteSource& source) : source_(source) {}
 
-  // Reuses the memory of `frame`. False when the stream ends between two frames; an end inside one throws.
+  // Reads the next frame, into the memory that `frame` has. False when the stream ends between two frames.
+  // Throws Error{kPeer} when it ends inside one or breaks a rule.
   [[nodiscard]] bool next(Frame& frame);
 
  private:
@@ -68,15 +70,15 @@ class FrameReader {
   ByteSource& source_;
 };
 
-// May be used by several threads: a frame is written whole. `sink` must outlive it.
+// For several threads: each frame is written as a whole. `sink` must outlive it.
 class FrameWriter {
  public:
   explicit FrameWriter(ByteSink& sink) : sink_(sink) {}
 
   // The body is `head` followed by `payload`.
   void write(MessageType type, ByteView head = {}, ByteView payload = {});
-  // The same, but never waits: false, and nothing written, when another thread is writing a frame right now
-  // or the stream is full.
+  // Writes a frame without a body, but never waits. False when nothing was written because another thread is
+  // writing a frame or the stream is full.
   bool try_write(MessageType type);
 
  private:

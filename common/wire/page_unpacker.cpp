@@ -5,7 +5,7 @@
 namespace litepull {
 
 PageUnpacker::PageUnpacker() : context_(ZSTD_createDCtx()) {
-  check(context_ != nullptr, "no memory to receive pages");
+  invariant(context_ != nullptr, "no memory to receive pages");
 }
 
 ByteView PageUnpacker::unpack(const PagesHead& head, ByteView payload) {
@@ -14,7 +14,7 @@ ByteView PageUnpacker::unpack(const PagesHead& head, ByteView payload) {
     return payload;
   }
   raw_.resize(head.raw_bytes);
-  // The output buffer is the cap: a payload that would expand to more is an error here.
+  // A payload that would expand past the buffer is an error.
   const std::size_t size =
       ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), payload.data(), payload.size());
   require_peer(ZSTD_isError(size) == 0 && size == raw_.size(),

@@ -1,4 +1,4 @@
-// Pages as they travel, in messages of their own, back to what they are. One thread.
+// Decompresses the pages of a message. For one thread.
 #pragma once
 
 #include <zstd.h>
@@ -14,8 +14,8 @@ class PageUnpacker {
  public:
   PageUnpacker();
 
-  // Exactly head.raw_bytes, which decode_pages has held to its cap; valid until the next call, and no longer
-  // than `payload`. Throws Error{kPeer} for a payload of anything else.
+  // Returns exactly head.raw_bytes bytes; decode_pages has checked that number against its cap. The bytes are
+  // valid until the next call, and no longer than `payload`. Throws Error{kPeer} for any other payload.
   ByteView unpack(const PagesHead& head, ByteView payload);
 
  private:

@@ -35,7 +35,7 @@ class CausesTest : public ::testing::Test {
     try {
       const SourceDatabase database(guard_, discover(request).at(0));
     } catch (const Error& error) {
-      return {error.kind(), error.message(), error.hint()};
+      return error.problem();
     }
     return {ErrorKind::kFailed, "nothing", ""};
   }

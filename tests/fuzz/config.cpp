@@ -17,18 +17,18 @@ const Environment& environment() {
 
 // What client/config/config.h promises of every configuration.
 void require_sound(const Config& config) {
-  check(is_word(config.app_name, "._-") && config.app_name.size() <= 64, "an app's name that is no word");
-  check(config.local_backup_root.starts_with('/'), "a relative backup root");
+  invariant(is_word(config.app_name, "._-") && config.app_name.size() <= 64, "an app's name that is no word");
+  invariant(config.local_backup_root.starts_with('/'), "a relative backup root");
   for (const std::string* path : {&config.local_backup_root, &config.workspace_dir, &config.remote_backup_dir,
                                   &config.notify_command, &config.ping_url})
-    check(is_clean_utf8(*path), "a value that cannot be printed");
-  check(config.server_host.empty() || is_host(config.server_host), "a host that is none");
-  check(config.server_user.empty() || is_user(config.server_user), "a user that is none");
-  check(config.server_port > 0, "no port");
-  check(!config.databases.empty(), "no pattern");
+    invariant(is_clean_utf8(*path), "a value that cannot be printed");
+  invariant(config.server_host.empty() || is_host(config.server_host), "a host that is none");
+  invariant(config.server_user.empty() || is_user(config.server_user), "a user that is none");
+  invariant(config.server_port > 0, "no port");
+  invariant(!config.databases.empty(), "no pattern");
   for (const std::string& glob : config.databases) glob_matches(glob, "tenants/eu/production.sqlite3");
   for (const std::string& warning : config.warnings)
-    check(is_clean_utf8(warning), "a warning to no terminal");
+    invariant(is_clean_utf8(warning), "a warning to no terminal");
 }
 
 // init can write down whatever a configuration holds.
@@ -50,17 +50,19 @@ void require_writable(const Config& config) {
                        "",
                        {"*.sqlite3"}};
   const Config again = parse_config(render_env(env, "/home/u"), "again.env", environment());
-  check(again.app_name == config.app_name && again.app_id == config.app_id &&
-            again.workspace_dir == config.workspace_dir &&
-            again.local_backup_root == config.local_backup_root && again.server_user == config.server_user &&
-            again.server_host == config.server_host && again.server_port == config.server_port &&
-            again.remote_backup_dir == config.remote_backup_dir,
-        "a configuration is not what was written");
+  invariant(again.app_name == config.app_name && again.app_id == config.app_id &&
+                again.workspace_dir == config.workspace_dir &&
+                again.local_backup_root == config.local_backup_root &&
+                again.server_user == config.server_user && again.server_host == config.server_host &&
+                again.server_port == config.server_port &&
+                again.remote_backup_dir == config.remote_backup_dir,
+            "a configuration is not what was written");
 }
 
 void require_once(const EnvFile& env) {
   for (const EnvAssignment& one : env.assignments)
-    check(std::ranges::count(env.assignments, one.name, &EnvAssignment::name) == 1, "a name assigned twice");
+    invariant(std::ranges::count(env.assignments, one.name, &EnvAssignment::name) == 1,
+              "a name assigned twice");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // What the fuzz targets share. A target is one file with one LLVMFuzzerTestOneInput
 // (https://llvm.org/docs/LibFuzzer.html); it lives with libFuzzer's own main, which makes inputs up, or with
-// replay_main.cpp, which reads those that are kept. What it holds to be true it says with check(): that
+// replay_main.cpp, which reads those that are kept. What it holds to be true it says with invariant(): that
 // aborts, as does every exception that the code under test has no business to throw.
 #pragma once
 
@@ -28,8 +28,8 @@ bool accepts(std::initializer_list<ErrorKind> kinds, Step step) {
   try {
     step();
   } catch (const Error& error) {
-    check(std::find(kinds.begin(), kinds.end(), error.kind()) != kinds.end(), error.what());
-    check(is_clean_utf8(error.message()), "an error that cannot be printed");
+    invariant(std::find(kinds.begin(), kinds.end(), error.kind()) != kinds.end(), error.what());
+    invariant(is_clean_utf8(error.message()), "an error that cannot be printed");
     return false;
   }
   ++accepted;

@@ -28,13 +28,13 @@ void take(ByteView input) {
   static const ScratchFile from, to;
   from.set(input);
   const auto file = HashFile::open(from.open(), "input", claimed_bytes(input), key());
-  check(!HashFile::open(from.open(), "input", claimed_bytes(input) + 1, key()),
-        "page hashes of another database");
+  invariant(!HashFile::open(from.open(), "input", claimed_bytes(input) + 1, key()),
+            "page hashes of another database");
   if (!file) return;
   ++accepted;
   to.set({});
   write_again(*file, to);
-  check(std::ranges::equal(to.content(), input), "a file of page hashes is not what was read");
+  invariant(std::ranges::equal(to.content(), input), "a file of page hashes is not what was read");
 }
 
 }  // namespace

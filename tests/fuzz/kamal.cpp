@@ -14,30 +14,32 @@ namespace {
 
 // Shared values are looked at as often as they are named, which the reader holds below its cap.
 std::size_t require_sound(const YamlValue& value, std::size_t depth) {
-  check(depth + value.height <= kMaxYamlNesting, "a tree that is too deep");
-  check(is_clean_utf8(value.where) && is_clean_utf8(value.erb), "a place that cannot be printed");
+  invariant(depth + value.height <= kMaxYamlNesting, "a tree that is too deep");
+  invariant(is_clean_utf8(value.where) && is_clean_utf8(value.erb), "a place that cannot be printed");
   std::size_t height = 0;
   for (const Yaml& item : value.items) height = std::max(height, 1 + require_sound(*item, depth + 1));
   for (const auto& [key, item] : value.entries) {
-    check(value.find(key->text) == item || !key->is(YamlValue::Kind::kScalar), "a key that is there twice");
+    invariant(value.find(key->text) == item || !key->is(YamlValue::Kind::kScalar),
+              "a key that is there twice");
     height = std::max(height, 1 + require_sound(*item, depth + 1));
   }
-  check(height <= value.height, "a tree that is deeper than it says");
+  invariant(height <= value.height, "a tree that is deeper than it says");
   return height;
 }
 
 void require_lines(std::string_view text) {
   const ErbText erb = read_erb(text, "deploy.yml");
   const auto lines = static_cast<std::size_t>(std::ranges::count(erb.text, '\n')) + 1;
-  check(erb.source_lines.size() == lines, "a line that comes from nowhere");
+  invariant(erb.source_lines.size() == lines, "a line that comes from nowhere");
   for (const ErbBlock& block : erb.blocks)
-    check(block.first <= block.last && block.last < lines, "a block that is nowhere");
+    invariant(block.first <= block.last && block.last < lines, "a block that is nowhere");
 }
 
 void require_sound(const KamalApp& app) {
   for (const KamalVolume& volume : app.volumes) {
     const std::string path = host_path(volume, kRailsStorage);
-    check(path.empty() || path.starts_with('/') || path.starts_with("~/"), "a relative path on the server");
+    invariant(path.empty() || path.starts_with('/') || path.starts_with("~/"),
+              "a relative path on the server");
   }
   volume_holding(app, kRailsStorage);
 }
@@ -55,7 +57,7 @@ void take(std::string_view text) {
   accepts({ErrorKind::kConfiguration}, [&] { require_sound(with_answer({}, base.text)); });
   accepts({ErrorKind::kConfiguration}, [&] {
     for (const RailsDatabase& database : read_database_yml(base, {}))
-      check(database.path.empty() || database.path.starts_with('/'), "a relative path in a container");
+      invariant(database.path.empty() || database.path.starts_with('/'), "a relative path in a container");
   });
 }
 

@@ -16,17 +16,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<KnownLine> lines = known_lines(text, "known_hosts", name);
   std::size_t last = 0;
   for (const KnownLine& line : lines) {
-    check(line.number > last, "lines out of their order");
+    invariant(line.number > last, "lines out of their order");
     last = line.number;
   }
   const Judgement judgement = judge(lines, key);
-  check((judgement.standing == Standing::kUnknown) == !judgement.line.has_value(),
-        "a verdict without a line");
+  invariant((judgement.standing == Standing::kUnknown) == !judgement.line.has_value(),
+            "a verdict without a line");
   if (judgement.standing == Standing::kTrusted)
-    check(!judgement.line->is_excluded && judgement.line->marker == LineMarker::kNone &&
-              judgement.line->key == key.base64 && text.find(key.type) != std::string::npos,
-          "a key that no line has is trusted");
+    invariant(!judgement.line->is_excluded && judgement.line->marker == LineMarker::kNone &&
+                  judgement.line->key == key.base64 && text.find(key.type) != std::string::npos,
+              "a key that no line has is trusted");
   if (judgement.standing == Standing::kTrusted) ++fuzz::accepted;
-  for (const std::string& type : known_types(lines)) check(!type.empty(), "a key of no type");
+  for (const std::string& type : known_types(lines)) invariant(!type.empty(), "a key of no type");
   return 0;
 }

@@ -25,14 +25,14 @@ std::string sealed(std::string_view text) {
 void require_sound(const Manifest& manifest) {
   std::set<std::string> names;
   for (const Manifest::Database& database : manifest.databases) {
-    check(names.insert(database.name).second, "the same database twice");
+    invariant(names.insert(database.name).second, "the same database twice");
     if (database.error) continue;
-    check(is_database_name(database.name), "a name that leaves the snapshot");
-    check(database.xxh128.size() == 32, "a database without its checksum");
+    invariant(is_database_name(database.name), "a name that leaves the snapshot");
+    invariant(database.xxh128.size() == 32, "a database without its checksum");
   }
   for (const std::string* time : {&manifest.started_at, &manifest.finished_at, &manifest.verified_at})
     if (const auto unix_ms = parse_rfc3339_utc(*time))
-      check(rfc3339_utc(*unix_ms) == *time, "a time that is written in two ways");
+      invariant(rfc3339_utc(*unix_ms) == *time, "a time that is written in two ways");
 }
 
 // Decimals are rounded each time that they are written.
@@ -53,9 +53,9 @@ Manifest without_lists(Manifest manifest) {
 
 void require_kept(const Manifest& manifest) {
   const Manifest once = parse_manifest(to_json_text(manifest));
-  check(without_lists(once) == without_lists(manifest), "a manifest is not what was read");
+  invariant(without_lists(once) == without_lists(manifest), "a manifest is not what was read");
   const Manifest twice = parse_manifest(to_json_text(once));
-  check(without_decimals(twice) == without_decimals(once), "a manifest is not what was written");
+  invariant(without_decimals(twice) == without_decimals(once), "a manifest is not what was written");
 }
 
 void take(const std::string& text) {

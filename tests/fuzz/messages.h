@@ -10,14 +10,14 @@ namespace litepull::fuzz {
 // There is one way to write a message, so that nothing that a decoder takes is lost or invented by it.
 template <typename Message>
 void require_same(Message (*decode)(ByteView), ByteView body) {
-  check(std::ranges::equal(encode(decode(body)), body), "a message is not what was decoded");
+  invariant(std::ranges::equal(encode(decode(body)), body), "a message is not what was decoded");
 }
 
 inline void require_same_pages(ByteView body) {
   ByteView payload;
   Bytes again = encode(decode_pages(body, payload));
   again.insert(again.end(), payload.begin(), payload.end());
-  check(std::ranges::equal(again, body), "a batch of pages is not what was decoded");
+  invariant(std::ranges::equal(again, body), "a batch of pages is not what was decoded");
 }
 
 // Calls `decode(type, body)` for all that the input holds.

@@ -12,9 +12,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string answer(fuzz::as_text({data, size}));
   fuzz::accepts({ErrorKind::kConfiguration}, [&] {
     const OpenSshHost host = parse_openssh_answer(answer, query);
-    check(is_host(host.host) && is_user(host.user), "a name that a shell could read otherwise");
-    check(!host.trust.name.empty() && host.trust.name.find_first_of(" ,*?!#|\n") == std::string::npos,
-          "a name that a line of known_hosts could not hold");
+    invariant(is_host(host.host) && is_user(host.user), "a name that a shell could read otherwise");
+    invariant(!host.trust.name.empty() && host.trust.name.find_first_of(" ,*?!#|\n") == std::string::npos,
+              "a name that a line of known_hosts could not hold");
   });
   return 0;
 }

@@ -13,11 +13,11 @@ void take(std::string_view text) {
   auto record = parse_run_record(text);
   if (!record) return;
   ++accepted;
-  check(parse_rfc3339_utc(record->started_at).has_value(), "a run that began at no time");
+  invariant(parse_rfc3339_utc(record->started_at).has_value(), "a run that began at no time");
   if (!record->ended()) record->exit_code = 0;  // has none yet, whatever the text says
-  check(parse_run_record(to_json_text(*record)) == record, "a record is not what was written");
-  check(last_failure_of(*record) || record->ended(), "a killed run that is no failure");
-  check(begun_after(record, 0, 1).after_failure == !record->good(), "a failure that is forgotten");
+  invariant(parse_run_record(to_json_text(*record)) == record, "a record is not what was written");
+  invariant(last_failure_of(*record) || record->ended(), "a killed run that is no failure");
+  invariant(begun_after(record, 0, 1).after_failure == !record->good(), "a failure that is forgotten");
 }
 
 }  // namespace

@@ -13,21 +13,23 @@ namespace litepull::fuzz {
 
 class ScratchFile {
  public:
-  ScratchFile() : fd_(::memfd_create("litepull-fuzz", MFD_CLOEXEC)) { check(bool{fd_}, "no file in memory"); }
+  ScratchFile() : fd_(::memfd_create("litepull-fuzz", MFD_CLOEXEC)) {
+    invariant(bool{fd_}, "no file in memory");
+  }
 
   int get() const { return fd_.get(); }
   // Another descriptor of it, at its beginning.
   Fd open() const {
-    check(::lseek(fd_.get(), 0, SEEK_SET) == 0, "the file in memory cannot be read again");
+    invariant(::lseek(fd_.get(), 0, SEEK_SET) == 0, "the file in memory cannot be read again");
     return Fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
   }
   void set(ByteView content) const {
-    check(::ftruncate(fd_.get(), 0) == 0, "the file in memory cannot be emptied");
+    invariant(::ftruncate(fd_.get(), 0) == 0, "the file in memory cannot be emptied");
     pwrite_all(fd_.get(), content.data(), content.size(), 0, "the file in memory");
   }
   Bytes content() const {
     struct stat info {};
-    check(::fstat(fd_.get(), &info) == 0, "the file in memory cannot be looked at");
+    invariant(::fstat(fd_.get(), &info) == 0, "the file in memory cannot be looked at");
     Bytes all(static_cast<std::size_t>(info.st_size));
     pread_all(fd_.get(), all.data(), all.size(), 0, "the file in memory");
     return all;

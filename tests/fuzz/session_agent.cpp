@@ -21,7 +21,7 @@ Image::Image(const RestoreItem& item, const DigestKey& key)
     : page_size_(item.page_size), pages_(item.pages), key_(key) {
   static const fuzz::ScratchFile file;
   file.set({});
-  check(::ftruncate(file.get(), static_cast<off_t>(bytes())) == 0, "no room for an image");
+  invariant(::ftruncate(file.get(), static_cast<off_t>(bytes())) == 0, "no room for an image");
   file_ = file.open();
 }
 
@@ -32,7 +32,7 @@ void Image::read(std::uint32_t first, std::uint32_t count, Bytes& out) const {
 
 void Image::write(std::uint32_t first, ByteView pages) {
   const std::uint64_t end = std::uint64_t{first - 1} * page_size_ + pages.size();
-  check(first >= 1 && end <= bytes(), "pages past the end of an image");
+  invariant(first >= 1 && end <= bytes(), "pages past the end of an image");
   pwrite_all(file_.get(), pages.data(), pages.size(), std::uint64_t{first - 1} * page_size_, "an image");
 }
 
@@ -120,9 +120,9 @@ class Agent {
     intake_.put(frame.body);
     ByteView payload;
     const PagesHead head = decode_pages(frame.body, payload);
-    check(current_ < works_.size() && head.database == current_, "pages that nobody waits for");
+    invariant(current_ < works_.size() && head.database == current_, "pages that nobody waits for");
     for (const PageRun& run : head.runs) {
-      check(run.count <= asked_, "more pages than were asked for");
+      invariant(run.count <= asked_, "more pages than were asked for");
       asked_ -= run.count;
     }
     if (head.codec == Codec::kRaw) require_there(head, payload);
@@ -132,7 +132,7 @@ class Agent {
     for (const PageRun& run : head.runs) {
       Bytes now;
       image_->read(run.first, run.count, now);
-      check(std::ranges::equal(now, payload.first(now.size())), "pages that were put somewhere else");
+      invariant(std::ranges::equal(now, payload.first(now.size())), "pages that were put somewhere else");
       payload = payload.subspan(now.size());
     }
   }
@@ -143,7 +143,7 @@ class Agent {
       Work& work = works_[current_];
       std::vector<std::uint32_t> taken;
       hashes_.take(current_, work.heard - work.used, taken);
-      check(taken.size() == work.heard - work.used, "another number of hashes than were sent");
+      invariant(taken.size() == work.heard - work.used, "another number of hashes than were sent");
       work.used = work.heard;
       if (work.used < work.item.pages || asked_ > 0) return;
       if (work.wants_pages) intake_.wait_for_all();  // has nothing to wait for

@@ -54,7 +54,7 @@ class Place {
     write_manifest(staging.fd(), manifest, staging.path());
     store_.publish(lock_, std::move(staging), time);
     listing_ = store_.list();
-    check(listing_.snapshots.size() == 1, "the snapshot to begin with is not there");
+    invariant(listing_.snapshots.size() == 1, "the snapshot to begin with is not there");
     const Cancel cancel;
     files_.emplace_back(store_.open_snapshot(newest().name).get(), store_.path_of(newest().name),
                         newest().manifest->databases[0], key(), cancel);
@@ -69,9 +69,9 @@ class Place {
     const Bytes file = sample_file(kPages, 7);
     Bytes now;
     files_[0].read(1, kPages, now);
-    check(now == file, "the earlier snapshot has changed");
+    invariant(now == file, "the earlier snapshot has changed");
     for (const auto& entry : std::filesystem::directory_iterator(dir_.path()))
-      check(entry.path().filename() == "root", "something was written outside");
+      invariant(entry.path().filename() == "root", "something was written outside");
   }
 
  private:
@@ -110,8 +110,8 @@ const Place& place() {
 void require_whole(const Staging& staging, const PulledDatabase& database) {
   const Fd file = open_file(staging.fd(), database.info.name, staging.path());
   const Cancel cancel;
-  check(file_digests(file.get(), "what was pulled", key(), cancel).keyed == database.end.digest,
-        "a database that is not the server's");
+  invariant(file_digests(file.get(), "what was pulled", key(), cancel).keyed == database.end.digest,
+            "a database that is not the server's");
 }
 
 void pull(ByteView input, Progress& progress) {
@@ -126,18 +126,18 @@ void pull(ByteView input, Progress& progress) {
   for (const PulledDatabase& database : pull.databases) {
     if (database.problem || database.misfit) continue;
     require_whole(staging, database);
-    check(completed-- > 0, "a database that nobody heard of");
+    invariant(completed-- > 0, "a database that nobody heard of");
   }
-  check(completed == 0, "a database that is not there");
+  invariant(completed == 0, "a database that is not there");
 }
 
 void restore(RestoreMode mode, Progress& progress) {
   const Config config;
   const Cancel cancel;
   const RestoreTalk talk = talk_restore({config, "", cancel, progress}, mode, place().files());
-  check(talk.targets.size() == 1, "another number of targets than databases");
+  invariant(talk.targets.size() == 1, "another number of targets than databases");
   if (mode != RestoreMode::kRestore) return;
-  check(talk.lost || talk.failed || talk.restored.size() == 1, "a restore that ended in no way");
+  invariant(talk.lost || talk.failed || talk.restored.size() == 1, "a restore that ended in no way");
 }
 
 void take(std::uint8_t conversation, ByteView input) {

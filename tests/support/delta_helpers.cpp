@@ -83,7 +83,7 @@ std::uint32_t page_size_in(const std::string& content) {
 
 std::uint32_t pages_to_send(const std::string& base, const std::string& now) {
   const std::size_t size = page_size_in(now);
-  check(size > 0, "not a database");
+  invariant(size > 0, "not a database");
   const std::size_t compared = page_size_in(base) == size ? std::min(base.size(), now.size()) / size : 0;
   std::size_t different = now.size() / size - compared;
   for (std::size_t i = 0; i < compared; ++i)

@@ -99,7 +99,7 @@ struct Spawned {
 };
 
 Spawned spawn(std::vector<std::string> argv, std::vector<std::string> env, const SpawnSettings& settings) {
-  check(!argv.empty(), "a program needs a name");
+  invariant(!argv.empty(), "a program needs a name");
   pid_t pid = -1;
   errno = ::posix_spawnp(&pid, argv[0].c_str(), settings.actions(), settings.attributes(),
                          pointers_to(argv).data(), pointers_to(env).data());

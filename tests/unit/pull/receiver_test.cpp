@@ -100,7 +100,7 @@ class Stream {
       Bytes packed(ZSTD_compressBound(raw.size()));
       packed.resize(ZSTD_compress(packed.data(), packed.size(), raw.data(), raw.size(), 1));
       const bool smaller = index == 1;
-      check(!smaller || packed.size() < raw.size(), "pages that do not compress");
+      invariant(!smaller || packed.size() < raw.size(), "pages that do not compress");
       const PagesHead head{index,
                            smaller ? Codec::kZstd : Codec::kRaw,
                            static_cast<std::uint32_t>(raw.size()),
