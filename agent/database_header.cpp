@@ -2,23 +2,19 @@
 
 #include <algorithm>
 
+#include "common/wire/page_size.h"
+
 namespace litepull {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 100;
-constexpr std::size_t kPageSizeAt = 16, kVersionsAt = 18, kReservedAt = 20, kFractionsAt = 21, kFormatAt = 44,
-                      kEncodingAt = 56;
+constexpr std::size_t kVersionsAt = 18, kReservedAt = 20, kFractionsAt = 21, kFormatAt = 44, kEncodingAt = 56;
 constexpr std::uint32_t kMinUsableBytes = 480;
 
 std::uint32_t big_endian(ByteView bytes, std::size_t at, int size) {
   std::uint32_t value = 0;
   for (int i = 0; i < size; ++i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
   return value;
-}
-
-std::uint32_t page_size_of(ByteView header) {
-  const std::uint32_t said = big_endian(header, kPageSizeAt, 2);
-  return said == 1 ? 65536 : said;
 }
 
 bool is_version(std::uint8_t value) {
@@ -35,7 +31,8 @@ bool has_database_magic(ByteView first_bytes) {
 
 std::string why_no_database(ByteView first_page, std::uint32_t page_size) {
   if (first_page.size() < kHeaderBytes || !has_database_magic(first_page)) return "it does not begin as one";
-  if (page_size_of(first_page) != page_size) return "its header says another page size";
+  if (page_size_of(first_page.subspan(kPageSizeOffset, 2)) != page_size)
+    return "its header says another page size";
   if (!is_version(first_page[kVersionsAt]) || !is_version(first_page[kVersionsAt + 1]))
     return "its header says a version that SQLite does not have";
   if (first_page[kFractionsAt] != 64 || first_page[kFractionsAt + 1] != 32 ||

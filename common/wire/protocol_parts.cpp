@@ -93,8 +93,48 @@ std::vector<PageRun> take_runs(ByteReader& in, std::size_t count) {
   return runs;
 }
 
-bool valid_page_size(std::uint32_t size) {
-  return size >= kMinPageSize && size <= kMaxPageSize && (size & (size - 1)) == 0;
+void put_target(ByteWriter& out, const Target& target) {
+  out.u32(target.index);
+  out.u8(static_cast<std::uint8_t>(target.state));
+  if (target.state == TargetState::kRefused) put_problem(out, target.problem);
+  if (target.state != TargetState::kThere) return;
+  out.u32(target.page_size);
+  out.u32(target.page_count);
+  out.u8(static_cast<std::uint8_t>(target.journal_mode));
+  out.u64(target.wal_bytes);
+  out.u32(target.uid);
+  out.u32(target.gid);
+  out.u32(target.mode);
+  out.u16(static_cast<std::uint16_t>(target.holders.size()));
+  for (const Holder& holder : target.holders) {
+    out.u32(holder.pid);
+    out.text(holder.command);
+  }
+}
+
+Target take_target(ByteReader& in) {
+  Target target;
+  target.index = in.u32();
+  target.state = take_enum(in, TargetState::kRefused, "unknown state of a target");
+  if (target.state == TargetState::kRefused) target.problem = take_problem(in);
+  if (target.state == TargetState::kThere) {
+    target.page_size = in.u32();
+    target.page_count = in.u32();
+    target.journal_mode = take_enum(in, JournalMode::kWal, "unknown journal mode");
+    target.wal_bytes = in.u64();
+    target.uid = in.u32();
+    target.gid = in.u32();
+    target.mode = in.u32();
+    const std::size_t holders = in.u16();
+    require_peer(holders <= kMaxHolders, "too many processes");
+    for (std::size_t i = 0; i < holders; ++i) {
+      const std::uint32_t pid = in.u32();
+      target.holders.push_back({pid, in.text(kMaxCommandBytes)});
+    }
+    require_peer(valid_page_size(target.page_size), "a page size that SQLite does not have");
+    require_peer(target.page_count <= kMaxPageCount, "a page count out of range");
+  }
+  return target;
 }
 
 }  // namespace litepull

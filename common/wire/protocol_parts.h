@@ -1,22 +1,23 @@
-// What the messages of several conversations are made of; for common/protocol*.cpp alone. The take_ functions
-// throw Error{kPeer} on anything that breaks a rule of the wire.
+// Parts that messages of several conversations have. Only common/wire/protocol*.cpp use them. The take_
+// functions throw Error{kPeer} when a rule of the wire is broken.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "common/wire/page_size.h"
 #include "common/wire/protocol.h"
 
 namespace litepull {
 
-// How every request begins.
+// The beginning of every request.
 void put_head(ByteWriter& out, std::uint16_t version, std::uint32_t silence_ms);
 void take_head(ByteReader& in, std::uint16_t& version, std::uint32_t& silence_ms);
 
 void put_globs(ByteWriter& out, const std::vector<std::string>& globs);
 std::vector<std::string> take_globs(ByteReader& in);
 
-void put_problem(ByteWriter& out, const Problem& problem);  // cuts what is past kMaxTextBytes
+void put_problem(ByteWriter& out, const Problem& problem);  // cuts each text at kMaxTextBytes
 Problem take_problem(ByteReader& in);
 
 void put_digest(ByteWriter& out, const Digest& digest);
@@ -31,9 +32,7 @@ std::vector<PageRun> take_runs(ByteReader& in, std::size_t count);
 void put_target(ByteWriter& out, const Target& target);
 Target take_target(ByteReader& in);
 
-bool valid_page_size(std::uint32_t size);
-
-// The last value of an enumeration's range is checked here, before the cast.
+// Throws Error{kPeer} with `rule` for a value past `last`, which is the enumeration's last one.
 template <typename Enum>
 Enum take_enum(ByteReader& in, Enum last, const char* rule) {
   const std::uint8_t value = in.u8();

@@ -1,4 +1,4 @@
-// The messages of the way back, and of a look around, which names what is there as a restore does.
+// The messages that only a restore has.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -8,8 +8,8 @@
 namespace litepull {
 namespace {
 
-// A path below the storage directory, and not what SQLite would take for another database's journal. The
-// agent creates files of such names.
+// The agent creates files with these names. So a name must be a path below the storage directory, and SQLite
+// must not take the file for a journal of another database.
 bool valid_name(std::string_view name) {
   if (name.empty() || !is_clean_utf8(name)) return false;
   for (const std::string_view ending : {"-wal", "-shm", "-journal"})
@@ -74,54 +74,10 @@ RestoreRequest decode_restore_request(ByteView body) {
   return request;
 }
 
-void put_target(ByteWriter& out, const Target& target) {
-  out.u32(target.index);
-  out.u8(static_cast<std::uint8_t>(target.state));
-  if (target.state == TargetState::kRefused) put_problem(out, target.problem);
-  if (target.state != TargetState::kThere) return;
-  out.u32(target.page_size);
-  out.u32(target.page_count);
-  out.u8(static_cast<std::uint8_t>(target.journal_mode));
-  out.u64(target.wal_bytes);
-  out.u32(target.uid);
-  out.u32(target.gid);
-  out.u32(target.mode);
-  out.u16(static_cast<std::uint16_t>(target.holders.size()));
-  for (const Holder& holder : target.holders) {
-    out.u32(holder.pid);
-    out.text(holder.command);
-  }
-}
-
 Bytes encode(const Target& target) {
   ByteWriter out;
   put_target(out, target);
   return out.bytes();
-}
-
-Target take_target(ByteReader& in) {
-  Target target;
-  target.index = in.u32();
-  target.state = take_enum(in, TargetState::kRefused, "unknown state of a target");
-  if (target.state == TargetState::kRefused) target.problem = take_problem(in);
-  if (target.state == TargetState::kThere) {
-    target.page_size = in.u32();
-    target.page_count = in.u32();
-    target.journal_mode = take_enum(in, JournalMode::kWal, "unknown journal mode");
-    target.wal_bytes = in.u64();
-    target.uid = in.u32();
-    target.gid = in.u32();
-    target.mode = in.u32();
-    const std::size_t holders = in.u16();
-    require_peer(holders <= kMaxHolders, "too many processes");
-    for (std::size_t i = 0; i < holders; ++i) {
-      const std::uint32_t pid = in.u32();
-      target.holders.push_back({pid, in.text(kMaxCommandBytes)});
-    }
-    require_peer(valid_page_size(target.page_size), "a page size that SQLite does not have");
-    require_peer(target.page_count <= kMaxPageCount, "a page count out of range");
-  }
-  return target;
 }
 
 Target decode_target(ByteView body) {
@@ -198,69 +154,6 @@ Restored decode_restored(ByteView body) {
   restored.replaced = take_digest(in);
   in.end();
   return restored;
-}
-
-Bytes encode(const LookRequest& request) {
-  ByteWriter out;
-  put_head(out, request.version, request.silence_ms);
-  out.text(request.directory);
-  put_globs(out, request.databases);
-  put_globs(out, request.exclude);
-  return out.bytes();
-}
-
-LookRequest decode_look_request(ByteView body) {
-  ByteReader in(body);
-  LookRequest request;
-  take_head(in, request.version, request.silence_ms);
-  request.directory = in.text(kMaxPathBytes);
-  request.databases = take_globs(in);
-  request.exclude = take_globs(in);
-  in.end();
-  return request;
-}
-
-Bytes encode(const Storage& storage) {
-  ByteWriter out;
-  out.text(storage.file_system);
-  out.u64(storage.available_bytes);
-  out.u32(storage.uid);
-  out.u32(storage.gid);
-  out.u32(storage.mode);
-  out.u8(storage.processes_seen ? 1 : 0);
-  return out.bytes();
-}
-
-Storage decode_storage(ByteView body) {
-  ByteReader in(body);
-  Storage storage;
-  storage.file_system = in.text(kMaxFileSystemBytes);
-  storage.available_bytes = in.u64();
-  storage.uid = in.u32();
-  storage.gid = in.u32();
-  storage.mode = in.u32();
-  const std::uint8_t seen = in.u8();
-  in.end();
-  require_peer(seen <= 1, "a storage directory that is neither seen nor unseen");
-  storage.processes_seen = seen == 1;
-  return storage;
-}
-
-Bytes encode(const Found& found) {
-  ByteWriter out;
-  out.text(found.name);
-  put_target(out, found.target);
-  return out.bytes();
-}
-
-Found decode_found(ByteView body) {
-  ByteReader in(body);
-  Found found;
-  found.name = in.text(kMaxNameBytes);
-  found.target = take_target(in);
-  in.end();
-  require_peer(found.target.state != TargetState::kMissing, "a database found that is missing");
-  return found;
 }
 
 }  // namespace litepull
