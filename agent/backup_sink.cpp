@@ -5,13 +5,13 @@
 #include <cstring>
 #include <utility>
 
+#include "agent/database_header.h"
 #include "common/error.h"
 
 namespace litepull {
 namespace {
 
 constexpr const char* kName = "litepull-sink";
-constexpr std::uint32_t kLockByte = 0x40000000;  // https://sqlite.org/fileformat2.html#the_lock_byte_page
 
 int succeed(sqlite3_file*) {
   return SQLITE_OK;

@@ -94,7 +94,7 @@ void forget_the_caller() {
   setpriority(PRIO_PROCESS, 0, 0);
 }
 
-bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> endings) {
+bool ends_with_one(std::string_view text, std::initializer_list<std::string_view> endings) {
   return std::any_of(endings.begin(), endings.end(), [&](auto ending) { return text.ends_with(ending); });
 }
 
@@ -181,7 +181,7 @@ void enter_requested(const Confinement* confinement, const std::string& director
 std::optional<Problem> why_not_made(const std::string& name) {
   const std::string lower = folded_name(name);
   const bool is_hidden = lower.starts_with('.') || lower.find("/.") != std::string::npos;
-  if (!is_hidden && is_database_name(name) && ends_with_any(lower, {".sqlite3", ".sqlite", ".db", ".db3"}))
+  if (!is_hidden && is_database_name(name) && ends_with_one(lower, {".sqlite3", ".sqlite", ".db", ".db3"}))
     return std::nullopt;
   return Problem{
       ErrorKind::kRefused,

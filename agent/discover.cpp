@@ -57,7 +57,8 @@ const FileSystem* known_file_system(std::uint32_t magic) {
   return found == std::end(kFileSystems) ? nullptr : &*found;
 }
 
-std::optional<Problem> problem_of(const struct stat& status, const std::string& name, const char* network) {
+std::optional<Problem> problem_of_file(const struct stat& status, const std::string& name,
+                                       const char* network) {
   auto refused = [](const std::string& what, const std::string& hint) {
     return Problem{ErrorKind::kRefused, what, hint};
   };
@@ -85,7 +86,7 @@ constexpr const char* kWorkNames[] = {".partial-*", ".trash-*", ".work-*"};
 constexpr const char* kSnapshotName =
     "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][-+][0-9][0-9][0-9][0-9]";
 
-bool holds(int directory_fd, const char* base) {
+bool has_file(int directory_fd, const char* base) {
   struct stat status {};
   return fstatat(directory_fd, base, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
 }
@@ -190,7 +191,7 @@ class Scan {
       throw Error(ErrorKind::kRefused, "more than " + std::to_string(kMaxDatabases) + " databases match",
                   "split them over several configurations with DATABASES");
     Candidate candidate{name, "./" + name, status.st_uid, status.st_gid, status.st_dev, status.st_ino, {}};
-    candidate.problem = problem_of(status, name, network);
+    candidate.problem = problem_of_file(status, name, network);
     found_.candidates.push_back(std::move(candidate));
   }
 
@@ -227,7 +228,7 @@ class Scan {
   Scanned found_;
 };
 
-Candidate refused(const Hidden& hidden) {
+Candidate candidate_of(const Hidden& hidden) {
   Candidate candidate;
   candidate.name = hidden.name;
   candidate.path = "./" + hidden.name;
@@ -246,7 +247,7 @@ void tell_of_hidden(Scanned& found, Notices& notices) {
   std::size_t more = 0;
   for (const Hidden& hidden : found.hidden) {
     if (hidden.reach == Reach::kByName)
-      found.candidates.push_back(refused(hidden));
+      found.candidates.push_back(candidate_of(hidden));
     else if (notices.size() < kMaxNamed)
       notices.push_back(notice_of(hidden));
     else
@@ -302,8 +303,8 @@ bool is_work_directory(const std::string& base) {
 }
 
 bool holds_snapshots(int directory_fd, const std::string& base) {
-  return (glob_matches(kSnapshotName, base) && holds(directory_fd, "manifest.json")) ||
-         (holds(directory_fd, ".lock") && holds(directory_fd, ".last-run.json"));
+  return (glob_matches(kSnapshotName, base) && has_file(directory_fd, "manifest.json")) ||
+         (has_file(directory_fd, ".lock") && has_file(directory_fd, ".last-run.json"));
 }
 
 // Where the locks of SQLite's on this machine are nothing to those on another.

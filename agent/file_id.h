@@ -6,6 +6,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 
@@ -34,10 +35,21 @@ inline bool exists(const std::string& path) {
   return id_at(path).has_value();
 }
 
-// In bytes; 0 when there is no such file.
+// In bytes, of the name itself, should it be a link. 0 when there is no such name.
 inline std::uint64_t size_of(const std::string& path) {
   struct stat status {};
-  return stat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+  return lstat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+inline std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// The time of day, in nanoseconds since 1970.
+inline std::int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return nanoseconds(now);
 }
 
 }  // namespace litepull

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 
+#include "agent/database_header.h"
 #include "common/file_buffer.h"
 
 namespace litepull {
@@ -45,7 +46,7 @@ class ReadAhead {
   bool failed_ = false;
 };
 
-using FileHeader = std::array<std::uint8_t, 100>;  // https://sqlite.org/fileformat2.html#the_database_header
+using FileHeader = std::array<std::uint8_t, kDatabaseHeaderBytes>;
 
 // The first bytes of a connection's database file, without its WAL; false when they cannot be had. To be
 // called inside a read transaction.

@@ -13,8 +13,8 @@
 namespace litepull {
 namespace {
 
-constexpr const char* kShown = "the image of the snapshot's file";
-constexpr std::size_t kBlockBytes = 1 << 20;
+constexpr const char* kShownImage = "the image of the snapshot's file";
+constexpr std::size_t kCopiedAtOnceBytes = 1 << 20;
 
 Error no_room(std::uint64_t bytes) {
   return Error(ErrorKind::kRefused,
@@ -30,7 +30,7 @@ Fd make_file(std::uint64_t bytes) {
   if (code == ENOSPC || code == EDQUOT || code == EFBIG) throw no_room(bytes);
   if (code != 0) {
     errno = code;
-    throw_errno(std::string("make ") + kShown);
+    throw_errno(std::string("make ") + kShownImage);
   }
   return file;
 }
@@ -42,11 +42,11 @@ Image::Image(const RestoreItem& item, const DigestKey& key)
 
 void Image::read(std::uint32_t first, std::uint32_t count, Bytes& out) const {
   out.resize(std::size_t{count} * page_size_);
-  pread_all(file_.get(), out.data(), out.size(), std::uint64_t{first - 1} * page_size_, kShown);
+  pread_all(file_.get(), out.data(), out.size(), std::uint64_t{first - 1} * page_size_, kShownImage);
 }
 
 void Image::write(std::uint32_t first, ByteView pages) {
-  pwrite_all(file_.get(), pages.data(), pages.size(), std::uint64_t{first - 1} * page_size_, kShown);
+  pwrite_all(file_.get(), pages.data(), pages.size(), std::uint64_t{first - 1} * page_size_, kShownImage);
 }
 
 void Image::copy_from(SourceDatabase& database) {
@@ -68,7 +68,7 @@ void Image::copy_pages(SourceDatabase& database) {
     invariant(page.size() == page_size_, "a page of another size");
     block.insert(block.end(), page.begin(), page.end());
     ++next;
-    if (block.size() < kBlockBytes) continue;
+    if (block.size() < kCopiedAtOnceBytes) continue;
     write(first, block);
     block.clear();
     first = next;
@@ -79,7 +79,7 @@ void Image::copy_pages(SourceDatabase& database) {
 Digest Image::digest() const {
   StreamingDigest digest(key_);
   Bytes block;
-  const auto at_once = static_cast<std::uint32_t>(kBlockBytes / page_size_);
+  const auto at_once = static_cast<std::uint32_t>(kCopiedAtOnceBytes / page_size_);
   for (std::uint32_t first = 1; first <= pages_;) {
     const std::uint32_t count = std::min(at_once, pages_ - first + 1);
     read(first, count, block);

@@ -12,18 +12,12 @@
 namespace litepull {
 namespace {
 
-std::string link_text(const std::string& path) {
-  char text[PATH_MAX];
-  const ssize_t size = readlink(path.c_str(), text, sizeof text);
-  return {text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
-}
-
 std::string working_directory() {
   char path[PATH_MAX] = {};
   return getcwd(path, sizeof path) != nullptr ? path : "";
 }
 
-std::string parent_of(const std::string& path) {
+std::string path_above(const std::string& path) {
   return path.substr(0, std::max<std::size_t>(path.find_last_of('/'), 1));
 }
 
@@ -43,18 +37,24 @@ std::string normal(const std::string& path) {
 
 }  // namespace
 
+std::string link_text(int dir_fd, const std::string& path) {
+  char text[PATH_MAX];
+  const ssize_t size = readlinkat(dir_fd, path.c_str(), text, sizeof text);
+  return {text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
 Problem problem_of_link(const std::string& name) {
   const std::string exclude = "name it in EXCLUDE if it is not to be backed up";
-  const std::string text = link_text("./" + name);
+  const std::string text = link_text(AT_FDCWD, "./" + name);
   if (text.empty()) return {ErrorKind::kRefused, "it is a symbolic link, which is never followed", exclude};
   const std::string place = working_directory() + "/" + name;
-  const std::string target = normal(text.starts_with('/') ? text : parent_of(place) + "/" + text);
+  const std::string target = normal(text.starts_with('/') ? text : path_above(place) + "/" + text);
   const bool is_loop = target == normal(place);
 
   if (is_loop) return {ErrorKind::kRefused, "it is a symbolic link to itself", exclude};
   return {ErrorKind::kRefused,
           "it is a symbolic link to " + printable(target) + ", and links are never followed",
-          "set REMOTE_BACKUP_DIR=" + shell_word(parent_of(target)) +
+          "set REMOTE_BACKUP_DIR=" + shell_word(path_above(target)) +
               " to back it up from there (a configuration of its own if other databases stay here), or " +
               exclude};
 }

@@ -8,6 +8,8 @@
 #include <ctime>
 #include <iterator>
 
+#include "agent/database_header.h"
+#include "agent/file_id.h"
 #include "agent/guard_vfs.h"
 #include "agent/sqlite.h"
 #include "common/error.h"
@@ -16,10 +18,8 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 100;  // https://sqlite.org/fileformat2.html#the_database_header
-
 // The clock that file systems stamp files with moves in steps of up to 10 ms.
-constexpr std::int64_t kTickNs = 10'000'000;
+constexpr std::int64_t kTimestampStepNs = 10'000'000;
 
 // The index of a WAL, https://sqlite.org/walformat.html#walidxfmt: its header, and how much of the log is in
 // the database's file.
@@ -28,12 +28,6 @@ constexpr int kIndexBytes = 32 * 1024;
 constexpr std::size_t kLogHeaderBytes = 32, kLogSalts = 16, kLogFrameBytes = 24;
 
 constexpr std::uint8_t kJournalMagic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
-
-std::int64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 std::uint32_t number_at(const std::uint8_t* bytes, std::size_t at) {
   std::uint32_t number = 0;  // in this machine's order
@@ -48,11 +42,6 @@ Bytes beginning_of(const std::string& path, std::size_t size) {
   const ssize_t got = fd ? retry_eintr([&] { return pread(fd.get(), bytes.data(), size, 0); }) : 0;
   bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return bytes;
-}
-
-std::uint64_t size_of(const std::string& path) {
-  struct stat status {};
-  return lstat(path.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
 }  // namespace
@@ -75,7 +64,7 @@ LockWatch::Look LockWatch::look() const {
   struct stat status {};
   if (lstat(candidate_.path.c_str(), &status) != 0) return {};
   return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
-          std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+          nanoseconds(status.st_mtim)};
 }
 
 sqlite3_file* LockWatch::file() const {
@@ -111,7 +100,7 @@ void LockWatch::take_log_state() {
 }
 
 Bytes LockWatch::header() const {
-  Bytes bytes(kHeaderBytes);
+  Bytes bytes(kDatabaseHeaderBytes);
   GuardVfs::read_file_itself(file(), bytes.data(), static_cast<int>(bytes.size()), 0);
   return bytes;
 }
@@ -130,10 +119,10 @@ void LockWatch::begin() {
 }
 
 void LockWatch::wait_for_the_next_tick() const {
-  const std::int64_t until_ns = first_.modified_ns + kTickNs;
+  const std::int64_t until_ns = first_.modified_ns + kTimestampStepNs;
   if (taken_ns_ > until_ns || first_.modified_ns > taken_ns_) return;
   const std::int64_t left_ns = until_ns - now_ns();
-  if (left_ns > 0 && left_ns <= kTickNs) usleep(static_cast<useconds_t>(left_ns / 1000 + 1));
+  if (left_ns > 0 && left_ns <= kTimestampStepNs) usleep(static_cast<useconds_t>(left_ns / 1000 + 1));
 }
 
 void LockWatch::require_still() const {

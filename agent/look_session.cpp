@@ -36,7 +36,7 @@ Storage look_at_storage(bool all_seen) {
   return storage;
 }
 
-void look_at_database(GuardVfs& guard, Place& place) {
+void look_at_database(GuardVfs& guard, TargetPlace& place) {
   Target& target = place.target;
   if (target.state != TargetState::kThere) return;
   try {
@@ -72,7 +72,7 @@ int look(const LookRequest& request, const Confinement* confinement, FrameWriter
   std::vector<Candidate> candidates = discover(names, notices);
   const Surroundings surroundings = Surroundings::look(candidates);
   refuse_other_doors(candidates, surroundings);
-  std::vector<Place> places = places_of(candidates, surroundings);
+  std::vector<TargetPlace> places = places_of(candidates, surroundings);
   become_owner(places);
   const Unmatched unmatched = find_unmatched(names);  // while no lock can be lost by it
   const bool all_seen = !has_proc(notices) || surroundings.processes.all_seen;
@@ -81,7 +81,7 @@ int look(const LookRequest& request, const Confinement* confinement, FrameWriter
   if (unmatched.worth_telling()) writer.write(MessageType::kUnmatched, encode(unmatched));
   writer.write(MessageType::kStorage, encode(look_at_storage(all_seen)));
   GuardVfs guard;
-  for (Place& place : places) {
+  for (TargetPlace& place : places) {
     look_at_database(guard, place);
     writer.write(MessageType::kFound,
                  encode(Found{short_name(place.item.name, kMaxNameBytes), place.target}));

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdlib>
 #include <set>
 #include <utility>
@@ -67,18 +66,12 @@ std::string file_text(const std::string& path) {
   }
 }
 
-std::string link_text(const std::string& path) {
-  char text[PATH_MAX];
-  const ssize_t size = readlink(path.c_str(), text, sizeof text);
-  return {text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
-}
-
 // What a process names from its root, for us.
 std::string seen_from(std::uint32_t pid, const std::string& path) {
   return pid == 0 ? path : "/proc/" + std::to_string(pid) + "/root" + path;
 }
 
-Fd open_directory(const std::string& path) {
+Fd open_whole_directory(const std::string& path) {
   return Fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
@@ -131,7 +124,7 @@ std::vector<std::string> above(std::string path) {
 
 // Relative names are from where whoever mounted it was at the time: Docker and containerd go to a directory
 // above the layers to keep a long list short. It is one from which all of them lead somewhere.
-std::string base_of(const Overlay& overlay) {
+std::string options_base(const Overlay& overlay) {
   std::vector<std::string> bases = above(overlay.mount.point);
   std::vector<std::string> relative;
   for (const Layer& layer : overlay.layers) {
@@ -143,19 +136,19 @@ std::string base_of(const Overlay& overlay) {
   if (relative.empty()) return "";
   for (const std::string& base : bases)
     if (std::all_of(relative.begin(), relative.end(), [&](const std::string& name) {
-          return static_cast<bool>(open_directory(seen_from(overlay.mount.pid, base + name)));
+          return static_cast<bool>(open_whole_directory(seen_from(overlay.mount.pid, base + name)));
         }))
       return base;
   return "";
 }
 
 void find_layers(Overlay& overlay, const std::vector<Mount>& mounts) {
-  const std::string base = base_of(overlay);
+  const std::string base = options_base(overlay);
   for (Layer& layer : overlay.layers) {
     if (layer.named[0] != '/' && base.empty()) continue;
     const std::string path = layer.named[0] == '/' ? layer.named : base + layer.named;
     layer.reached = seen_from(overlay.mount.pid, path);
-    const Fd directory = open_directory(layer.reached);
+    const Fd directory = open_whole_directory(layer.reached);
     if (directory) layer.location = locate(directory.get(), mounts);
   }
 }
@@ -235,7 +228,7 @@ std::optional<Location> locate(int fd, const std::vector<Mount>& mounts) {
   const auto mount = std::find_if(mounts.begin(), mounts.end(),
                                   [&](const Mount& candidate) { return id && candidate.id == *id; });
   if (mount == mounts.end()) return std::nullopt;
-  const std::string shown = link_text("/proc/self/fd/" + std::to_string(fd));
+  const std::string shown = link_text(AT_FDCWD, "/proc/self/fd/" + std::to_string(fd));
   if (!is_path_within(shown, mount->point)) return std::nullopt;
   const std::string below = mount->point == "/" ? shown : shown.substr(mount->point.size());
   return Location{mount->device, below == "/" ? mount->root : join_paths(mount->root, below), shown, *mount};

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <utility>
 
 #include "agent/directory.h"
+#include "agent/link_target.h"
 #include "common/posix.h"
 #include "common/wire/protocol.h"
 
@@ -20,7 +20,7 @@ namespace litepull {
 namespace {
 
 // Nothing when there is none, or it is not ours to read: processes end all the time.
-Directory open_directory(int dir_fd, const std::string& path) {
+Directory open_proc(int dir_fd, const std::string& path) {
   Fd fd(openat(dir_fd, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Directory directory(fd ? fdopendir(fd.get()) : nullptr);
   if (directory) fd.release();
@@ -40,12 +40,6 @@ std::string command_of(int proc_fd, const std::string& pid) {
   return command;
 }
 
-std::string link_text(int dir_fd, const char* name) {
-  char text[PATH_MAX];
-  const ssize_t size = readlinkat(dir_fd, name, text, sizeof text);
-  return {text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
-}
-
 // Asked without going to a server for it, should it be on a network file system.
 std::optional<FileId> file_behind(int dir_fd, const char* path, mode_t kind) {
   struct statx status {};
@@ -57,7 +51,7 @@ std::optional<FileId> file_behind(int dir_fd, const char* path, mode_t kind) {
 
 // The kernel gives names from our root as far as they are in our mount namespace, else from the process's. A
 // name that leads to another file by now says nothing.
-std::optional<FileId> directory_of(int proc_fd, const std::string& pid, const OpenFile& file) {
+std::optional<FileId> directory_behind(int proc_fd, const std::string& pid, const OpenFile& file) {
   const std::string parent = file.name.substr(0, file.name.find_last_of('/') + 1);
   for (const std::string& root : {pid + "/root", std::string()})
     if (file_behind(proc_fd, (root + file.name).c_str(), S_IFREG) == file.id)
@@ -65,12 +59,12 @@ std::optional<FileId> directory_of(int proc_fd, const std::string& pid, const Op
   return std::nullopt;
 }
 
-class Scan {
+class ProcessScan {
  public:
-  explicit Scan(const WantedFiles& wanted) : wanted_(wanted) {}
+  explicit ProcessScan(const WantedFiles& wanted) : wanted_(wanted) {}
 
   Processes run() {
-    proc_ = open_directory(AT_FDCWD, "/proc");
+    proc_ = open_proc(AT_FDCWD, "/proc");
     if (!proc_) return {{}, {}, false, {}};
     own_namespace_ = namespace_of("self");
     const std::string self = std::to_string(getpid());
@@ -83,7 +77,7 @@ class Scan {
   }
 
   std::optional<Process> one(const std::string& pid) {
-    proc_ = open_directory(AT_FDCWD, "/proc");
+    proc_ = open_proc(AT_FDCWD, "/proc");
     if (proc_) look_at(pid);
     if (seen_.all.empty()) return std::nullopt;
     return std::move(seen_.all.front());
@@ -93,7 +87,7 @@ class Scan {
   int proc_fd() const { return dirfd(proc_.get()); }
 
   void look_at(const std::string& pid) {
-    const Directory fds = open_directory(proc_fd(), pid + "/fd");
+    const Directory fds = open_proc(proc_fd(), pid + "/fd");
     if (!fds) {
       // The kernel's own threads have no command line, and open no database.
       if ((errno == EACCES || errno == EPERM) && !first_bytes(proc_fd(), pid + "/cmdline").empty())
@@ -109,7 +103,7 @@ class Scan {
     rewinddir(fds.get());
     while (const dirent* entry = readdir(fds.get())) add_file(dirfd(fds.get()), entry->d_name, process);
     for (OpenFile& file : process.files)
-      if (wanted_.contains(file.id)) file.directory = directory_of(proc_fd(), pid, file);
+      if (wanted_.contains(file.id)) file.directory = directory_behind(proc_fd(), pid, file);
     seen_.all.push_back(std::move(process));
   }
 
@@ -162,11 +156,11 @@ std::vector<const Process*> Processes::holders_of(const FileId& file) const {
 }
 
 Processes look_at_processes(const WantedFiles& wanted) {
-  return Scan(wanted).run();
+  return ProcessScan(wanted).run();
 }
 
 std::optional<Process> look_at_process(std::uint32_t pid, const WantedFiles& wanted) {
-  return Scan(wanted).one(std::to_string(pid));
+  return ProcessScan(wanted).one(std::to_string(pid));
 }
 
 }  // namespace litepull

@@ -5,85 +5,43 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
-#include <optional>
-#include <string_view>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "agent/beneath.h"
+#include "agent/database_header.h"
 #include "agent/file_id.h"
 #include "agent/lock_holder.h"
 #include "agent/lock_watch.h"
 #include "agent/source_database.h"
 #include "agent/sqlite.h"
 #include "agent/sqlite_problem.h"
+#include "agent/write_vfs.h"
 #include "common/error.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-constexpr const char* kVfsName = "litepull-write";
-constexpr useconds_t kBusyStepUs = 500;
+constexpr useconds_t kWriterBusyStepUs = 500;
 constexpr int kTriesWithoutLock = 3;
 // Changed pages that are kept in memory. With more than that SQLite writes some of them out before the
 // commit.
 constexpr std::int64_t kCacheKiB = 16 * 1024;
-constexpr std::size_t kBlockBytes = 256 * 1024;
+constexpr std::size_t kReadAtOnceBytes = 256 * 1024;
 
 // Offsets in the first page, https://sqlite.org/fileformat2.html#the_database_header.
 constexpr std::size_t kVersions = 18, kChangeCounter = 24, kPageCount = 28, kSchemaCookie = 40,
                       kValidFor = 92;
-constexpr std::size_t kLockByte = 0x40000000;  // its page is never used
-
-std::uint32_t big_endian(const Bytes& page, std::size_t at) {
-  return std::uint32_t{page[at]} << 24 | std::uint32_t{page[at + 1]} << 16 |
-         std::uint32_t{page[at + 2]} << 8 | page[at + 3];
-}
 
 void put_big_endian(Bytes& page, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) page[at + i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
 }
 
-// A journal may name another one, anywhere, of a transaction over several databases. SQLite would read that
-// and remove it.
-int open_no_super_journal(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
-  file->pMethods = nullptr;
-  if ((flags & SQLITE_OPEN_SUPER_JOURNAL) != 0) return SQLITE_CANTOPEN;
-  sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
-  return real->xOpen(real, name, file, flags, out_flags);
-}
-
-int remove_beneath(sqlite3_vfs*, const char* name, int sync_directory) {
-  if (!std::string_view(name).starts_with("./")) return SQLITE_IOERR_DELETE;
-  sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
-  return real->xDelete(real, name, sync_directory);
-}
-
-// SQLite's own VFS, but for names, which are taken as they are: it would resolve them through directories
-// that we may no longer cross (see agent/discover.h).
-const char* write_vfs() {
-  static sqlite3_vfs vfs = [] {
-    sqlite3_vfs own = *sqlite3_vfs_find(nullptr);
-    own.xOpen = open_no_super_journal;
-    own.xDelete = remove_beneath;
-    own.zName = kVfsName;
-    own.pNext = nullptr;
-    own.xFullPathname = [](sqlite3_vfs*, const char* name, int size, char* out) {
-      return std::snprintf(out, static_cast<std::size_t>(size), "%s", name) < size ? SQLITE_OK
-                                                                                   : SQLITE_CANTOPEN;
-    };
-    return own;
-  }();
-  invariant(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "the VFS for writing could not be registered");
-  keep_sqlite_beneath();
-  return kVfsName;
-}
-
 int wait_until(void* deadline_us, int) {
   if (monotonic_us() >= *static_cast<std::uint64_t*>(deadline_us)) return 0;
-  usleep(kBusyStepUs);
+  usleep(kWriterBusyStepUs);
   return 1;
 }
 
@@ -120,7 +78,7 @@ class Rewrite {
   void open() {
     made_sidecars_ = !exists(there_.path + "-wal") && !exists(there_.path + "-shm");
     result_.wal_bytes_before = size_of(there_.path + "-wal");
-    connection_ = open_candidate(there_, SQLITE_OPEN_READWRITE, write_vfs());
+    connection_ = open_candidate(there_, SQLITE_OPEN_READWRITE, register_write_vfs());
     sqlite3_busy_handler(connection_.get(), wait_until, &deadline_us_);
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
@@ -219,7 +177,7 @@ class Rewrite {
     Statement there(connection_.get(), "SELECT data FROM sqlite_dbpage('main')");
     StreamingDigest replaced(image_.key()), written(image_.key());
     Bytes block;
-    const auto at_once = static_cast<std::uint32_t>(kBlockBytes / image_.page_size());
+    const auto at_once = static_cast<std::uint32_t>(kReadAtOnceBytes / image_.page_size());
     const std::uint32_t last = std::max(count_, image_.pages());
     std::uint32_t first = 1;  // of the block
     for (std::uint32_t number = 1; number <= last; ++number) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/file_id.h"
 #include "agent/guard_vfs.h"
 #include "common/error.h"
 #include "common/posix.h"
@@ -27,17 +28,7 @@ bool is_sane(const timespec& time) {
   return time.tv_sec >= 0 && time.tv_sec < kLastSecond;
 }
 
-std::int64_t nanoseconds(const timespec& time) {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-std::int64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return nanoseconds(now);
-}
-
-void put(ByteView bytes, ByteWriter& out) {
+void put_bytes(ByteView bytes, ByteWriter& out) {
   for (const std::uint8_t byte : bytes) out.u8(byte);
 }
 
@@ -57,7 +48,7 @@ const std::string& boot_id() {
 bool put_header(sqlite3* reader, ByteWriter& out) {
   FileHeader header{};
   if (!read_file_header(reader, header)) return false;
-  put(header, out);
+  put_bytes(header, out);
   return true;
 }
 
@@ -71,7 +62,7 @@ bool put_wal_header(sqlite3* reader, ByteWriter& out) {
     header = *taken;
     sqlite3_snapshot_free(taken);
   }
-  put(header.hidden, out);
+  put_bytes(header.hidden, out);
   return true;
 }
 

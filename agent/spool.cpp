@@ -11,7 +11,7 @@
 namespace litepull {
 namespace {
 
-constexpr const char* kShown = "the spool file";
+constexpr const char* kShownSpool = "the spool file";
 
 std::uint64_t usable_bytes(const struct statvfs& disk) {
   const std::uint64_t available = disk.f_bavail * disk.f_frsize;
@@ -75,13 +75,13 @@ bool Spool::reserve(std::uint64_t bytes) {
 
 std::uint64_t Spool::append(ByteView data) {
   const std::uint64_t offset = end_;
-  pwrite_all(file_.get(), data.data(), data.size(), offset, kShown);
+  pwrite_all(file_.get(), data.data(), data.size(), offset, kShownSpool);
   end_ += data.size();
   return offset;
 }
 
 void Spool::read(std::uint64_t offset, std::uint8_t* out, std::size_t size) const {
-  pread_all(file_.get(), out, size, offset, kShown);
+  pread_all(file_.get(), out, size, offset, kShownSpool);
 }
 
 }  // namespace litepull

@@ -30,7 +30,7 @@ void refuse(Target& target, const Problem& problem) {
 }
 
 // What can be said without opening it.
-void add_status(Place& place, const Processes& processes) {
+void add_status(TargetPlace& place, const Processes& processes) {
   struct stat status {};
   if (lstat(place.there->path.c_str(), &status) != 0) throw_errno("look at " + printable(place.item.name));
   place.target.uid = status.st_uid;
@@ -40,8 +40,8 @@ void add_status(Place& place, const Processes& processes) {
   if (place.there->problem) refuse(place.target, *place.there->problem);
 }
 
-Place place_of(const RestoreItem& item, const Candidate* there, const Surroundings& surroundings) {
-  Place place;
+TargetPlace place_of(const RestoreItem& item, const Candidate* there, const Surroundings& surroundings) {
+  TargetPlace place;
   place.item = item;
   place.target.state = there != nullptr ? TargetState::kThere : TargetState::kMissing;
   if (there != nullptr) {
@@ -68,8 +68,8 @@ std::vector<Candidate> siblings() {
   return {directory};
 }
 
-void refuse_missing(std::vector<Place>& places, uid_t owner) {
-  for (Place& place : places)
+void refuse_missing(std::vector<TargetPlace>& places, uid_t owner) {
+  for (TargetPlace& place : places)
     if (!place.there)
       refuse(place.target,
              {ErrorKind::kRefused,
@@ -80,7 +80,7 @@ void refuse_missing(std::vector<Place>& places, uid_t owner) {
 
 }  // namespace
 
-std::vector<Place> find_places(const RestoreRequest& request) {
+std::vector<TargetPlace> find_places(const RestoreRequest& request) {
   std::vector<std::string> names;
   for (const RestoreItem& item : request.items) names.push_back(item.name);
   std::vector<Candidate> found = find_databases(names);
@@ -88,7 +88,7 @@ std::vector<Place> find_places(const RestoreRequest& request) {
   refuse_other_doors(found, surroundings);
   std::map<std::string_view, const Candidate*> by_name;
   for (const Candidate& candidate : found) by_name[candidate.name] = &candidate;
-  std::vector<Place> places;
+  std::vector<TargetPlace> places;
   for (const RestoreItem& item : request.items) {
     const auto at = by_name.find(item.name);
     places.push_back(place_of(item, at == by_name.end() ? nullptr : at->second, surroundings));
@@ -97,10 +97,10 @@ std::vector<Place> find_places(const RestoreRequest& request) {
   return places;
 }
 
-std::vector<Place> places_of(const std::vector<Candidate>& found, const Surroundings& surroundings) {
-  std::vector<Place> places;
+std::vector<TargetPlace> places_of(const std::vector<Candidate>& found, const Surroundings& surroundings) {
+  std::vector<TargetPlace> places;
   for (const Candidate& candidate : found) {
-    Place place;
+    TargetPlace place;
     place.item.name = candidate.name;
     place.there = candidate;
     place.target.index = static_cast<std::uint32_t>(places.size());
@@ -117,10 +117,10 @@ void describe(Target& target, const SourceDatabase& source) {
   target.wal_bytes = source.wal_bytes();
 }
 
-void become_owner(std::vector<Place>& places) {
+void become_owner(std::vector<TargetPlace>& places) {
   std::vector<Candidate> owners;
-  std::vector<Place*> theirs;
-  for (Place& place : places) {
+  std::vector<TargetPlace*> theirs;
+  for (TargetPlace& place : places) {
     if (!place.there || place.there->problem) continue;
     owners.push_back(*place.there);
     theirs.push_back(&place);

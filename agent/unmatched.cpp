@@ -17,6 +17,7 @@
 #include "agent/database_header.h"
 #include "agent/directory.h"
 #include "agent/discover.h"
+#include "agent/storage_name.h"
 #include "common/glob.h"
 #include "common/posix.h"
 #include "common/unmatched_text.h"
@@ -31,10 +32,6 @@ constexpr std::size_t kMaxFound = 20'000;        // databases whose names are ke
 constexpr std::size_t kMaxEndingBytes = 32;
 constexpr std::uint64_t kEntriesBetweenLooksAtTheClock = 256;
 
-std::string base_of(const std::string& name) {
-  return name.substr(name.find_last_of('/') + 1);
-}
-
 std::string join(const std::string& directory, const std::string& base) {
   return directory.empty() ? base : directory + "/" + base;
 }
@@ -46,7 +43,7 @@ std::string ending_of(const std::string& base) {
   return none ? "" : base.substr(dot);
 }
 
-std::vector<std::string> parts_of(const std::string& path) {
+std::vector<std::string> steps_of(const std::string& path) {
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin < path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
@@ -61,15 +58,15 @@ bool is_shard(const std::string& base) {
                                          [](unsigned char c) { return c < 0x80 && std::isalnum(c) != 0; });
 }
 
-Fd open_directory(int from, const std::string& name) {
+Fd step_into(int from, const std::string& name) {
   return Fd(openat(from, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 }
 
 // Step by step, so that nothing on the way is a link.
-Fd open_below(const std::string& path) {
-  Fd at = open_directory(AT_FDCWD, ".");
-  for (const std::string& part : parts_of(path))
-    if (at) at = open_directory(at.get(), part);
+Fd walk_to(const std::string& path) {
+  Fd at = step_into(AT_FDCWD, ".");
+  for (const std::string& part : steps_of(path))
+    if (at) at = step_into(at.get(), part);
   return at;
 }
 
@@ -147,7 +144,7 @@ class Look {
     waiting_.emplace_back();
     while (!is_over_ && !(waiting_.empty() && shards_.empty())) {
       const std::string directory = take_next();
-      if (const Fd fd = open_below(directory); fd && is_of_the_app(fd.get(), directory))
+      if (const Fd fd = walk_to(directory); fd && is_of_the_app(fd.get(), directory))
         look_into(fd.get(), directory);
     }
     return result();
@@ -209,7 +206,7 @@ class Look {
     if ((shard && is_shard(base_of(directory))) || is_work_directory(base)) return;
     const std::string name = join(directory, base);
     if (glob_covers(request_.exclude, name)) return;
-    if (parts_of(name).size() > kMaxLevels)
+    if (steps_of(name).size() > kMaxLevels)
       unmatched_.end = "at " + std::to_string(kMaxLevels) + " levels of directories";
     else if (waiting_.size() + shards_.size() >= kMaxDirectories)
       unmatched_.end = "at " + std::to_string(kMaxDirectories) + " directories";
@@ -220,7 +217,7 @@ class Look {
   void add(int fd, const std::string& directory, const std::string& ending,
            const std::set<std::string>& bases) {
     if (!ending.empty() && !has_others(fd, directory, ending, bases)) {
-      kinds_.push_back({parts_of(pasteable_glob(glob_for(directory))), ending,
+      kinds_.push_back({steps_of(pasteable_glob(glob_for(directory))), ending,
                         join(directory, *bases.begin()), static_cast<std::uint32_t>(bases.size())});
       return;
     }
