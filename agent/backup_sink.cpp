@@ -20,7 +20,7 @@ int succeed(sqlite3_file*, int) {
   return SQLITE_OK;
 }
 int truncate(sqlite3_file*, sqlite3_int64) {
-  return SQLITE_OK;  // to what it is already: nothing was there before
+  return SQLITE_OK;  // nothing was there before, so it has this size already
 }
 int check_reserved(sqlite3_file*, int* held) {
   *held = 0;
@@ -38,7 +38,7 @@ int characteristics(sqlite3_file*) {
 int remove(sqlite3_vfs*, const char*, int) {
   return SQLITE_OK;
 }
-int access(sqlite3_vfs*, const char*, int, int* there) {
+int tell_access(sqlite3_vfs*, const char*, int, int* there) {
   *there = 0;
   return SQLITE_OK;
 }
@@ -87,7 +87,7 @@ sqlite3_vfs BackupSink::make_vfs(BackupSink* sink) {
   vfs.pAppData = sink;
   vfs.xOpen = open;
   vfs.xDelete = remove;
-  vfs.xAccess = access;
+  vfs.xAccess = tell_access;
   vfs.xFullPathname = full_path;
   return vfs;
 }
@@ -114,7 +114,7 @@ int BackupSink::open(sqlite3_vfs* vfs, const char*, sqlite3_file* file, int flag
   return SQLITE_OK;
 }
 
-// Asked for before anything is written, and then the file is empty.
+// SQLite reads only before anything is written, and then the file is empty.
 int BackupSink::read(sqlite3_file* file, void* out, int size, sqlite3_int64) {
   if (reinterpret_cast<File*>(file)->sink->size_bytes_ > 0) return SQLITE_IOERR_READ;
   std::memset(out, 0, static_cast<std::size_t>(size));
@@ -126,7 +126,7 @@ int BackupSink::size(sqlite3_file* file, sqlite3_int64* size) {
   return SQLITE_OK;
 }
 
-// No exception may cross SQLite: it waits for rethrow().
+// No exception may pass through SQLite. It is kept for rethrow().
 int BackupSink::write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
   BackupSink& sink = *reinterpret_cast<File*>(file)->sink;
   if (sink.failure_) return SQLITE_IOERR_WRITE;

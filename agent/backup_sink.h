@@ -1,10 +1,10 @@
-// Where sqlite3_backup copies a database to: a file that is never there. Its pages are handed on in file
-// order as they are written, and none is kept.
+// The destination of sqlite3_backup. It is a file that does not exist: its pages are handed on in file order
+// as SQLite writes them, and none is kept.
 //
 // With no journal, no syncs and a small cache, SQLite writes each page of a backup's destination once, in
-// ascending order; only page 1 comes when it likes, since it is held until the commit. The lock-byte page
-// (https://sqlite.org/fileformat2.html#the_lock_byte_page) is not written at all, and is handed on as zeros.
-// Any other order is an error, never a copy in disorder.
+// ascending order. Only page 1 may come at any time, because SQLite holds it until the commit. SQLite does
+// not write the lock-byte page (https://sqlite.org/fileformat2.html#the_lock_byte_page); zeros are handed on
+// for it. Any other order is an error and never becomes a copy with pages out of order.
 #pragma once
 
 #include <sqlite3.h>
@@ -20,22 +20,23 @@ namespace litepull {
 
 class BackupSink {
  public:
-  // Gets pages 2, 3, ... of a backup; the bytes are valid during the call.
+  // Gets the pages 2, 3, ... of a backup. The bytes are valid during the call.
   using TakePage = std::function<void(ByteView)>;
 
-  // One at a time in a process: it is registered as a VFS while it lives.
+  // A process may have one at a time, because it is registered as a VFS while it lives. `page_size` is in
+  // bytes.
   BackupSink(std::uint32_t page_size, std::uint32_t page_count, TakePage take);
   BackupSink(const BackupSink&) = delete;
   BackupSink& operator=(const BackupSink&) = delete;
 
   // The destination for sqlite3_backup_init.
   sqlite3* connection() { return connection_.get(); }
-  // After the last step: hands on what SQLite never writes. Throws what `take` threw, and Error when pages
-  // are missing.
+  // Call it after the last step. Hands on the pages that SQLite never writes. Throws what `take` threw, and
+  // Error when pages are missing.
   void finish();
-  // Throws what `take` threw; nothing when it did not.
+  // Throws what `take` threw; does nothing when it did not throw.
   void rethrow() const;
-  // As the backup has written it, with counters of its own. Empty before.
+  // Page 1 as the backup has written it, with counters of its own. Empty before that.
   const Bytes& page_one() const { return page_one_; }
 
  private:
@@ -50,7 +51,7 @@ class BackupSink {
   void add(std::uint32_t number, ByteView page);
   void add_lock_byte_page();
 
-  // While it lives SQLite knows the VFS; also when opening the connection throws.
+  // Registers the VFS while it lives, also when opening the connection throws.
   class Registration {
    public:
     explicit Registration(sqlite3_vfs& vfs);
@@ -71,7 +72,7 @@ class BackupSink {
   const std::uint32_t lock_byte_page_;
   const TakePage take_;
   std::uint32_t next_page_ = 2;
-  sqlite3_int64 size_bytes_ = 0;  // of the file that there would be
+  sqlite3_int64 size_bytes_ = 0;  // of the file, if it existed
   Bytes page_one_;
   std::exception_ptr failure_;
   Connection connection_;

@@ -15,7 +15,7 @@
 namespace litepull {
 namespace {
 
-// SQLite's calls have no room for a pointer of ours.
+// These are global because the calls that SQLite makes have no room for a pointer of ours.
 std::optional<FileId> last_opened;
 std::map<FileId, std::uint32_t> kept;
 
@@ -23,12 +23,12 @@ bool is_beneath(const char* path) {
   return path[0] == '.' && path[1] == '/';
 }
 
-// What holds the last component of `path`, and where that begins. Component by component, since none may be a
-// link.
+// The directory that holds the last part of `path`, and where that part begins. The way there is walked part
+// by part, because none may be a link.
 struct Parent {
   Fd directory;
   const char* base;
-  bool found = true;  // else errno says why not
+  bool found = true;  // false: errno says why
 
   int fd() const { return directory ? directory.get() : AT_FDCWD; }
 };
@@ -39,7 +39,7 @@ Parent parent_of(const char* path) {
   std::size_t begin = 0;
   for (std::size_t end; (end = all.find('/', begin)) != std::string::npos; begin = end + 1) {
     const std::string part = all.substr(begin, end - begin);
-    if (part == "..") errno = EACCES;  // no name that we gave SQLite has it
+    if (part == "..") errno = EACCES;  // SQLite was given no name with it
     if (part == "..") return {{}, path, false};
     Fd next(openat(parent.fd(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     parent.found = static_cast<bool>(next);
@@ -101,7 +101,7 @@ void keep_shared_memory(const std::map<FileId, std::uint32_t>& process_of_file) 
 Connection open_candidate(const Candidate& candidate, int flags, const char* vfs) {
   last_opened.reset();
   Connection connection = open_connection(candidate.path, flags | SQLITE_OPEN_NOFOLLOW, vfs);
-  // Nothing was opened where SQLite had a descriptor of the same file left over.
+  // SQLite opens nothing when it still had a descriptor of the same file.
   if (!last_opened || (last_opened->device == candidate.device && last_opened->inode == candidate.inode))
     return connection;
   throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");

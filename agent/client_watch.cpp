@@ -46,8 +46,8 @@ void ClientWatch::start(Handlers handlers) {
       read_until_gone(reader_, handlers.take);
       handlers.gone(Error(ErrorKind::kCancelled, "the client is gone"));
     } catch (const Error& error) {
-      // Silence and a broken stream mean that there is no client any more; one that talks nonsense is told
-      // so.
+      // After silence or a broken stream there is no client to tell. A client that breaks the protocol is
+      // told so.
       const bool nonsense = error.kind() == ErrorKind::kPeer;
       handlers.gone(nonsense ? error : Error(ErrorKind::kCancelled, "the client is gone"));
     }

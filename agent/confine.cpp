@@ -25,9 +25,9 @@ namespace {
 
 enum class Starter { kRoot, kAnother, kNotSaid };
 
-// No caller of sudo, doas or pkexec can unset what they set.
+// The caller of sudo, doas or pkexec cannot unset the variables that they set.
 Starter starter() {
-  if (getuid() != geteuid()) return Starter::kAnother;  // a set-user-ID copy
+  if (getuid() != geteuid()) return Starter::kAnother;  // this is a set-user-ID copy
   const auto value = [](const char* name) {
     const char* text = std::getenv(name);
     return text == nullptr ? std::string_view() : std::string_view(text);
@@ -65,7 +65,7 @@ bool is_absolute_and_plain(const std::string& path) {
       "print the real path with: readlink -f " + shown + "; name that in REMOTE_BACKUP_DIR and in the rule");
 }
 
-// The next directory on a way on which nothing is a link.
+// Opens the next directory on a path on which nothing may be a link.
 Fd step(int from, const std::string& name, const std::string& shown) {
   Fd next(openat(from, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (next) return next;
@@ -80,8 +80,8 @@ struct stat status_of(const Fd& fd, const std::string& shown) {
   return status;
 }
 
-// What the caller has left us of his own: limits that would end this process in the middle of a commit, a
-// priority with which it would hold locks for long, a terminal from which it could be stopped.
+// Removes what the caller has set for this process: limits that would end it in the middle of a commit, a
+// priority with which it would hold locks for long, and a terminal from which it could be stopped.
 void forget_the_caller() {
   clearenv();
   for (const auto limit : {RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA}) {

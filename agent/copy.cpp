@@ -15,12 +15,12 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kBlockBytes = kMaxBatchBytes;
-constexpr int kWaitMs = 100;  // between looks at the hold policy
+constexpr int kWaitMs = 100;  // between two looks at the bounds
 
-// sqlite3_backup from a pinned database; the source's transaction stays as it is.
+// A sqlite3_backup from a pinned database, whose transaction stays open.
 class Backup {
  public:
-  // Both must outlive it.
+  // Both must outlive this.
   Backup(BackupSink& sink, sqlite3* source)
       : sink_(sink), backup_(sqlite3_backup_init(sink.connection(), "main", source, "main")) {
     if (backup_ == nullptr) throw_error(sqlite3_extended_errcode(sink.connection()));
@@ -29,7 +29,7 @@ class Backup {
   Backup(const Backup&) = delete;
   Backup& operator=(const Backup&) = delete;
 
-  // Copies so many pages; false when all are.
+  // Copies `pages` pages. False when all pages are copied.
   [[nodiscard]] bool step(int pages) {
     const int result = sqlite3_backup_step(backup_, pages);
     if (result != SQLITE_OK && result != SQLITE_DONE) throw_error(result);
@@ -42,7 +42,7 @@ class Backup {
   }
 
  private:
-  // What the sink met comes first: SQLite only knows that a write failed.
+  // An error of the sink comes first, because SQLite only knows that a write failed.
   [[noreturn]] void throw_error(int code) const {
     sink_.rethrow();
     throw SqliteError(code, sqlite3_errstr(code));
@@ -59,8 +59,8 @@ Bytes read_page_one(SourceDatabase& database) {
   return {page.begin(), page.end()};
 }
 
-// A backup gives its destination counters of its own, and its size:
-// https://sqlite.org/fileformat2.html#the_database_header
+// A backup gives its destination its own counters and its own size
+// (https://sqlite.org/fileformat2.html#the_database_header).
 void require_same_page(Bytes source, Bytes copy) {
   constexpr std::pair<int, int> kOwn[] = {{24, 28}, {28, 32}, {40, 44}, {92, 100}};
   for (Bytes* page : {&source, &copy})
@@ -111,12 +111,12 @@ class Copier {
     block_.raw.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(kBlockBytes, bytes_left())));
   }
 
-  // Not shipped yet.
+  // Bytes of the pages that were not shipped yet.
   std::uint64_t bytes_left() const {
     return std::uint64_t{database_.page_size()} * (database_.page_count() - shipped_pages_);
   }
 
-  // The last step may give more than a block, since SQLite held some pages back.
+  // The last step may give more than a block, because SQLite held some pages back.
   void ship_whole_blocks() {
     while (block_.raw.size() >= kBlockBytes) {
       const Bytes rest(block_.raw.begin() + kBlockBytes, block_.raw.end());
@@ -145,19 +145,21 @@ class Copier {
                        [&](const auto& database) { return database == nullptr || within_bounds(*database); });
   }
 
-  // Of those in rollback-journal mode only the one that is being read is this thread's (agent/hold_watch.h).
+  // In rollback-journal mode, only the database that is being read belongs to this thread
+  // (agent/hold_watch.h).
   bool within_bounds(const SourceDatabase& database) const {
     if (database.journal_mode() == JournalMode::kRollback) return &database != &database_;
     if (!database.pinned()) return true;
     const std::uint64_t wal_bytes = database.wal_bytes();
     const std::uint64_t wal_growth = wal_bytes - std::min(wal_bytes, database.wal_bytes_at_pin());
-    // Nobody waits for a reader of a WAL. Without a spool it may last, as long as the log does not grow by
-    // much.
+    // No writer waits for the reader of a WAL. So without a spool it may take longer, as long as the WAL does
+    // not grow by much.
     const bool may_last = no_spool_ || monotonic_us() - database.pinned_since_us() < policy_.hold_max_us;
     return may_last && wal_growth < policy_.wal_growth_max_bytes;
   }
 
-  // Asked for all that is left, once: a spool that turns out too small after half of a database helps nobody.
+  // Asks once, for everything that is left, because a spool that becomes full after half of a database is of
+  // no use.
   bool spool_has_room() {
     if (spool_reserved_) return true;
     spool_reserved_ = outbox_.reserve_spool(bytes_left());
@@ -196,7 +198,7 @@ class Copier {
   PageBlock block_;
   std::uint32_t shipped_pages_ = 0;
   bool spool_reserved_ = false;
-  bool no_spool_ = false;  // the server has no room for one
+  bool no_spool_ = false;  // the server has no room for a spool
   std::uint64_t spooled_bytes_ = 0;
 };
 

@@ -27,8 +27,9 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxPathForSqlite = 480;  // its POSIX layer has room for 512 bytes, sidecars included
-constexpr std::size_t kMaxNamed = 20;           // hidden directories that are named; the rest are counted
+constexpr std::size_t kMaxPathForSqlite =
+    480;                               // SQLite's POSIX layer has room for 512 bytes, sidecars included
+constexpr std::size_t kMaxNamed = 20;  // hidden directories that are named; the rest are counted
 
 bool ends_with_any(const std::string& name, std::initializer_list<const char*> endings) {
   return std::any_of(endings.begin(), endings.end(),
@@ -80,8 +81,9 @@ std::optional<Problem> problem_of_file(const struct stat& status, const std::str
   return std::nullopt;
 }
 
-// What a backup root holds, as client/store/SNAPSHOT_FORMAT.md has it. Names alone tell of directories that
-// only we make; a timestamp may be an app's own name, so such a directory must hold a manifest, too.
+// The names in a backup root, as client/store/SNAPSHOT_FORMAT.md says. These names alone tell that a
+// directory is ours. A timestamp may be the name of an app's own directory, so such a directory must hold a
+// manifest too.
 constexpr const char* kWorkNames[] = {".partial-*", ".trash-*", ".work-*"};
 constexpr const char* kSnapshotName =
     "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][-+][0-9][0-9][0-9][0-9]";
@@ -111,7 +113,7 @@ struct Scanned {
 class Scan {
  public:
   explicit Scan(const Request& request) : request_(request) {}
-  // Those of `names` alone, which must outlive this.
+  // Finds only those of `names`, which must outlive this.
   Scan(const Request& request, const std::set<std::string>& names) : request_(request), names_(&names) {}
 
   Scanned run() {
@@ -122,7 +124,7 @@ class Scan {
   }
 
  private:
-  // A snapshot must be what it is on every file system.
+  // A snapshot must have the same content on every file system, so names may not differ only by case.
   void refuse_twins() {
     std::map<std::string, std::string> names;
     for (Candidate& candidate : found_.candidates) {
@@ -154,7 +156,7 @@ class Scan {
     return entry;
   }
 
-  // Nothing is asked of an entry whose name says enough: a storage directory may hold millions of files.
+  // An entry whose name says enough is not looked at, because a storage directory may hold millions of files.
   void visit(int dir_fd, const std::string& base, const std::string& name, unsigned char type,
              const char* network) {
     const bool excluded = glob_matches_any(request_.exclude, name);
@@ -163,7 +165,7 @@ class Scan {
     if (!selected && reach == Reach::kNone) return;
     struct stat status {};
     if (fstatat(dir_fd, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) return;  // gone since readdir
+      if (errno == ENOENT) return;  // it was removed after readdir
       throw_errno("look at the storage directory's " + printable(name));
     }
     if (S_ISDIR(status.st_mode)) {
@@ -195,7 +197,8 @@ class Scan {
     found_.candidates.push_back(std::move(candidate));
   }
 
-  // A link to a directory is not followed; what a pattern would find behind it must not be missed in silence.
+  // A link to a directory is not followed. But databases that a pattern would find behind it must not be left
+  // out silently.
   static bool leads_to_directory(int dir_fd, const std::string& base, const struct stat& status) {
     struct stat target {};
     return S_ISLNK(status.st_mode) && fstatat(dir_fd, base.c_str(), &target, 0) == 0 &&
@@ -207,7 +210,7 @@ class Scan {
     if (name.size() >= kMaxPathForSqlite)
       return hide(name, reach, "its path is too long for SQLite", "shorten it");
     Fd fd(openat(dir_fd, base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return;  // replaced meanwhile
+    if (!fd && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return;  // it was replaced meanwhile
     if (!fd && errno != EACCES && errno != EPERM)
       throw_errno("read the storage directory's " + printable(name));
     if (!fd || faccessat(fd.get(), ".", X_OK, AT_EACCESS) != 0)
@@ -242,7 +245,8 @@ Notice notice_of(const Hidden& hidden) {
           hidden.problem.hint};
 }
 
-// Those that a pattern spells out become candidates with a problem, others notices.
+// A hidden directory that a pattern spells out becomes a candidate with a problem; any other becomes a
+// notice.
 void tell_of_hidden(Scanned& found, Notices& notices) {
   std::size_t more = 0;
   for (const Hidden& hidden : found.hidden) {
@@ -263,7 +267,7 @@ std::uint32_t file_system_magic(const std::string& path) {
   return static_cast<std::uint32_t>(static_cast<unsigned long>(status.f_type) & 0xFFFFFFFFUL);
 }
 
-// Snapshots of snapshots would double with each run.
+// Otherwise the snapshots would be backed up too, and double with each run.
 void require_storage() {
   char path[PATH_MAX] = {};
   const std::string here = getcwd(path, sizeof path) != nullptr ? path : "";
@@ -274,7 +278,7 @@ void require_storage() {
                 "set REMOTE_BACKUP_DIR to the app's storage directory");
 }
 
-// Says what there is in place of what was looked for.
+// Throws an error that says what is there instead.
 [[noreturn]] void refuse_nothing(const Request& request, const Notices& notices) {
   const std::string nothing = "no file in " + printable(request.directory) + " matches DATABASES";
   const Unmatched others = find_unmatched(request);
@@ -307,7 +311,7 @@ bool holds_snapshots(int directory_fd, const std::string& base) {
          (has_file(directory_fd, ".lock") && has_file(directory_fd, ".last-run.json"));
 }
 
-// Where the locks of SQLite's on this machine are nothing to those on another.
+// On these file systems, SQLite's locks on this machine have no effect on other machines.
 const char* network_of(int directory_fd) {
   struct statfs status {};
   if (fstatfs(directory_fd, &status) != 0) throw_errno("look at the storage directory's file system");
@@ -319,7 +323,7 @@ const char* network_of(int directory_fd) {
 void enter_directory(const std::string& directory) {
   std::string path = directory;
   if (path == "~" || path.starts_with("~/")) path = login_directory() + path.substr(1);
-  // Both rights are asked for: a directory that can be entered may still hide its names.
+  // Both rights are needed: a directory that can be entered may still hide its names.
   if (chdir(path.c_str()) != 0 || access(".", R_OK) != 0) {
     const int code = errno;
     throw Error(

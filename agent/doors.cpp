@@ -9,6 +9,7 @@
 #include <set>
 
 #include "agent/beneath.h"
+#include "agent/door_mounts.h"
 #include "agent/storage_name.h"
 #include "common/posix.h"
 

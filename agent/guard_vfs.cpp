@@ -23,7 +23,7 @@ int refuse_truncate(sqlite3_file*, sqlite3_int64) {
   return SQLITE_READONLY;
 }
 
-// On a full disk SQLite would make the WAL, fail to make the shared memory, and leave both behind.
+// On a full disk SQLite would create the WAL, fail to create the shared memory, and leave both behind.
 bool has_room_for_sidecars() {
   constexpr std::uint64_t kSidecarBytes = 128 * 1024;
   struct statvfs disk {};
@@ -53,8 +53,8 @@ ReadAhead::~ReadAhead() {
   if (file_ != nullptr) GuardVfs::extension(file_).ahead = nullptr;
 }
 
-// Pages that are in the WAL are passed over; whatever else is no step forward is left to SQLite. So is
-// everything after a first failure: a bad sector must not be tried once for each page before it.
+// Pages that are in the WAL are skipped. SQLite itself does every read that does not go forward. It also does
+// every read after a first failure, because a bad sector must not be tried again for each page before it.
 bool ReadAhead::read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
   if (failed_ || size > kBytes || offset < begin_) return false;
   if (offset + size > begin_ + filled_) {

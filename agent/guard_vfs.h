@@ -1,8 +1,8 @@
-// The VFS through which the agent opens every database: SQLite's own, except that nothing can be written.
-// Locks and the shared-memory index work as ever; writing or truncating a database, WAL or journal, creating
-// a journal and deleting a file are refused below SQLite. So no hot journal is rolled back, nothing is
-// checkpointed and no journal mode changes, whatever SQLite finds
-// (https://sqlite.org/lockingv3.html#rollback).
+// The VFS through which the agent opens every database. It is SQLite's own, except that nothing can be
+// written. Locks and the shared-memory index work as usual. Below SQLite these are refused: to write or
+// truncate a database, WAL or journal, to create a journal, and to delete a file. So no hot journal is rolled
+// back (https://sqlite.org/lockingv3.html#rollback), nothing is checkpointed and no journal mode changes,
+// whatever SQLite finds.
 #pragma once
 
 #include <sqlite3.h>
@@ -19,14 +19,14 @@
 
 namespace litepull {
 
-// Reads a database file ahead, while one connection goes through it from its first page to its last inside a
-// read transaction: a system call for every kBytes in place of one for every page. What was read ahead stays
-// right, since a transaction's pages in the file change neither in WAL mode (a checkpoint stops where a
-// reader is) nor with a rollback journal (a reader keeps writers out).
+// Reads a database file ahead while one connection reads it from its first page to its last inside a read
+// transaction. It makes one system call for every kBytes and not one for every page. What was read ahead
+// stays right, because the pages of a transaction do not change in the file: in WAL mode a checkpoint stops
+// where a reader is, and in rollback mode a reader keeps writers out.
 class ReadAhead {
  public:
-  // `connection` must have been opened through a GuardVfs and outlive this; no other transaction may begin on
-  // it meanwhile.
+  // `connection` must have been opened through a GuardVfs and must outlive this. No other transaction may
+  // begin on it meanwhile.
   explicit ReadAhead(sqlite3* connection);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -36,7 +36,7 @@ class ReadAhead {
 
  private:
   friend class GuardVfs;
-  // False when this read is SQLite's own to do.
+  // False when SQLite has to do this read itself.
   bool read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
 
   sqlite3_file* file_ = nullptr;
@@ -48,11 +48,12 @@ class ReadAhead {
 
 using FileHeader = std::array<std::uint8_t, kDatabaseHeaderBytes>;
 
-// The first bytes of a connection's database file, without its WAL; false when they cannot be had. To be
-// called inside a read transaction.
+// Reads the header from the file of a connection's database, without its WAL. False when it cannot be read.
+// Call it inside a read transaction.
 bool read_file_header(sqlite3* connection, FileHeader& header);
 
-// Registered while it lives; outlives every connection opened through it. One thread.
+// It is registered while it lives, and must outlive every connection that is opened through it. For one
+// thread.
 class GuardVfs {
  public:
   GuardVfs();
@@ -62,16 +63,17 @@ class GuardVfs {
 
   static constexpr const char* kName = "litepull-guard";
 
-  // As it is now: past what was read ahead. `file` is of any VFS; SQLite's result.
+  // Reads what is in the file now, and nothing that was read ahead. `file` may be of any VFS. Returns
+  // SQLite's result.
   static int read_file_itself(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
 
-  // Lets SQLite remove `database_path`-wal when the last connection closes: only for one that our own
+  // Lets SQLite remove `database_path`-wal when the last connection closes. Only for a WAL that our own
   // opening created.
   void allow_wal_removal(const std::string& database_path) { removable_.insert(database_path + "-wal"); }
 
-  // The kernel maps all 32 KiB of a WAL's index where one word of it is read. Of a thousand databases that
-  // is more than all else that is kept of them. What is let go of here comes back when it is read again, and
-  // nothing is changed in the file.
+  // Returns the memory of the mapped WAL index to the kernel. The kernel maps all 32 KiB of an index even if
+  // only one word is read. With a thousand databases that is more than everything else that is kept of them.
+  // The memory comes back when the index is read again, and the file does not change.
   static void let_go_of_index(sqlite3* connection);
 
  private:
@@ -82,13 +84,14 @@ class GuardVfs {
     std::size_t bytes = 0;
   };
 
-  // What we keep behind SQLite's own part of an open file.
+  // Our data of an open file, which lies behind SQLite's own.
   struct Extension {
     int (*read)(sqlite3_file*, void*, int, sqlite3_int64) = nullptr;  // SQLite's own
     ReadAhead* ahead = nullptr;
     int (*map_index)(sqlite3_file*, int, int, int, void volatile**) = nullptr;  // SQLite's own
     int (*unmap_index)(sqlite3_file*, int) = nullptr;                           // SQLite's own
-    std::array<Region, 4> index{};  // of a WAL's, as far as they are mapped; a longer one's end is left alone
+    std::array<Region, 4>
+        index{};  // the parts of a WAL's index that are mapped; the end of a longer index stays mapped
   };
   static Extension& extension(sqlite3_file* file);
   static int read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset);
@@ -96,11 +99,12 @@ class GuardVfs {
   static int unmap_index(sqlite3_file* file, int remove);
 
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags);
-  // The name as it is: SQLite's own would resolve it through directories that we may no longer cross.
+  // Takes the name as it is. SQLite's own VFS would resolve it through directories that we may no longer
+  // enter.
   static int full_path(sqlite3_vfs* vfs, const char* name, int size, char* out);
   static int remove(sqlite3_vfs* vfs, const char* name, int sync_directory);
 
-  // `real` with the writing methods replaced; lives as long as this.
+  // Returns `real` with its writing methods replaced. It lives as long as this.
   const sqlite3_io_methods* guarded(const sqlite3_io_methods* real);
 
   sqlite3_vfs* real_;

@@ -31,7 +31,7 @@ void HashFeed::add(Hashes hashes) {
     heard_of_ = hashes.database;
     require_peer(hashes.hashes.size() <= expected_[heard_of_] - heard_, "more page hashes than pages");
     heard_ += static_cast<std::uint32_t>(hashes.hashes.size());
-    if (hashes.database < current_) return;  // its comparison has ended, with an error say
+    if (hashes.database < current_) return;  // its comparison has ended, for example with an error
     require_peer(held_ + hashes.hashes.size() <= kHashWindow, "page hashes too far ahead");
     held_ += hashes.hashes.size();
     chunks_.push_back({hashes.database, std::move(hashes.hashes), 0});

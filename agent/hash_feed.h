@@ -1,5 +1,5 @@
-// The page hashes of the client's bases, on their way from the thread that hears the client to the one that
-// compares. Bounded by the protocol: the client may be kHashWindow ahead of what it was told is compared.
+// Hands the page hashes of the client's bases from the thread that hears the client to the thread that
+// compares. The protocol bounds them: the client may send at most kHashWindow hashes that were not used yet.
 #pragma once
 
 #include <condition_variable>
@@ -16,23 +16,24 @@ namespace litepull {
 
 class HashFeed {
  public:
-  // How many pages' hashes come, by index of the databases; 0: no base. Before the client is told of them.
+  // How many page hashes will come, by the index of the databases; 0 for one without a base. Call it before
+  // the client is told about the databases.
   void expect(std::vector<std::uint32_t> pages);
-  // How many are to be compared; any thread.
+  // How many pages are to be compared. For any thread.
   std::uint32_t pages_of(std::uint32_t database);
-  // Nothing of `database` is to be compared after all. The client may be sending its hashes all the same.
+  // From now on nothing of `database` is compared. The client may send its hashes anyway.
   void forgo(std::uint32_t database);
 
-  // What the client sent. Throws Error{kPeer} when it is not what was expected, or too far ahead.
+  // Adds what the client sent. Throws Error{kPeer} when it was not expected or comes too early.
   void add(Hashes hashes);
-  // From any thread: take() throws it from now on.
+  // For any thread. From now on take() throws `failure`.
   void fail(std::exception_ptr failure);
 
-  // The next `count` hashes of `database`, in `out`; waits for them. The caller asks for no more than were
-  // expected, and for no database that it has finished.
+  // Waits for the next `count` hashes of `database` and puts them into `out`. Do not ask for more than were
+  // expected, or for a database that is finished.
   void take(std::uint32_t database, std::uint32_t count, std::vector<std::uint32_t>& out);
-  // Drops what is left of `database`, now and when it comes. Before the client is told of its end, since from
-  // then on the client counts what it sent for it as used.
+  // Drops the unused hashes of `database`, now and when they come. Call it before the client is told that the
+  // database has ended, because from then on the client counts its hashes as used.
   void finish(std::uint32_t database);
 
  private:
@@ -48,8 +49,8 @@ class HashFeed {
   std::condition_variable changed_;
   std::deque<Chunk> chunks_;
   std::uint64_t held_ = 0;      // hashes in chunks_ that are not used
-  std::uint32_t heard_of_ = 0;  // the database that the client sends hashes of
-  std::uint32_t heard_ = 0;     // how many it sent of that one
+  std::uint32_t heard_of_ = 0;  // the database whose hashes the client is sending
+  std::uint32_t heard_ = 0;     // how many it sent for that database
   std::uint32_t current_ = 0;   // all databases before this one are finished
   std::exception_ptr failure_;
 };

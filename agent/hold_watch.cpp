@@ -9,8 +9,8 @@
 namespace litepull {
 namespace {
 
-// SQLite's COMMIT of a read transaction fails only where the file's lock cannot be given back; closing the
-// database, which follows, gives it back.
+// SQLite's COMMIT of a read transaction fails only when the file's lock cannot be released. The database is
+// closed next, and that releases it.
 void let_go(SourceDatabase& database) noexcept {
   try {
     database.release();

@@ -1,6 +1,7 @@
-// Lets go of rollback-journal databases that are held and not read: their writers wait for nothing then.
+// Releases rollback-journal databases that are pinned and not being read. Their writers would wait for
+// nothing.
 //
-// A thread of its own, since the one that copies may be stuck in a slow disk for longer than a writer should
+// It has a thread of its own, because the copying thread may wait for a slow disk longer than a writer should
 // wait.
 #pragma once
 
@@ -16,8 +17,8 @@ namespace litepull {
 
 class HoldWatch {
  public:
-  // The longest that a rollback-journal database is held without being read is kMaxIdleHoldUs; what is left
-  // of it is for the thread to wake up.
+  // A rollback-journal database is pinned for at most kMaxIdleHoldUs without being read. The difference
+  // leaves time for the thread to wake up.
   static constexpr std::uint64_t kMaxIdleHoldUs = 500'000;
   static constexpr std::uint64_t kLetGoAfterUs = 400'000;
 
@@ -26,12 +27,13 @@ class HoldWatch {
   HoldWatch(const HoldWatch&) = delete;
   HoldWatch& operator=(const HoldWatch&) = delete;
 
-  // Pinned just now, and not to be read yet. From here until take() or let_go_of_all() only its name and what
-  // its last pin found may be asked for.
+  // The database was pinned just now and is not read yet. Until take() or let_go_of_all(), only its name and
+  // what its last pin found may be asked for.
   void watch(SourceDatabase& database);
-  // It is its turn, and nobody releases it any more but the caller. It may have been released.
+  // The turn of the database has come, and from now on only the caller releases it. It may have been released
+  // before.
   void take(SourceDatabase& database);
-  // Before the caller waits for a lock.
+  // Call it before waiting for a lock.
   void let_go_of_all();
 
  private:
@@ -42,7 +44,7 @@ class HoldWatch {
   std::condition_variable changed_;
   std::set<SourceDatabase*> watched_;
   bool stop_ = false;
-  std::thread thread_;  // since the first database
+  std::thread thread_;  // runs from the first database on
 };
 
 }  // namespace litepull

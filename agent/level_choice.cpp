@@ -7,19 +7,20 @@ namespace {
 
 constexpr double kNewest = 0.25;            // weight of the newest value
 constexpr std::uint64_t kProbeEvery = 128;  // batches
-constexpr double kProbeCost = 1.5;  // a probe of a higher level takes no longer than this, of the best one
+constexpr double kProbeCost =
+    1.5;  // a probe of a higher level takes at most as many times as long as the best one
 constexpr double kShareOfCompressing = 0.2;
-constexpr double kWorthwhile = 1.05;  // a level that saves less time than this saves none
+constexpr double kWorthwhile = 1.05;  // a level that is faster by less than this is no faster
 
-// Of levels that are equally fast the one that costs least, a byte on the wire being worth as much as this
-// time of the processor: forty times that of compressing it at level 3.
+// Among levels that are equally fast, the cheapest is chosen. A byte on the wire counts as much as this time
+// of the processor, which is forty times that of compressing it at level 3.
 constexpr double kUsPerWireByte = 0.25;
 
-// Share of a batch's time that was spent on writing, from which on the link is full. Less than this it takes
-// even when the reader of a pipe has only to be woken.
+// The link counts as full when writing took at least this share of a batch's time. Waking the reader of a
+// pipe takes less.
 constexpr double kBlocked = 0.5;
-// How the time of a link is lowered after a batch for which it was not full: faster until it has been for
-// once. Buffers along the way swallow the first megabytes whatever the link is.
+// Factors that lower the estimated time of a link after a batch for which it was not full. It falls faster
+// until the link has been full once, because buffers on the way take the first megabytes on any link.
 constexpr double kUnblockedFirst = 0.9;
 constexpr double kUnblocked = 0.99;
 
@@ -40,7 +41,7 @@ double LevelChoice::wire_ratio(const Level& level) const {
   return own.measured() ? own.value() : 1 - (1 - own.value()) * squeeze_.value();
 }
 
-// Compressing is never quite free, even while something else takes longer: both may want the same core.
+// Compressing always costs something, even while another step takes longer: both may need the same core.
 double LevelChoice::us_per_byte(const Level& level) const {
   const double compress = compress_us_per_byte(level);
   return kShareOfCompressing * compress +
@@ -61,7 +62,7 @@ const LevelChoice::Level& LevelChoice::best() const {
   return *best;
 }
 
-// Of none level 1, whatever it costs: pages that did not compress may be followed by some that do.
+// After level 0, always probe level 1, because pages that do not compress may be followed by some that do.
 const LevelChoice::Level& LevelChoice::next_to_probe(const Level& best) {
   if (best.level == 0) return levels_[1];
   const Level& next = levels_[1 + probed_++ % (levels_.size() - 1)];
@@ -95,8 +96,8 @@ void LevelChoice::learn_level(const Batch& batch) {
   level->wire_ratio.add(ratio);
 }
 
-// While a write has to wait, the link is full, and what crossed it in all of a batch's time is what it can
-// do. While none has to, it can do more, and nobody knows how much.
+// When a write has to wait, the link is full, and what it took during the whole batch is what it can take.
+// When no write waits, the link can take more, but nobody knows how much.
 void LevelChoice::learn_link(const Batch& batch) {
   const double elapsed_us = static_cast<double>(batch.gather_us + batch.compress_us + batch.write_us);
   const double us_per_byte = elapsed_us / static_cast<double>(std::max<std::size_t>(batch.wire_bytes, 1));

@@ -1,6 +1,6 @@
-// Which zstd level sends pages fastest, from what the last batches cost. Compressing and the link work at the
-// same time, since pipe and socket buffer what was written: a batch takes as long as the slower of the two,
-// or as it takes to have pages to send at all.
+// Chooses the zstd level that sends pages fastest, from what the last batches cost. Compression and the link
+// work at the same time, because pipe and socket buffer what was written. So a batch takes as long as the
+// slower of the two, or as long as it takes to read the pages.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@ namespace litepull {
 
 class LevelChoice {
  public:
-  // For the next batch; 0 is none. From time to time another level than the best one, to see whether it still
-  // is.
+  // The level for the next batch; 0 means no compression. From time to time it is not the best one, to find
+  // out whether another one is better now.
   [[nodiscard]] int next();
 
   // What one batch cost.
@@ -20,14 +20,14 @@ class LevelChoice {
     int level = 0;
     std::size_t raw_bytes = 0;
     std::size_t wire_bytes = 0;
-    std::uint64_t gather_us = 0;    // from the end of the last batch until this one's pages were together
+    std::uint64_t gather_us = 0;  // from the end of the last batch until the pages of this one were together
     std::uint64_t compress_us = 0;  // 0 at level 0
-    std::uint64_t write_us = 0;     // until the stream had taken it
+    std::uint64_t write_us = 0;     // until the stream had taken the batch
   };
   void sent(const Batch& batch);
 
  private:
-  // A moving average; the first value counts in full, in place of the guess that it began with.
+  // A moving average. The first value replaces the guess that it starts with.
   class Average {
    public:
     explicit Average(double guess) : value_(guess) {}
@@ -55,18 +55,18 @@ class LevelChoice {
   void learn_level(const Batch& batch);
   void learn_link(const Batch& batch);
 
-  // Measured on pages of a Rails-like database in batches of 1 MiB, one core of 2 GHz: the guesses for levels
-  // that were not tried yet. Higher levels cost many times more and save a hundredth.
+  // Guesses for levels that were not tried yet. They were measured on pages of a Rails-like database in
+  // batches of 1 MiB, on one core of 2 GHz. Higher levels cost many times more and save one percent.
   std::array<Level, 5> levels_{{{0, Average{0}, Average{1}},
                                 {1, Average{0.0038}, Average{0.400}},
                                 {3, Average{0.0062}, Average{0.354}},
                                 {6, Average{0.0140}, Average{0.347}},
                                 {9, Average{0.0250}, Average{0.342}}}};
-  // How this machine and these pages compare with the guesses.
+  // How much slower than the guesses this machine is with these pages.
   Average slowness_{1};
   Average squeeze_{1};
   Average gather_us_per_byte_{0};
-  Average link_us_per_byte_{0.03};  // of what crosses the wire; at first a guess, rather too slow
+  Average link_us_per_byte_{0.03};  // per byte on the wire; the first guess is rather too slow
   std::uint64_t batches_ = 0;
   std::size_t probed_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "agent/link_target.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,8 +22,8 @@ std::string path_above(const std::string& path) {
   return path.substr(0, std::max<std::size_t>(path.find_last_of('/'), 1));
 }
 
-// Without "." and "..". Where a directory on the way is a link itself, ".." may lead elsewhere: it is a
-// proposal.
+// Removes "." and "..". The result is only a proposal: ".." may lead elsewhere where a directory on the way
+// is a link itself.
 std::string normal(const std::string& path) {
   std::string out;
   for (std::size_t begin = 0; begin < path.size();) {

@@ -1,5 +1,5 @@
-// What to say of a symbolic link in place of a database or of a directory of them: where it leads, and which
-// REMOTE_BACKUP_DIR would reach that.
+// What to tell a user about a symbolic link in place of a database or of a directory of databases: where it
+// leads, and which REMOTE_BACKUP_DIR would reach that.
 #pragma once
 
 #include <string>
@@ -8,11 +8,12 @@
 
 namespace litepull {
 
-// Where the link `path` points to, which is relative to the directory `dir_fd`. Empty when it is no link.
+// The target of the link `path`, which is relative to the directory `dir_fd`. Empty when it is no link.
 std::string link_text(int dir_fd, const std::string& path);
 
-// `name` is relative to the storage directory, which is the working directory. Only the link's own words are
-// read, and nothing behind it is looked at: under sudo that could be what its owner may not see.
+// `name` is relative to the storage directory, which is the working directory. Only the link's own text is
+// read. The target is not looked at, because under sudo that could be something that the link's owner may not
+// see.
 Problem problem_of_link(const std::string& name);
 
 }  // namespace litepull

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t kMaxLocksBytes = 16 << 20;
 
-// Of a line of /proc/locks (proc(5)): "7: POSIX  ADVISORY  WRITE 123 08:01:456 1073741824 1073742335". One
-// that waits for a lock has an arrow before its words.
+// The parts of a line of /proc/locks (proc(5)): "7: POSIX ADVISORY WRITE 123 08:01:456 1073741824
+// 1073742335". A line of a process that waits for a lock has an arrow before the words.
 struct Lock {
   unsigned pid = 0;
   unsigned long long inode = 0;
@@ -32,8 +32,8 @@ std::optional<Lock> write_lock_of(const std::string& line) {
   return fits ? std::optional(lock) : std::nullopt;
 }
 
-// The number of an inode is another file's on another disk, and some file systems give it out with a device
-// of their own: so the process must have the very file open.
+// The process must have this very file open. An inode number may belong to another file on another disk, and
+// some file systems report it with a device of their own.
 std::optional<Process> holder_of(const Lock& lock, const FileId& file) {
   if (lock.inode != file.inode || lock.pid == static_cast<unsigned>(getpid())) return std::nullopt;
   return look_at_process(lock.pid, {{file}, {}});

@@ -18,11 +18,11 @@
 namespace litepull {
 namespace {
 
-// The clock that file systems stamp files with moves in steps of up to 10 ms.
+// The clock of a file system's timestamps moves in steps of up to 10 ms.
 constexpr std::int64_t kTimestampStepNs = 10'000'000;
 
-// The index of a WAL, https://sqlite.org/walformat.html#walidxfmt: its header, and how much of the log is in
-// the database's file.
+// Offsets in the index of a WAL (https://sqlite.org/walformat.html#walidxfmt): in its header, and of how much
+// of the WAL is in the database's file.
 constexpr std::size_t kLastFrame = 16, kSalts = 32, kCheckpointed = 96;
 constexpr int kIndexBytes = 32 * 1024;
 constexpr std::size_t kLogHeaderBytes = 32, kLogSalts = 16, kLogFrameBytes = 24;
@@ -30,12 +30,13 @@ constexpr std::size_t kLogHeaderBytes = 32, kLogSalts = 16, kLogFrameBytes = 24;
 constexpr std::uint8_t kJournalMagic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
 
 std::uint32_t number_at(const std::uint8_t* bytes, std::size_t at) {
-  std::uint32_t number = 0;  // in this machine's order
+  std::uint32_t number = 0;  // in this machine's byte order
   std::memcpy(&number, bytes + at, sizeof number);
   return number;
 }
 
-// The beginning of a sidecar, up to `size`; SQLite has no locks on it that closing it could take away.
+// Reads the first `size` bytes of a sidecar, or fewer. SQLite has no locks on it that closing it could
+// release.
 Bytes beginning_of(const std::string& path, std::size_t size) {
   Bytes bytes(size);
   const Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -55,7 +56,7 @@ Error locks_do_not_meet(const std::string& sign) {
 LockWatch::LockWatch(sqlite3* reader, const Candidate& candidate, JournalMode mode)
     : reader_(reader), candidate_(candidate), mode_(mode) {
   if (mode_ == JournalMode::kWal) take_log_state();
-  // In this order: a checkpoint writes to the file before it says that it has.
+  // The order matters: a checkpoint writes to the file before it reports that it has.
   first_ = look();
   taken_ns_ = now_ns();
 }
@@ -74,14 +75,14 @@ sqlite3_file* LockWatch::file() const {
   return file;
 }
 
-// A reader that finds all of the log in the file already goes by the file alone: then the log may begin anew
-// under it, and no checkpoint may write. Every other one keeps the log from beginning anew. Of a writer
-// SQLite does not say which it is.
+// A reader that finds all of the WAL in the file already uses the file alone. Then the WAL may start over,
+// and no checkpoint may write. Any other reader keeps the WAL from starting over. SQLite does not tell which
+// kind a writer is.
 void LockWatch::take_log_state() {
   if (is_writing()) return;
   sqlite3_snapshot* taken = nullptr;
   const int result = sqlite3_snapshot_get(reader_, "main", &taken);
-  reads_file_alone_ = result == SQLITE_ERROR;  // the log is empty
+  reads_file_alone_ = result == SQLITE_ERROR;  // the WAL is empty
   if (result != SQLITE_OK) return;
   std::uint8_t header[sizeof(sqlite3_snapshot::hidden)];
   std::copy(std::begin(taken->hidden), std::end(taken->hidden), header);
@@ -90,7 +91,7 @@ void LockWatch::take_log_state() {
   std::copy_n(header + kSalts, sizeof salts_, salts_);
   void volatile* index = nullptr;
   sqlite3_file* database = file();
-  // Where nothing may be written it is mapped all the same, and this says so.
+  // A read-only index is mapped too, and SQLITE_READONLY says so.
   const int mapped = database->pMethods->xShmMap(database, 0, kIndexBytes, 0, &index);
   if ((mapped != SQLITE_OK && mapped != SQLITE_READONLY) || index == nullptr) return;
   const auto* bytes = const_cast<const std::uint8_t*>(static_cast<std::uint8_t volatile*>(index));
@@ -111,7 +112,7 @@ void LockWatch::begin() {
   wait_for_the_next_tick();
   header_ = header();
   if (is_writing()) return require_still();
-  // SQLite has kept the first page since the transaction began; a writer's it may have changed.
+  // SQLite has kept the first page since the transaction began. A writer may have changed its own copy.
   Statement first(reader_, "SELECT substr(data, 1, 100) FROM sqlite_dbpage('main') WHERE pgno = 1");
   if (first.step() && !std::ranges::equal(first.blob(), header_))
     throw locks_do_not_meet("its first page was written to while we held a read lock on it");
@@ -141,8 +142,8 @@ void LockWatch::require_frozen_file() const {
     throw locks_do_not_meet("its change counter moved while we held a read lock on it");
 }
 
-// Whoever has a journal that is to be played back has the lock of a writer as well. One that undoes its
-// change just now removes the journal first.
+// A program with a valid journal also has the lock of a writer. One that is just undoing its change removes
+// the journal first.
 void LockWatch::require_no_foreign_journal() const {
   const std::string path = candidate_.path + "-journal";
   const auto is_valid = [&] {
@@ -163,7 +164,7 @@ void LockWatch::require_log() const {
   if (header.size() != kLogHeaderBytes ||
       !std::equal(std::begin(salts_), std::end(salts_), header.begin() + kLogSalts))
     throw locks_do_not_meet("its WAL began anew while we held a read lock on it");
-  // The page size as bytes 8 to 11 of the log have it.
+  // The page size is in the bytes 8 to 11 of the WAL.
   const std::uint64_t page_size = std::uint64_t{header[8]} << 24 | std::uint64_t{header[9]} << 16 |
                                   std::uint64_t{header[10]} << 8 | header[11];
   if (size_of(path) < kLogHeaderBytes + std::uint64_t{last_frame_} * (page_size + kLogFrameBytes))

@@ -1,9 +1,9 @@
-// Holds a read lock to its word. While we have one, nobody writes what we read: not into the file of a
-// rollback-mode database, not over the log that a WAL database's reader goes by. An app whose locks and ours
-// do not meet (vfs=unix-dotfile, nolock=1, a foreign file system) does, and the copy is torn. So what a
-// writer would change is looked at when the read begins and when it ends.
+// Checks that a read lock is respected. While we have one, no program may write what we read: not the file of
+// a rollback-mode database, and not the part of the WAL that a reader uses. But an app whose locks do not
+// meet ours (vfs=unix-dotfile, nolock=1, a foreign file system) writes anyway, and then the copy is torn. So
+// what a writer would change is looked at when the read begins and when it ends.
 //
-// Nothing here opens the database's file: closing it would give up this process's locks.
+// Nothing here opens the database's file, because closing it would release this process's locks.
 #pragma once
 
 #include <sqlite3.h>
@@ -20,16 +20,17 @@ namespace litepull {
 
 class LockWatch {
  public:
-  // `reader` is inside a transaction in which it has read. Both must outlive this. Costs two system calls,
-  // since it is made while writers may wait.
+  // `reader` is inside a transaction in which it has read. Both must outlive this. It makes only two system
+  // calls, because writers may be waiting.
   LockWatch(sqlite3* reader, const Candidate& candidate, JournalMode mode);
 
-  // Before the pages are read, all but the first: what was read earlier is forgotten. In rollback mode it may
-  // wait for 10 ms, so that every later write shows in the file's times. Throws as require_still.
+  // Call it before the pages are read; what was read earlier is dropped, except the first page. In rollback
+  // mode it may wait for 10 ms, so that every later write shows in the file's times. Throws like
+  // require_still.
   void begin();
 
-  // After the last page was read, still inside the transaction. Throws Error{kRefused} when somebody has
-  // written who may not have.
+  // Call it after the last page was read, still inside the transaction. Throws Error{kRefused} when a program
+  // wrote although it may not.
   void require_still() const;
 
  private:
@@ -47,7 +48,7 @@ class LockWatch {
   void require_no_foreign_journal() const;
   void require_log() const;
   void wait_for_the_next_tick() const;
-  Bytes header() const;  // as it is in the file now
+  Bytes header() const;  // what the file has now
   sqlite3_file* file() const;
 
   sqlite3* reader_;
@@ -56,14 +57,14 @@ class LockWatch {
   Look first_;
   std::int64_t taken_ns_ = 0;
   Bytes header_;  // since begin()
-  // WAL mode:
-  bool reads_log_ = false;         // then it may not begin anew
-  bool reads_file_alone_ = false;  // then no checkpoint may write to it
-  std::uint32_t last_frame_ = 0;   // that the transaction sees
-  std::uint8_t salts_[8] = {};     // of the log, https://sqlite.org/fileformat2.html#walformat
+  // For WAL mode:
+  bool reads_log_ = false;         // then the WAL may not start over
+  bool reads_file_alone_ = false;  // then no checkpoint may write to the file
+  std::uint32_t last_frame_ = 0;   // the last one that the transaction sees
+  std::uint8_t salts_[8] = {};     // of the WAL, https://sqlite.org/fileformat2.html#walformat
 };
 
-// What is the matter when locks do not meet; `sign` is what was seen.
+// The error for locks that do not meet. `sign` is what was seen.
 Error locks_do_not_meet(const std::string& sign);
 
 }  // namespace litepull

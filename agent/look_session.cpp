@@ -52,7 +52,8 @@ void look_at_database(GuardVfs& guard, TargetPlace& place) {
   }
 }
 
-// Who may not look at other users' processes is told so by the client; this is for everybody.
+// A missing /proc concerns every user. The client itself tells a user who may not look at other users'
+// processes.
 bool has_proc(Notices& notices) {
   if (access("/proc/self/fd", F_OK) == 0) return true;
   notices.push_back(
@@ -74,7 +75,7 @@ int look(const LookRequest& request, const Confinement* confinement, FrameWriter
   refuse_other_doors(candidates, surroundings);
   std::vector<TargetPlace> places = places_of(candidates, surroundings);
   become_owner(places);
-  const Unmatched unmatched = find_unmatched(names);  // while no lock can be lost by it
+  const Unmatched unmatched = find_unmatched(names);  // no lock can be lost yet by opening files
   const bool all_seen = !has_proc(notices) || surroundings.processes.all_seen;
   writer.write(MessageType::kHello, encode(make_hello()));
   for (const Notice& notice : notices) writer.write(MessageType::kNotice, encode(notice));
@@ -105,7 +106,7 @@ void look_and_exit(const LookRequest& request, const Confinement* confinement, D
   } catch (const std::exception&) {
     // Nobody is left to hear it.
   }
-  // Not by returning: the other thread uses what lives here.
+  // Returning would destroy what the other thread uses.
   _exit(status);
 }
 

@@ -1,5 +1,6 @@
-// What a pull would find: the storage directory, and each database, opened and read for a moment. Nothing is
-// copied. common/wire/PROTOCOL.md describes the order of things.
+// A look: it tells what a pull would find. It reports the storage directory, and each database after opening
+// and reading it for a moment. Nothing is copied. common/wire/PROTOCOL.md describes the order of the
+// messages.
 #pragma once
 
 #include "agent/client_watch.h"
@@ -9,9 +10,9 @@
 
 namespace litepull {
 
-// `confinement`: null when it may work wherever its login may.
-// Ends the process, with status 0 when all was told. What keeps one database from being pulled is told with
-// it; what keeps all of them from it is an Error in place of the rest.
+// `confinement` is null when the agent may work wherever its login may. Ends the process, with status 0 when
+// everything was told. What keeps one database from being pulled is told with that database. What keeps all
+// of them from it is sent as an Error in place of the rest.
 [[noreturn]] void look_and_exit(const LookRequest& request, const Confinement* confinement,
                                 DeadlineSource& source, FrameReader& reader, FrameWriter& writer);
 

@@ -1,6 +1,6 @@
-// litepull-agent: runs on the server, beside the databases, for as long as one pull, restore or look around
-// takes. The client's request comes on standard input, the pages and answers go out on standard output. Its
-// one option, --storage DIRECTORY, is for a rule of sudo's; see agent/confine.h.
+// litepull-agent runs on the server, beside the databases, during one pull, restore or look. The client's
+// request comes on standard input; the pages and answers go to standard output. Its one option, --storage
+// DIRECTORY, is for a rule of sudo's (agent/confine.h).
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -16,7 +16,8 @@
 #include "common/error.h"
 #include "common/heap.h"
 
-// libstdc++'s own prints the exception's name and brings a demangler along; we catch what we throw.
+// This replaces libstdc++'s handler, which prints the exception's name and needs a demangler for it. We catch
+// what we throw.
 namespace __gnu_cxx {
 void __verbose_terminate_handler();
 void __verbose_terminate_handler() {
@@ -26,7 +27,7 @@ void __verbose_terminate_handler() {
 
 namespace {
 
-// One that is closed would be that of the first file that is opened, a database's say.
+// If one of them were closed, the first opened file would get its number, and that may be a database.
 bool has_standard_streams() {
   for (const int fd : {0, 1, 2})
     if (fcntl(fd, F_GETFD) < 0) return false;

@@ -8,15 +8,17 @@
 #include <set>
 #include <utility>
 
+#include "agent/link_target.h"
 #include "common/error.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxTableBytes = 16 << 20;  // of one namespace; a server with 300 containers has 0.5 MB
+constexpr std::size_t kMaxTableBytes = 16
+                                       << 20;  // for one namespace; a server with 300 containers has 0.5 MB
 
-// Up to the next `divider`, which is taken as well.
+// Takes the text up to the next `divider`, and the divider too.
 std::string_view take(std::string_view& text, char divider) {
   const std::size_t end = text.find(divider);
   const std::string_view part = text.substr(0, end);
@@ -28,7 +30,7 @@ bool is_octal(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
 }
 
-// The kernel writes blanks, commas and the like as \ and three octal digits.
+// The kernel writes blanks, commas and similar characters as \ and three octal digits.
 std::string unescaped(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -66,7 +68,7 @@ std::string file_text(const std::string& path) {
   }
 }
 
-// What a process names from its root, for us.
+// The path by which we reach what a process calls `path`.
 std::string seen_from(std::uint32_t pid, const std::string& path) {
   return pid == 0 ? path : "/proc/" + std::to_string(pid) + "/root" + path;
 }
@@ -75,7 +77,7 @@ Fd open_whole_directory(const std::string& path) {
   return Fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-// In a list of lower directories, colons that belong to a name have a backslash before them.
+// In a list of lower directories, a colon that belongs to a name has a backslash before it.
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> names(1);
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -86,7 +88,7 @@ std::vector<std::string> split_list(const std::string& text) {
     if (text[i] == '\\' && i + 1 < text.size()) ++i;
     names.back() += text[i];
   }
-  std::erase(names, "");  // "::" comes before directories that have data alone
+  std::erase(names, "");  // "::" precedes directories that only have data
   return names;
 }
 
@@ -122,8 +124,9 @@ std::vector<std::string> above(std::string path) {
   return all;
 }
 
-// Relative names are from where whoever mounted it was at the time: Docker and containerd go to a directory
-// above the layers to keep a long list short. It is one from which all of them lead somewhere.
+// Relative names start at the directory in which the overlay was mounted. Docker and containerd enter a
+// directory above the layers to keep a long list short. This returns a directory from which all names lead
+// somewhere, or nothing.
 std::string options_base(const Overlay& overlay) {
   std::vector<std::string> bases = above(overlay.mount.point);
   std::vector<std::string> relative;
@@ -174,7 +177,7 @@ class Tables {
   Mounts result() { return std::move(result_); }
 
  private:
-  // The same overlay is seen in many namespaces; in one of them its directories may have these names.
+  // The same overlay is seen in many namespaces. In one of them its directories may have these names.
   void add_overlay(const Mount& mount, const std::vector<Mount>& table) {
     auto known = std::find_if(result_.overlays.begin(), result_.overlays.end(),
                               [&](const Overlay& other) { return other.mount.device == mount.device; });
@@ -187,7 +190,7 @@ class Tables {
       *known = std::move(overlay);
   }
 
-  std::set<std::pair<std::string, std::string>> known_;  // device and root
+  std::set<std::pair<std::string, std::string>> known_;  // by device and root
   Mounts result_;
 };
 

@@ -27,7 +27,7 @@ namespace {
 constexpr const char* kHiddenPrefix = ".litepull-new-";
 constexpr mode_t kMode = 0600;
 
-// Component by component, since none may be a link.
+// The path is walked part by part, because none may be a link.
 Fd open_parent(const std::string& name) {
   Fd directory = open_path(".", O_RDONLY | O_DIRECTORY);
   for (std::size_t begin = 0, end; (end = name.find('/', begin)) != std::string::npos; begin = end + 1) {
@@ -48,7 +48,7 @@ bool is_there(int directory_fd, const std::string& name) {
   return fstatat(directory_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-// A WAL or a journal of the database that was there before: SQLite would play it into the new one.
+// SQLite would apply a WAL or a journal of an earlier database to the new one.
 void require_free(int directory_fd, const std::string& base) {
   if (is_there(directory_fd, base))
     throw Error(ErrorKind::kRefused, "a file of its name has appeared on the server meanwhile",
@@ -69,7 +69,7 @@ mode_t mode_of_siblings() {
   return kMode;
 }
 
-// Those that nobody holds locked any more.
+// Removes the hidden files that no process has locked any more.
 void sweep(int directory_fd) {
   const int copy = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const Directory directory(copy < 0 ? nullptr : fdopendir(copy));
@@ -106,8 +106,8 @@ void fill(int fd, const Image& image, const std::string& shown) {
   fsync_fd(fd, shown);
 }
 
-// Never over what has the name. A file system that cannot do that in one step does it in two; killed between
-// them, the next run's sweep does the second.
+// Never replaces what has the name. A file system that cannot do this in one step does it in two. When the
+// agent is killed between them, the sweep of the next run does the second one.
 bool rename_to_free(int directory_fd, const std::string& from, const std::string& to) {
   constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE, renameat2(2)
   if (syscall(SYS_renameat2, directory_fd, from.c_str(), directory_fd, to.c_str(), kNoReplace) == 0)
@@ -128,7 +128,7 @@ void require_room(int fd, const Image& image) {
                 "free some space there, then run this again; nothing was changed on the server");
 }
 
-// As a part of a URI, https://sqlite.org/uri.html.
+// Encodes a path for a URI (https://sqlite.org/uri.html).
 std::string percent_encoded(const std::string& path) {
   std::string encoded;
   for (const char c : path) {
@@ -145,7 +145,8 @@ std::uint32_t number(const Connection& connection, const char* sql) {
   return value.step() ? static_cast<std::uint32_t>(value.integer()) : 0;
 }
 
-// By SQLite itself, as a file that nobody changes: it makes nothing beside it, and takes no lock.
+// Has SQLite open the file as one that nobody changes, so that it creates nothing beside it and takes no
+// lock.
 void open_as_database(const std::string& path, const struct stat& status, const Image& image) {
   const GuardVfs guard;
   Candidate candidate;
@@ -157,7 +158,7 @@ void open_as_database(const std::string& path, const struct stat& status, const 
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   number(connection, "PRAGMA schema_version");  // compares the header's number of pages with the file's
   execute(connection.get(),
-          "PRAGMA writable_schema=ON");  // a schema that it cannot parse is none of our business
+          "PRAGMA writable_schema=ON");  // a schema that this SQLite cannot parse is no problem here
   if (number(connection, "PRAGMA page_count") != image.pages() ||
       number(connection, "PRAGMA page_size") != image.page_size())
     throw SqliteError(SQLITE_NOTADB, "it has another number or size of pages");

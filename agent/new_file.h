@@ -1,5 +1,6 @@
-// A database that is missing on the server, made from an image: complete, on disk and opened by SQLite under
-// a hidden name before it gets its own, so that nobody ever sees a part of it, or anything but a database.
+// A database that is missing on the server and is made from an image. It is complete, on disk and opened by
+// SQLite under a hidden name before it gets its own name. So no program ever sees a part of it, or anything
+// that is no database.
 #pragma once
 
 #include <string>
@@ -11,17 +12,18 @@ namespace litepull {
 
 class NewFile {
  public:
-  // Fills a file in the database's directory, which must be there, with the mode of the other databases, 0600
-  // when there is none. `name` is the database's path below the working directory, without links. What killed
-  // runs have left there is removed. Throws Error{kRefused} when something has that name, or lies where
-  // SQLite would take it for this database's journal; Error{kCorrupt} when SQLite does not open what was
-  // made.
+  // Fills a file in the database's directory, which must exist. The file gets the mode of the other databases
+  // there, or 0600 when there is none. `name` is the database's path below the working directory and has no
+  // links. Files that killed runs have left there are removed. Throws Error{kRefused} when something has that
+  // name, or has a name that SQLite would take for this database's journal. Throws Error{kCorrupt} when
+  // SQLite does not open what was made.
   NewFile(const std::string& name, const Image& image);
-  ~NewFile();  // removes it, unless it was published
+  ~NewFile();  // removes the file unless it was published
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
 
-  // In one step, and on disk when it returns. Throws as the constructor does when that has become true since.
+  // Gives the file its name in one step. It is on disk when this returns. Throws like the constructor when
+  // one of its conditions fails by now.
   void publish();
 
  private:
@@ -29,9 +31,9 @@ class NewFile {
 
   std::string shown_;
   Fd directory_;
-  std::string base_;    // the name in its directory
+  std::string base_;    // the file's name in its directory
   std::string hidden_;  // empty once it is published
-  Fd file_;             // locked: a file that nobody has locked is nobody's
+  Fd file_;             // locked, because a file that no process has locked is removed by the next run
 };
 
 }  // namespace litepull

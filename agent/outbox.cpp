@@ -9,7 +9,7 @@
 namespace litepull {
 namespace {
 
-// Of the pages that an item keeps in memory.
+// The bytes of pages that an item keeps in memory.
 std::uint64_t bytes_of(const PageBlock& block) {
   return block.raw.size();
 }
@@ -72,7 +72,7 @@ bool Outbox::push(PageBlock& block, int wait_ms) {
 
 void Outbox::push_spooled(PageBlock block) {
   const std::uint64_t offset = spool_.append(block.raw);
-  block.raw = Bytes();  // with its memory, which `= {}` would keep
+  block.raw = Bytes();  // frees its memory, which `= {}` would keep
   push_item(Spooled{std::move(block), offset});
 }
 
@@ -94,13 +94,13 @@ void Outbox::run() {
   }
 }
 
-// The last thing that the client hears, when it is this thread that cannot go on.
+// When this thread cannot go on, this is the last message to the client.
 void Outbox::tell(const Error& error) {
   if (error.kind() == ErrorKind::kCancelled) return;
   try {
     writer_.write(MessageType::kError, encode(error.problem()));
   } catch (const Error&) {
-    // It is the stream that is broken.
+    // The stream itself is broken.
   }
 }
 

@@ -1,7 +1,7 @@
-// What waits for the network: a first-in-first-out queue between the thread that reads databases and the
-// thread that compares, compresses and sends. Pages wait in memory up to a bound; past it the reader either
-// waits (a WAL database, whose writers do not notice) or has them spooled (a rollback-journal database, whose
-// writers wait for as long as it is read).
+// The pages and messages that wait for the network. It is a queue between the thread that reads databases and
+// the thread that compares, compresses and sends. Pages wait in memory up to a bound. Past the bound, the
+// reader of a WAL database waits, since its writers do not notice that. The pages of a rollback-journal
+// database are spooled, because its writers wait as long as it is being read.
 #pragma once
 
 #include <condition_variable>
@@ -24,24 +24,25 @@ class Outbox {
   // Starts the sending thread. `writer`, `hashes` and `key` must outlive this.
   Outbox(FrameWriter& writer, HashFeed& hashes, const DigestKey& key, std::uint64_t memory_bytes,
          int compression_level);
-  // Gives up on what was not sent, but waits for a write that is under way: end the process instead where
-  // the network may be dead.
+  // Drops what was not sent, but waits for a write that is going on. Where the network may be dead, end the
+  // process instead.
   ~Outbox();
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  // These throw the sending thread's error, once it has one.
-  // In order with the pages; these do not wait.
+  // After an error of the sending thread, all of these throw that error. These three queue a message in order
+  // with the pages, and do not wait.
   void send(MessageType type, Bytes body);
   void send_end(const DatabaseEnd& end);
   void send_failed(const DatabaseFailed& failed);
-  // Moves from `block` when there is room in memory within `wait_ms`; else false, and `block` is as it was.
+  // Takes `block` when there is room in memory within `wait_ms`. Otherwise returns false and leaves `block`
+  // as it was.
   [[nodiscard]] bool push(PageBlock& block, int wait_ms);
   void push_spooled(PageBlock block);
-  void fail(std::exception_ptr failure);  // from any thread: everything above throws it from now on
-  void flush();                           // returns when everything has been written to the stream
+  void fail(std::exception_ptr failure);  // for any thread; from now on everything above throws `failure`
+  void flush();                           // returns when everything was written to the stream
 
-  // Room on disk for `bytes` more to be spooled?
+  // True when the disk has room for `bytes` more bytes to be spooled.
   [[nodiscard]] bool reserve_spool(std::uint64_t bytes) { return spool_.reserve(bytes); }
 
  private:
@@ -63,9 +64,9 @@ class Outbox {
   void send_spooled(Spooled& spooled);
 
   FrameWriter& writer_;
-  PageSender sender_;  // the sending thread's
+  PageSender sender_;  // used by the sending thread only
   const std::uint64_t memory_bytes_;
-  Spool spool_;  // written by the reader; read by the sending thread at offsets it was handed
+  Spool spool_;  // written by the reader; read by the sending thread at the offsets that it gets
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

@@ -24,7 +24,7 @@ Owner most_common_owner(const std::vector<Candidate>& candidates) {
   return most == counts.end() ? Owner{} : Owner{most->first.first, most->first.second};
 }
 
-// Also those that a process keeps, or could get back, when it is no longer root (capabilities(7)).
+// This also drops those that a process keeps, or could get back, when it is no longer root (capabilities(7)).
 void give_up_capabilities() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
@@ -37,7 +37,7 @@ bool app_has_it_open(const Candidate& candidate) {
          access(candidate.path.c_str(), R_OK | W_OK) == 0;
 }
 
-// Root's databases are not among those that REMOTE_SUDO reaches.
+// REMOTE_SUDO does not reach databases of root.
 std::string remedy_for(const std::string& owner) {
   if (owner == "0")
     return "set SERVER_USER=root and REMOTE_SUDO=no, or give it to the user that the app runs as";
@@ -56,7 +56,7 @@ void give_up_root(const Owner& owner) {
   if (setresuid(owner.uid, owner.uid, owner.uid) != 0) throw_errno("become the databases' owner");
   give_up_capabilities();
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno("give up programs with more rights");
-  // No process of the owner's may look into this one, which was root.
+  // The owner's other processes may not look into this one, because it was root.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) throw_errno("keep this process from being looked into");
   invariant(setuid(0) != 0 && (owner.gid == 0 || setgid(0) != 0), "root could be had back");
 }
@@ -66,7 +66,7 @@ void become_owner(std::vector<Candidate>& candidates) {
     const Owner owner = most_common_owner(candidates);
     if (owner.uid != 0) give_up_root(owner);
   }
-  if (geteuid() == 0) return;  // only root's SQLite hands new sidecars to the database's owner by itself
+  if (geteuid() == 0) return;  // only as root does SQLite give new sidecars to the database's owner
   for (Candidate& candidate : candidates) {
     if (candidate.problem || candidate.uid == geteuid() || app_has_it_open(candidate)) continue;
     const std::string owner = std::to_string(candidate.uid);

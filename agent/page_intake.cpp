@@ -48,17 +48,17 @@ void PageIntake::put(ByteView body) {
     }
     settle(head);
   } catch (const Error&) {
-    fail(std::current_exception());  // not the client's doing: the main thread tells it why
+    fail(std::current_exception());  // the client did nothing wrong; the main thread tells it the reason
   }
 }
 
-// Before a byte is written: all of them were asked for, and are next.
+// Checks before a byte is written that all of them were asked for and are the next ones.
 Image& PageIntake::expect_pages(const PagesHead& head) {
   const std::lock_guard lock(mutex_);
   require_peer(image_ != nullptr && head.database == database_, "pages of a database that is not prepared");
   std::uint64_t pages = 0;
   auto asked = asked_.begin();
-  std::uint32_t used = 0;  // of *asked
+  std::uint32_t used = 0;  // of the first run in asked_
   for (const PageRun& run : head.runs) {
     pages += run.count;
     for (std::uint32_t left = run.count, next = run.first; left > 0;) {

@@ -1,5 +1,5 @@
-// Pages on their way from the client into an image: what the agent's main thread asks for, the thread that
-// hears the client puts where it belongs. Nothing waits in memory but the numbers of the pages asked for.
+// Puts pages from the client into an image. The main thread asks for pages, and the thread that hears the
+// client writes them to their places. Only the numbers of the requested pages wait in memory.
 #pragma once
 
 #include <condition_variable>
@@ -17,17 +17,18 @@ namespace litepull {
 
 class PageIntake {
  public:
-  // Main thread. `image` must live until the next begin, or the process's end.
+  // For the main thread. `image` must live until the next begin, or until the process ends.
   void begin(std::uint32_t database, Image& image);
-  // Before the client is told; waits while kMaxRunsAsked runs are not answered. Throws what fail() was given.
+  // Call it before the client is asked. Waits while kMaxRunsAsked runs are unanswered. Throws what fail() was
+  // given.
   void ask(const std::vector<PageRun>& runs);
   void wait_for_all();
 
-  // The thread that hears the client. Throws Error{kPeer} when these are not the next pages that were asked
-  // for; that the image cannot be written is told to the main thread.
+  // For the thread that hears the client. Throws Error{kPeer} when these are not the next pages that were
+  // asked for. When the image cannot be written, the main thread gets the error.
   void put(ByteView body);
 
-  // Any thread: the main thread's calls throw it from now on.
+  // For any thread. From now on the calls of the main thread throw `failure`.
   void fail(std::exception_ptr failure);
 
   static constexpr std::size_t kMaxRunsAsked = 65'536;
@@ -36,13 +37,13 @@ class PageIntake {
   Image& expect_pages(const PagesHead& head);
   void settle(const PagesHead& head);
 
-  PageUnpacker unpacker_;  // the hearing thread's
+  PageUnpacker unpacker_;  // for the thread that hears the client
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::uint32_t database_ = 0;
   Image* image_ = nullptr;
-  std::deque<PageRun> asked_;  // and not answered, in order
+  std::deque<PageRun> asked_;  // and not yet answered, in order
   std::exception_ptr failure_;
 };
 

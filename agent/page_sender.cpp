@@ -10,13 +10,14 @@
 namespace litepull {
 namespace {
 
-// For how many pages those that differ may wait for more of them, since they are smaller compressed together.
-// Well within what the client may be ahead, or both would wait for each other.
+// How many pages may be compared while differing pages wait for more, since they are smaller when compressed
+// together. It must be well below what the client may be ahead, else both would wait for each other.
 constexpr std::uint32_t kWaitPages = kHashWindow / 4;
 
-// Few pages among many: compressing them well takes little beside finding them, whatever the link. Of a batch
-// it is one in kFew of those that it lies among. Where a batch has no gaps, as at the end of a database that
-// grew, it is one in kFewOfAll of all so far: then the link waits for it.
+// A few pages among many are compressed well on any link, because that takes little time compared with
+// finding them. In a batch, one page in kFew of those among which it lies counts as few. A batch may have no
+// gaps, as at the end of a database that grew. Then one page in kFewOfAll of all pages so far counts as few,
+// because the link waits for it.
 constexpr std::uint64_t kFew = 20, kFewOfAll = 50;
 constexpr int kLevelForFew = 6;
 
@@ -44,7 +45,7 @@ void PageSender::start(const PageBlock& block) {
   reported_ = 0;
   page_size_ = block.page_size;
   pending_.database = block.database;
-  last_sent_us_ = monotonic_us();  // what came before was not waiting for pages
+  last_sent_us_ = monotonic_us();  // the time before that was not spent waiting for pages
 }
 
 void PageSender::add(const PageBlock& block) {
@@ -96,7 +97,7 @@ void PageSender::report_compared(std::uint32_t pages) {
 void PageSender::flush() {
   if (pending_.runs.empty()) return;
   send(pending_, pending_raw_);
-  reported_ = last_page(pending_);  // which the pages say by themselves
+  reported_ = last_page(pending_);  // the pages themselves tell the client so
   pending_.runs.clear();
   pending_raw_.clear();
 }
@@ -141,8 +142,8 @@ void PageSender::send(PagesHead& head, ByteView raw) {
   choice_.sent(cost);
 }
 
-// Each batch is a zstd frame of its own, so that a receiver never needs more memory than one batch. The
-// result is valid until the next call, and empty when compressing saves nothing.
+// Each batch is a zstd frame of its own, so that a receiver never needs memory for more than one batch. The
+// result is valid until the next call. It is empty when compression saves nothing.
 ByteView PageSender::compress(ByteView raw, int level) {
   const std::size_t size =
       ZSTD_compressCCtx(context_.get(), compressed_.data(), raw.size() - 1, raw.data(), raw.size(), level);

@@ -1,4 +1,5 @@
-// The last step of a page's way out: compared with the client's base, compressed, written. One thread.
+// The last step before the wire: pages are compared with the client's base, compressed and written. For one
+// thread.
 #pragma once
 
 #include <zstd.h>
@@ -14,7 +15,7 @@
 
 namespace litepull {
 
-// How much is compared between two reports to the client, while nothing differs.
+// How many bytes are compared between two reports to the client while nothing differs.
 inline constexpr std::uint64_t kReportBytes = 16ULL << 20;
 
 // Consecutive pages of one database.
@@ -22,18 +23,18 @@ struct PageBlock {
   std::uint32_t database = 0;
   std::uint32_t first_page = 1;
   std::uint32_t page_size = 0;  // bytes
-  std::size_t bytes = 0;        // of all pages, also while `raw` is spooled
+  std::size_t bytes = 0;        // of all pages, even while `raw` is spooled
   Bytes raw;
 };
 
 class PageSender {
  public:
-  // `writer`, `hashes` and `key` must outlive it. `level` as in Request.
+  // `writer`, `hashes` and `key` must outlive this. `level` is as in Request.
   PageSender(FrameWriter& writer, HashFeed& hashes, const DigestKey& key, int level);
 
-  // Blocks of a database in order, and then its end (or that it has failed); then those of the next one.
+  // Call these for one database after the other: the blocks in order, then its end or that it has failed.
   void add(const PageBlock& block);
-  void end(DatabaseEnd end);  // its count of pages sent is filled in here
+  void end(DatabaseEnd end);  // fills in the number of pages sent
   void fail(const DatabaseFailed& failed);
 
  private:
@@ -57,13 +58,13 @@ class PageSender {
   LevelChoice choice_;
   std::unique_ptr<ZSTD_CCtx, ContextDeleter> context_;
   Bytes compressed_;
-  std::vector<std::uint32_t> wanted_;  // the base's hashes of the pages at hand
+  std::vector<std::uint32_t> wanted_;  // the base's hashes of the current pages
 
-  std::uint32_t base_pages_ = 0;  // of the database at hand
-  std::uint32_t pages_sent_ = 0;  // of it
-  std::uint32_t page_size_ = 0;   // of it, in bytes
-  std::uint32_t reported_ = 0;    // the client knows that pages up to this one are compared
-  PagesHead pending_;             // differing pages that wait for more of them
+  std::uint32_t base_pages_ = 0;  // of the current database
+  std::uint32_t pages_sent_ = 0;  // of the current database
+  std::uint32_t page_size_ = 0;   // of the current database, in bytes
+  std::uint32_t reported_ = 0;    // the client knows that all pages up to this one were compared
+  PagesHead pending_;             // differing pages that wait to be sent together with more
   Bytes pending_raw_;
   std::uint64_t last_sent_us_;
 };

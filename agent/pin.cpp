@@ -13,11 +13,11 @@ namespace litepull {
 namespace {
 
 constexpr useconds_t kLockPollUs = 300;
-constexpr std::uint64_t kMaxCommitUs = 5'000;  // a writer that is only committing is waited for
+constexpr std::uint64_t kMaxCommitUs = 5'000;  // how long to wait for a writer that is only committing
 constexpr useconds_t kFirstBackOffUs = 5'000;
 
-// The write locks that are held right now; given back when this goes out of scope, and the longest time that
-// one was held is then in `longest_us`, the time that any was, in `total_us`.
+// The write locks that are held now. The destructor releases them. It puts the longest time that one was held
+// into `longest_us`, and adds the time that any was held to `total_us`.
 class WriteLocks {
  public:
   WriteLocks(std::uint64_t& longest_us, std::uint64_t& total_us)
@@ -32,9 +32,9 @@ class WriteLocks {
   WriteLocks(const WriteLocks&) = delete;
   WriteLocks& operator=(const WriteLocks&) = delete;
 
-  // False when the lock was not free before the first one had been held for kMaxLockHoldUs or, for the first,
-  // at `deadline_us`: waiting for that one keeps nobody waiting. Many locks that are free may take longer, up
-  // to kMaxTotalHoldUs.
+  // False when the lock was not free in time. For the first lock, that is at `deadline_us`: no writer has to
+  // wait while it is waited for. For a later lock, that is when the first one was held for kMaxLockHoldUs.
+  // Many free locks may take longer, up to kMaxTotalHoldUs.
   bool acquire(SourceDatabase& database, std::uint64_t deadline_us) {
     while (!database.try_lock()) {
       if (monotonic_us() >= (held_.empty() ? deadline_us : since_us_ + kMaxLockHoldUs)) return false;
@@ -45,7 +45,7 @@ class WriteLocks {
     return true;
   }
 
-  // kMaxTotalHoldUs, with what earlier tries took.
+  // True after kMaxTotalHoldUs, with the time of earlier tries included.
   bool were_held_for_long() const { return total_us_ + monotonic_us() - since_us_ >= kMaxTotalHoldUs; }
 
  private:
@@ -55,8 +55,8 @@ class WriteLocks {
   std::uint64_t since_us_ = 0;
 };
 
-// Calls `pin` for each in this mode. A database that cannot be pinned leaves the set; the others are not held
-// up by it.
+// Calls `pin` for each database in this mode. A database that cannot be pinned leaves the set and does not
+// delay the others.
 template <typename Pin>
 void pin_each(Databases& databases, JournalMode mode, std::vector<Unpinned>& unpinned, Pin pin) {
   std::erase_if(databases, [&](const auto& database) {
@@ -71,7 +71,7 @@ void pin_each(Databases& databases, JournalMode mode, std::vector<Unpinned>& unp
   });
 }
 
-// WAL databases first: who waits for one of them keeps nobody waiting.
+// WAL databases come first, because nobody waits while their locks are waited for.
 void pin_one_by_one(Databases& databases, std::vector<Unpinned>& unpinned) {
   pin_each(databases, JournalMode::kWal, unpinned, [](SourceDatabase& database) { database.pin(); });
   const std::uint64_t until_us = monotonic_us() + kMaxPinningUs;
@@ -92,9 +92,9 @@ std::vector<SourceDatabase*> pointers(const Databases& databases) {
   return all;
 }
 
-// One try. The database whose lock was not had goes to the front of `order`: the next try waits for it while
-// it holds nothing else, so that one long write transaction does not keep all other databases' writers
-// waiting.
+// Makes one try. The database whose lock was not free goes to the front of `order`. The next try waits for it
+// before it holds any other lock, so that one long write transaction does not block the writers of all other
+// databases.
 bool lock_and_pin(std::vector<SourceDatabase*>& order, WriteLocks& locks, std::uint64_t deadline_us) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (locks.acquire(*order[i], deadline_us) && !locks.were_held_for_long()) continue;
@@ -107,8 +107,8 @@ bool lock_and_pin(std::vector<SourceDatabase*>& order, WriteLocks& locks, std::u
   return true;
 }
 
-// Empty when all are pinned; else why the locks were not had together in time. What was pinned then is still:
-// the next try pins it anew.
+// Returns an empty text when all are pinned, else why the locks were not free together in time. Databases
+// that were pinned by then stay pinned, and the next try pins them again.
 std::string pin_at_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
   for (auto& database : databases) database->open_locker();
   const std::uint64_t deadline_us = monotonic_us() + std::uint64_t{1000} * barrier_ms;
@@ -131,8 +131,8 @@ std::string pin_at_barrier(Databases& databases, std::uint32_t barrier_ms, PinRe
          " was not free together with all others within " + std::to_string(barrier_ms) + " ms";
 }
 
-// A database that cannot be locked or read costs the set its barrier, not the run: it is found again when it
-// is pinned by itself.
+// When a database cannot be locked or read, the set gets no barrier, but the run goes on. The problem shows
+// again when that database is pinned by itself.
 std::string try_barrier(Databases& databases, std::uint32_t barrier_ms, PinResult& result) {
   std::string why;
   try {
@@ -173,7 +173,7 @@ std::uint64_t skew_us(const Databases& databases) {
 
 PinResult pin_set(Databases& databases, std::uint32_t barrier_ms) {
   PinResult result;
-  result.set.consistency = Consistency::kBarrier;  // one database is one point in time by itself
+  result.set.consistency = Consistency::kBarrier;  // a single database has one point in time by itself
   if (databases.size() < 2) {
     pin_alone(databases, result.unpinned);
   } else if (std::string why = try_barrier(databases, barrier_ms, result); why.empty()) {

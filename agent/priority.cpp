@@ -6,7 +6,7 @@
 
 namespace litepull {
 
-// On Linux both are a thread's, not a process's (setpriority(2), ioprio_set(2)).
+// On Linux both belong to a thread and not to a process (setpriority(2), ioprio_set(2)).
 void yield_to_the_app() {
   setpriority(PRIO_PROCESS, 0, 10);
   constexpr int kWhoProcess = 1, kBestEffort = 2, kLowest = 7;

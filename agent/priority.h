@@ -1,5 +1,5 @@
-// The app comes first: less processor time and disk time for the calling thread than for it. Not for a thread
-// whose locks make the app wait.
+// Gives the calling thread less processor time and disk time than the app has. Not for a thread whose locks
+// make the app wait.
 #pragma once
 
 namespace litepull {

@@ -19,7 +19,7 @@
 namespace litepull {
 namespace {
 
-// Nothing when there is none, or it is not ours to read: processes end all the time.
+// Null when it does not exist or may not be read. Processes end at any time.
 Directory open_proc(int dir_fd, const std::string& path) {
   Fd fd(openat(dir_fd, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Directory directory(fd ? fdopendir(fd.get()) : nullptr);
@@ -40,7 +40,7 @@ std::string command_of(int proc_fd, const std::string& pid) {
   return command;
 }
 
-// Asked without going to a server for it, should it be on a network file system.
+// The kernel answers from what it knows, and asks no server when the file is on a network file system.
 std::optional<FileId> file_behind(int dir_fd, const char* path, mode_t kind) {
   struct statx status {};
   if (statx(dir_fd, path, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &status) != 0 ||
@@ -49,8 +49,8 @@ std::optional<FileId> file_behind(int dir_fd, const char* path, mode_t kind) {
   return FileId{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino};
 }
 
-// The kernel gives names from our root as far as they are in our mount namespace, else from the process's. A
-// name that leads to another file by now says nothing.
+// The kernel gives names from our root when the file is in our mount namespace, else from the root of the
+// process. A name that leads to another file by now tells nothing.
 std::optional<FileId> directory_behind(int proc_fd, const std::string& pid, const OpenFile& file) {
   const std::string parent = file.name.substr(0, file.name.find_last_of('/') + 1);
   for (const std::string& root : {pid + "/root", std::string()})
@@ -89,7 +89,7 @@ class ProcessScan {
   void look_at(const std::string& pid) {
     const Directory fds = open_proc(proc_fd(), pid + "/fd");
     if (!fds) {
-      // The kernel's own threads have no command line, and open no database.
+      // Kernel threads have no command line, and open no database.
       if ((errno == EACCES || errno == EPERM) && !first_bytes(proc_fd(), pid + "/cmdline").empty())
         seen_.all_seen = false;
       return;
@@ -107,7 +107,7 @@ class ProcessScan {
     seen_.all.push_back(std::move(process));
   }
 
-  // One call for each descriptor: this is what the whole look costs.
+  // This makes one call for each descriptor, which is nearly all that a look at the processes costs.
   bool has_wanted(DIR* fds) const {
     while (const dirent* entry = readdir(fds)) {
       const auto id =

@@ -1,7 +1,7 @@
-// Which processes have which files open, by which names: what /proc says, read in one pass.
+// Which processes have which files open, and by which names. It is read from /proc in one pass.
 //
-// A value: it is collected once, for all databases of a run, while the agent still has the rights that it was
-// started with, and is judged later (agent/doors.h). Another user's processes can be looked at by root alone.
+// It is collected once for all databases of a run, while the agent still has the rights that it was started
+// with, and is judged later (agent/doors.h). Only root can look at the processes of other users.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,20 @@ namespace litepull {
 
 struct OpenFile {
   FileId id;
-  std::string name;                 // as the kernel gives it, " (deleted)" included
-  std::optional<FileId> directory;  // of a wanted one, that has it under this name; unknown if not found
+  std::string name;  // as the kernel gives it, with " (deleted)" for a removed file
+  std::optional<FileId>
+      directory;  // of a wanted file: the one that has it under this name; nothing if not found
 };
 
 struct Process {
   std::uint32_t pid = 0;
-  std::string command;          // what the process calls itself: anything
-  bool serves = false;          // it serves a FUSE file system: others may reach these files through it
-  std::vector<OpenFile> files;  // regular files
+  std::string command;  // the name that the process gives itself, so it may be anything
+  bool serves = false;  // true when it serves a FUSE file system, through which others may reach these files
+  std::vector<OpenFile> files;  // only regular files
 };
 
-// Files that make a process worth keeping: it has one of them open, or any on one of the devices. Looking for
-// known files is quicker, and takes less memory.
+// Processes are kept when they have one of `files` open, or any file on one of `devices`. Looking for known
+// files is faster and takes less memory.
 struct WantedFiles {
   std::set<FileId> files;
   std::set<dev_t> devices;
@@ -39,21 +40,22 @@ struct WantedFiles {
 };
 
 struct Processes {
-  std::vector<Process> all;  // that have a wanted file open; never this one
-  // One process for each mount namespace but our own.
+  std::vector<Process> all;  // the processes that have a wanted file open, without this one
+  // One process of each mount namespace but our own.
   std::map<ino_t, std::uint32_t> namespaces;
-  bool all_seen = true;  // false: some may not be looked at
+  bool all_seen = true;  // false when some processes may not be looked at
 
-  // Those that have the file open, each once. Valid until `all` changes.
+  // The processes that have the file open, each once. Valid until `all` changes.
   std::vector<const Process*> holders_of(const FileId& file) const;
 
-  std::vector<std::pair<FileId, std::size_t>> by_file;  // sorted; of all files, the index of the process
+  std::vector<std::pair<FileId, std::size_t>> by_file;  // each file and the index of its process, sorted
 };
 
-// Files on network file systems are not asked for. Never throws: where there is no /proc, nothing is seen.
+// Does not ask the server of a network file system about its files. Never throws: without /proc the result is
+// empty.
 Processes look_at_processes(const WantedFiles& wanted);
 
-// The same of one process; nothing when it has none of them open, is gone or may not be looked at.
+// The same for one process. Nothing when it has none of the files open, has ended or may not be looked at.
 std::optional<Process> look_at_process(std::uint32_t pid, const WantedFiles& wanted);
 
 }  // namespace litepull

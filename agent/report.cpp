@@ -12,8 +12,8 @@
 namespace litepull {
 namespace {
 
-// ru_maxrss would be that of the process that started us, if that was larger (getrusage(2)). 0 where there is
-// no /proc: no run fails for a figure.
+// ru_maxrss is not used, because it also counts the process that started us, if that was larger
+// (getrusage(2)). 0 without /proc, because no run fails for this figure.
 std::uint64_t peak_resident_bytes() {
   if (access("/proc/self/status", R_OK) != 0) return 0;
   const std::string status = read_file("/proc/self/status", 64 * 1024);

@@ -1,4 +1,4 @@
-// What the agent says of itself and of its errors, whatever it was asked to do.
+// What every session of the agent reports about the agent itself and about its errors.
 #pragma once
 
 #include <functional>
@@ -9,11 +9,11 @@
 
 namespace litepull {
 
-// The exit status that `job` returns. What it throws is told to the client, and is 1; a cancellation is not
-// told, since then there is nobody. Throws when the telling fails.
+// Returns the exit status that `job` returns. When `job` throws, tells the client and returns 1. A
+// cancellation is not told, because the client is gone then. Throws when the client cannot be told.
 int run_and_tell(FrameWriter& writer, const std::function<int()>& job);
 
-// Of this moment; after becoming the databases' owner.
+// The Hello for this moment. Call it after becoming the databases' owner.
 Hello make_hello();
 
 // What the run has cost so far.

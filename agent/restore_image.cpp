@@ -62,7 +62,7 @@ void ImageMaker::make(RestoreWork& work) {
     work.source->pin();
     work.image->copy_from(*work.source);
     ready.hold_us = work.source->hold_us();
-    work.source.reset();  // closes it: so that only the app has its locks and files
+    work.source.reset();  // closes it, so that only the app has its locks and files
   }
   if (request_.mode == RestoreMode::kRestore) client_.pages.begin(ready.database, *work.image);
   work.differing = ready.differing = compare(work);

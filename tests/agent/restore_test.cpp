@@ -514,7 +514,7 @@ TEST_F(RestoreTest, WhoHasADatabaseOpenIsSaid) {
   request.items = {item_of("a[1]*.sqlite3", snapshot_of("CREATE TABLE t (a)")),
                    {"b.sqlite3", 4096, 1, 0, {}},
                    {"c.sqlite3", 4096, 1, 0, {}}};
-  const std::vector<Place> places = find_places(request);
+  const std::vector<TargetPlace> places = find_places(request);
   ::kill(child, SIGKILL);
   ASSERT_EQ(places.at(0).target.holders.size(), 1U);
   EXPECT_EQ(places[0].target.holders[0].pid, static_cast<std::uint32_t>(child));
@@ -532,7 +532,7 @@ TEST_F(RestoreTest, ALinkIsNoPlaceToRestoreTo) {
   RestoreRequest request;
   for (const char* name : {"link.sqlite3", "second.sqlite3", "empty.sqlite3"})
     request.items.push_back({name, 4096, 1, 0, {}});
-  for (const Place& place : find_places(request)) EXPECT_EQ(place.target.state, TargetState::kRefused);
+  for (const TargetPlace& place : find_places(request)) EXPECT_EQ(place.target.state, TargetState::kRefused);
 }
 
 // --- What a client may not send ---
