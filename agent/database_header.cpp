@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/wire/page_size.h"
+#include "common/page_size.h"
 
 namespace litepull {
 namespace {
@@ -31,7 +31,7 @@ bool has_database_magic(ByteView first_bytes) {
 std::string why_no_database(ByteView first_page, std::uint32_t page_size) {
   if (first_page.size() < kDatabaseHeaderBytes || !has_database_magic(first_page))
     return "it does not begin as one";
-  if (page_size_of(first_page.subspan(kPageSizeOffset, 2)) != page_size)
+  if (page_size_in({first_page[kPageSizeAt], first_page[kPageSizeAt + 1]}) != page_size)
     return "its header says another page size";
   if (!is_version(first_page[kFormatVersionsAt]) || !is_version(first_page[kFormatVersionsAt + 1]))
     return "its header says a version that SQLite does not have";

@@ -8,23 +8,15 @@ namespace {
 constexpr std::string_view kAnyDirectories = "**";
 constexpr std::size_t kNone = std::string_view::npos;
 
-std::vector<std::string_view> components(std::string_view path) {
-  std::vector<std::string_view> parts;
-  for (std::size_t slash; (slash = path.find('/')) != kNone; path.remove_prefix(slash + 1))
-    parts.push_back(path.substr(0, slash));
-  parts.push_back(path);
-  return parts;
-}
-
-// A final `**` must match at least a name: `a/**` becomes `a/**/*`, and `**` alone is `*`.
+// A final `**` must match at least one name: `a/**` becomes `a/**/*`, and `**` alone is `*`.
 std::vector<std::string_view> pattern_components(std::string_view pattern) {
-  auto parts = components(pattern);
+  auto parts = path_components(pattern);
   if (parts.size() == 1 && parts[0] == kAnyDirectories) return {"*"};
   if (parts.back() == kAnyDirectories) parts.push_back("*");
   return parts;
 }
 
-// Length of the set at the start of `pattern`, brackets included; 0 when it is never closed, and then the
+// The length of the set at the start of `pattern`, with its brackets. 0 when it is never closed; then the
 // bracket is an ordinary byte. The first member may be ']'.
 std::size_t set_length(std::string_view pattern) {
   const std::size_t first = pattern.size() > 1 && (pattern[1] == '!' || pattern[1] == '^') ? 2 : 1;
@@ -48,7 +40,8 @@ bool set_holds(std::string_view set, char byte) {
   return held != negated;
 }
 
-// How many bytes of `pattern` (not empty, not at a star) `byte` uses up; 0 when it does not fit.
+// How many bytes of `pattern` (which is not empty and does not start with a star) match `byte`; 0 when it
+// does not match.
 std::size_t match_byte(std::string_view pattern, char byte) {
   if (pattern[0] == '?') return 1;
   const std::size_t set = pattern[0] == '[' ? set_length(pattern) : 0;
@@ -56,8 +49,8 @@ std::size_t match_byte(std::string_view pattern, char byte) {
   return pattern[0] == byte ? 1 : 0;
 }
 
-// Only the last star is ever tried again, one byte further on: whatever an earlier star could give up, the
-// later one can take as well. That keeps the cost at the product of the lengths.
+// Only the last star is tried again, one byte further on, because whatever an earlier star could give up, the
+// later one can take as well. This keeps the cost at the product of the lengths.
 bool component_matches(std::string_view pattern, std::string_view name) {
   std::size_t p = 0, n = 0, after_star = kNone, star_end = 0;
   while (n < name.size()) {
@@ -83,7 +76,7 @@ void pass_over_stars(const Components& patterns, std::vector<bool>& places) {
     if (places[i] && patterns[i] == kAnyDirectories) places[i + 1] = true;
 }
 
-// Of each place between components, and before and after them: can `names` have been matched up to there?
+// For each place between components, and before and after them: can `names` be matched up to there?
 std::vector<bool> places_after(const Components& patterns, const Components& names) {
   std::vector<bool> places(patterns.size() + 1);
   places[0] = true;
@@ -103,7 +96,7 @@ std::vector<bool> places_after(const Components& patterns, const Components& nam
   return places;
 }
 
-// A set of one byte, as glob_for() writes it, is a name as well.
+// A set of one byte, as glob_for() writes it, counts as a name too.
 bool spells(std::string_view pattern, std::string_view name) {
   for (const char byte : name) {
     if (pattern.empty() || pattern[0] == '*' || pattern[0] == '?') return false;
@@ -121,7 +114,7 @@ bool begins_with_name(const Components& patterns, const Components& names) {
                     [](std::string_view name, std::string_view pattern) { return spells(pattern, name); });
 }
 
-// `**` and then `*`: whatever is there.
+// True for `**` and then `*`, which match everything.
 bool matches_all(const Components& patterns, std::size_t from) {
   if (patterns[from] != kAnyDirectories) return false;
   while (from < patterns.size() && patterns[from] == kAnyDirectories) ++from;
@@ -130,10 +123,18 @@ bool matches_all(const Components& patterns, std::size_t from) {
 
 }  // namespace
 
-// The same walk as component_matches, a component at a time, with `**` for the star.
+std::vector<std::string_view> path_components(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (std::size_t slash; (slash = path.find('/')) != kNone; path.remove_prefix(slash + 1))
+    parts.push_back(path.substr(0, slash));
+  parts.push_back(path);
+  return parts;
+}
+
+// This walks like component_matches, a component at a time, with `**` for the star.
 bool glob_matches(std::string_view pattern, std::string_view path) {
   const auto patterns = pattern_components(pattern);
-  const auto names = components(path);
+  const auto names = path_components(path);
   std::size_t p = 0, n = 0, after_star = kNone, star_end = 0;
   while (n < names.size()) {
     if (p < patterns.size() && patterns[p] == kAnyDirectories) {
@@ -163,12 +164,12 @@ std::string glob_for(std::string_view path) {
   return glob;
 }
 
-// Where in the pattern one can be once all of the directory's components are used up.
+// Looks at the places in the pattern that can be reached when all components of the directory are matched.
 Reach glob_reach(std::string_view pattern, std::string_view directory) {
   const auto patterns = pattern_components(pattern);
-  const std::vector<bool> places = places_after(patterns, components(directory));
+  const std::vector<bool> places = places_after(patterns, path_components(directory));
   if (std::find(places.begin(), places.end() - 1, true) == places.end() - 1) return Reach::kNone;
-  return begins_with_name(patterns, components(directory)) ? Reach::kByName : Reach::kByWildcard;
+  return begins_with_name(patterns, path_components(directory)) ? Reach::kByName : Reach::kByWildcard;
 }
 
 Reach glob_reach(const std::vector<std::string>& patterns, std::string_view directory) {
@@ -178,7 +179,7 @@ Reach glob_reach(const std::vector<std::string>& patterns, std::string_view dire
 }
 
 bool glob_covers(const std::vector<std::string>& patterns, std::string_view directory) {
-  const auto names = components(directory);
+  const auto names = path_components(directory);
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
     const auto parts = pattern_components(pattern);
     const std::vector<bool> places = places_after(parts, names);

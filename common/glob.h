@@ -1,6 +1,6 @@
-// Patterns that choose databases. The client holds them to its rules (client/config/config.h), the agent
-// matches the names that it finds; either may be hostile, so the cost is bounded by the product of both
-// lengths. Everything works on bytes: nothing here allocates more than the list of components, and nothing
+// Patterns that choose databases. The client checks them against its rules (client/config/config.h), and the
+// agent matches the names that it finds. Either may be hostile, so the cost is bounded by the product of both
+// lengths. Everything works on bytes. Nothing here allocates more than the list of components, and nothing
 // throws but std::bad_alloc.
 #pragma once
 
@@ -9,6 +9,9 @@
 #include <vector>
 
 namespace litepull {
+
+// The parts of a relative path between its slashes. `path` must outlive them.
+std::vector<std::string_view> path_components(std::string_view path);
 
 // True when all of `path` (relative, components divided by single '/', no '.' or '..') fits `pattern`:
 // `*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[!a-z]` one byte of a set, none of them ever '/';
@@ -22,8 +25,8 @@ bool glob_matches_any(const std::vector<std::string>& patterns, std::string_view
 // The pattern that matches this path and no other.
 std::string glob_for(std::string_view path);
 
-// Which names below `directory` (a path as above) a pattern can match. kByName: the pattern spells the
-// directory out, component by component. kByWildcard: a wildcard leads there.
+// Tells which names below `directory` (a path as above) a pattern can match. kByName means that the pattern
+// spells the directory out, part by part. kByWildcard means that a wildcard leads there.
 enum class Reach { kNone, kByWildcard, kByName };
 Reach glob_reach(std::string_view pattern, std::string_view directory);
 Reach glob_reach(const std::vector<std::string>& patterns, std::string_view directory);  // the strongest

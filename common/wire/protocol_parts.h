@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/wire/page_size.h"
+#include "common/page_size.h"
 #include "common/wire/protocol.h"
 
 namespace litepull {

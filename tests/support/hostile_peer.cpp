@@ -4,8 +4,8 @@
 #include <ctime>
 
 #include "common/error.h"
+#include "common/page_size.h"
 #include "common/posix.h"
-#include "common/wire/page_size.h"
 
 namespace litepull::test {
 namespace {
@@ -54,7 +54,7 @@ std::string variable(const char* name) {
 Peer::Peer()
     : names_(names_to_announce()),
       content_(bytes_of(litepull::read_file(variable("HOSTILE_DATABASE"), kMaxDatabaseBytes))),
-      page_size_(page_size_of(ByteView(content_).subspan(kPageSizeOffset, 2))),
+      page_size_(page_size_in({content_[kPageSizeAt], content_[kPageSizeAt + 1]})),
       page_count_(static_cast<std::uint32_t>(content_.size() / page_size_)) {}
 
 void Peer::greet() {
