@@ -26,12 +26,12 @@ namespace {
 
 constexpr useconds_t kWriterBusyStepUs = 500;
 constexpr int kTriesWithoutLock = 3;
-// Changed pages that are kept in memory. With more than that SQLite writes some of them out before the
+// How many KiB of changed pages are kept in memory. Beyond that, SQLite writes some of them out before the
 // commit.
 constexpr std::int64_t kCacheKiB = 16 * 1024;
 constexpr std::size_t kReadAtOnceBytes = 256 * 1024;
 
-// Offsets in the first page, https://sqlite.org/fileformat2.html#the_database_header.
+// Offsets in the first page (https://sqlite.org/fileformat2.html#the_database_header).
 constexpr std::size_t kVersions = 18, kChangeCounter = 24, kPageCount = 28, kSchemaCookie = 40,
                       kValidFor = 92;
 
@@ -84,9 +84,10 @@ class Rewrite {
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
     sqlite3_wal_autocheckpoint(connection_.get(), 0);
     deadline_us_ = monotonic_us() + patience_.lock_us;
-    // A schema that cannot be parsed, before or after, is none of our business.
+    // It does not matter here whether the schema can be parsed, before or after the change.
     execute("PRAGMA writable_schema=ON");
-    // In rollback mode also the directory: a journal that came back with a power cut would undo the restore.
+    // In rollback mode this also syncs the directory. A journal that came back after a power cut would undo
+    // the restore.
     execute("PRAGMA synchronous=EXTRA");
     execute("PRAGMA cache_size=-" + std::to_string(kCacheKiB));
     Statement mode(connection_.get(), "PRAGMA journal_mode");
@@ -94,7 +95,7 @@ class Rewrite {
     if (!wal_) keep_journal_file();
   }
 
-  // An app that keeps its journal file, emptied or not, finds it again.
+  // An app that keeps its journal file, emptied or not, must find it again.
   void keep_journal_file() {
     const std::string journal = there_.path + "-journal";
     if (!exists(journal)) return;
@@ -104,7 +105,7 @@ class Rewrite {
   }
 
   // With more changes than fit into memory, a rollback-mode transaction needs the readers gone before its
-  // end. Then they had better go before its beginning: there is nothing to take back when they do not.
+  // end. So it waits for that at its beginning, when there is nothing to undo if they do not leave.
   std::uint64_t lock(std::uint32_t differing) {
     const bool spills = std::uint64_t{differing} * image_.page_size() > std::uint64_t{kCacheKiB} * 1024 / 2;
     deadline_us_ = monotonic_us() + patience_.lock_us;
@@ -133,8 +134,8 @@ class Rewrite {
   }
 
   // Finding the differences takes a second for a gigabyte. In WAL mode they can be found in a read
-  // transaction, for which nobody waits; it becomes the write transaction if nobody has committed meanwhile.
-  // An app that commits all the time is made to wait in the end.
+  // transaction, which blocks nobody. It becomes the write transaction if nobody has committed meanwhile. An
+  // app that commits all the time has to wait in the end.
   std::uint64_t lock_with_differences_known(std::uint32_t differing) {
     for (int i = 0; wal_ && i < kTriesWithoutLock; ++i) {
       execute("BEGIN");
@@ -148,7 +149,8 @@ class Rewrite {
     return since_us;
   }
 
-  // By writing the first page as it is. False when what was read is not the newest state any more.
+  // Makes the read transaction a write transaction by writing the first page unchanged. False when what was
+  // read is no longer the newest state.
   bool upgrade() {
     deadline_us_ = monotonic_us() + patience_.commit_us;
     try {
@@ -162,7 +164,7 @@ class Rewrite {
     }
   }
 
-  // With the locks held to their word: nobody may write to what we are about to replace.
+  // Checks meanwhile that our locks are respected, because nobody may write to what we are about to replace.
   void find_differences() {
     require_same_file();
     LockWatch locks(connection_.get(), there_, wal_ ? JournalMode::kWal : JournalMode::kRollback);
@@ -171,7 +173,7 @@ class Rewrite {
     locks.require_still();
   }
 
-  // One pass over all that is there, hashed on the way, against all of the image.
+  // Compares the whole database with the whole image in one pass, and computes the digests of both.
   void compare_pages() {
     std::fill(changed_.begin(), changed_.end(), false);
     Statement there(connection_.get(), "SELECT data FROM sqlite_dbpage('main')");
@@ -179,7 +181,7 @@ class Rewrite {
     Bytes block;
     const auto at_once = static_cast<std::uint32_t>(kReadAtOnceBytes / image_.page_size());
     const std::uint32_t last = std::max(count_, image_.pages());
-    std::uint32_t first = 1;  // of the block
+    std::uint32_t first = 1;  // the first page of the block
     for (std::uint32_t number = 1; number <= last; ++number) {
       if (number <= image_.pages() && (number - 1) % at_once == 0) {
         first = number;
@@ -221,11 +223,11 @@ class Rewrite {
     }
   }
 
-  // Still with the old schema cookie: with another one, SQLite would read the schema for our next statement,
-  // with what it remembers of pages that are not what they were.
+  // Keeps the old schema cookie for now. With a new one, SQLite would read the schema for our next statement,
+  // using what it remembers of pages that have changed.
   void write_first_page() {
-    // With FULL, SQLite would move pages of what we write at the commit, by what it knows of what was there.
-    // Only this connection's mind is changed: what the statement writes to the first page is written over.
+    // With FULL, SQLite would move pages of ours at the commit, by what it knows of the old database. The
+    // statement only changes the setting of this connection: what it writes to the first page is overwritten.
     if (number("PRAGMA auto_vacuum") == 1) execute("PRAGMA auto_vacuum=INCREMENTAL");
     invariant(old_first_.size() == image_.page_size() && first_.size() == image_.page_size(),
               "no first page");
@@ -246,11 +248,12 @@ class Rewrite {
     ++result_.pages_written;
   }
 
-  // What was written, as SQLite will commit it. Together with the pages that were equal, and the digest of
-  // the image that both were held against, this is the whole.
+  // Checks the written pages as SQLite will commit them. The digest of the image covers these pages and the
+  // equal ones, so together they are the whole database.
   void read_back() {
-    // SQLite reads the number of pages from the first page again when a savepoint is rolled back; until then
-    // sqlite_dbpage would not show pages past the old end. Not when the database shrinks: see cut_off.
+    // SQLite reads the number of pages from the first page again when a savepoint is rolled back. Until then
+    // sqlite_dbpage would not show pages past the old end. This is not done when the database shrinks: see
+    // cut_off.
     if (image_.pages() > count_) {
       execute("SAVEPOINT grown; ROLLBACK TO grown; RELEASE grown");
       require_count(image_.pages());
@@ -266,7 +269,7 @@ class Rewrite {
       Bytes found(is.begin(), is.end());
       if (number == 1 && found.size() == first_.size()) {
         wanted = first_;
-        // SQLite's own, which it may have counted up when it wrote the page out.
+        // SQLite may have raised its own counters when it wrote the page out.
         for (const std::size_t at : {kChangeCounter, kValidFor, kValidFor + 4})
           put_big_endian(found, at, big_endian(wanted, at));
       }
@@ -277,8 +280,8 @@ class Rewrite {
     }
   }
 
-  // NULL as a page's data cuts the database off before it, by the table's own rules, at the commit, which
-  // takes the number of pages that there were for what is to be cut.
+  // By the rules of sqlite_dbpage, NULL as the data of a page truncates the database before it at the commit.
+  // SQLite takes the pages up to the old number of pages for those to cut.
   void cut_off() {
     if (image_.pages() >= count_) return;
     Statement cut(connection_.get(), "INSERT INTO sqlite_dbpage(pgno, data) VALUES (?1, NULL)");
@@ -287,13 +290,13 @@ class Rewrite {
     require_count(count_);
   }
 
-  // Tells every open connection to read the schema again.
+  // Makes every open connection read the schema again.
   void change_schema_cookie() {
     const std::uint32_t cookie = big_endian(old_first_, kSchemaCookie) + 1;
     execute("PRAGMA schema_version=" + std::to_string(static_cast<std::int32_t>(cookie)));
   }
 
-  // What SQLite takes for the number of pages decides what it shows and what it cuts.
+  // What SQLite shows and what it cuts depends on what it takes for the number of pages.
   void require_count(std::uint32_t pages) {
     if (number("PRAGMA page_count") != pages)
       throw Error(ErrorKind::kFailed, "this SQLite cannot change the size of a database by its pages",
@@ -306,7 +309,8 @@ class Rewrite {
     invariant(sqlite3_get_autocommit(connection_.get()) != 0, "a commit that was none");
   }
 
-  // The WAL stays for the app to check-point, unless our own opening made it: the app is not running.
+  // The WAL stays for the app to checkpoint. When our own opening made it, the app is not running, and it
+  // goes.
   void close() noexcept {
     if (connection_ && made_sidecars_) {
       deadline_us_ = 0;
@@ -328,14 +332,14 @@ class Rewrite {
   const Image& image_;
   const Digest& digest_;
   const RewritePatience& patience_;
-  std::uint64_t deadline_us_ = 0;  // of the busy handler
+  std::uint64_t deadline_us_ = 0;  // for the busy handler
   bool made_sidecars_ = false;
   bool wal_ = false;
-  std::uint32_t count_ = 0;    // pages there
-  Bytes first_, old_first_;    // page 1 as it is to be, and as it was
+  std::uint32_t count_ = 0;    // pages of the database before the change
+  Bytes first_, old_first_;    // page 1 as it shall be, and as it was
   std::vector<bool> changed_;  // by page number
   Restored result_;
-  Connection connection_;  // closed first: the busy handler uses this object
+  Connection connection_;  // must be closed first, because the busy handler uses this object
 };
 
 Error explained(const SqliteError& error, const std::string& path) {

@@ -35,10 +35,10 @@ Connection open_guarded(const Candidate& candidate) {
   Connection connection = open_candidate(candidate, SQLITE_OPEN_READWRITE, GuardVfs::kName);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  // Pages are copied without understanding the schema, so that one which this SQLite cannot parse (a newer or
-  // a damaged one) is copied too: https://sqlite.org/pragma.html#pragma_writable_schema ignores its errors.
-  // Defensive mode after it, not before: it takes the right to write back, with which SQLite would also take
-  // a file that was cut short for a good one.
+  // Pages are copied without understanding the schema. So a schema that this SQLite cannot parse, because it
+  // is newer or damaged, is copied too: writable_schema ignores its errors
+  // (https://sqlite.org/pragma.html#pragma_writable_schema). Defensive mode is set after it, because it takes
+  // away the right to write. With that right SQLite would also accept a file that was cut short.
   execute(connection.get(), "PRAGMA writable_schema=ON");
   sqlite3_db_config(connection.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   return connection;
@@ -79,12 +79,12 @@ void SourceDatabase::open() {
   throw Error(ErrorKind::kFailed, "it was replaced while it was being opened", "pull again");
 }
 
-// Opening succeeds on files that cannot be read; the first statement tells
-// (https://sqlite.org/c3ref/open.html). The journal mode is told after the schema was read, and so one that
-// is damaged is found.
+// Opening succeeds even on files that cannot be read; the first statement fails
+// (https://sqlite.org/c3ref/open.html). Asking for the journal mode reads the schema first, so a damaged
+// schema is found.
 void SourceDatabase::probe() {
   reader_ = open_guarded(candidate_);
-  require_own_header();  // before SQLite looks for a log
+  require_own_header();  // before SQLite looks for a WAL
   begin(Busy::kWait);
   {
     Statement mode(reader_.get(), "PRAGMA journal_mode");
@@ -95,8 +95,8 @@ void SourceDatabase::probe() {
   forget_schema();
 }
 
-// A thousand schemas would be too much to keep, and a schema that has changed would be read again while
-// writers wait (https://sqlite.org/pragma.html#pragma_writable_schema has RESET).
+// A thousand schemas would take too much memory. And a schema that has changed would be read again while
+// writers wait. RESET is described at https://sqlite.org/pragma.html#pragma_writable_schema.
 void SourceDatabase::forget_schema() {
   sqlite3_db_config(reader_.get(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
   execute(reader_.get(), "PRAGMA writable_schema=RESET");
@@ -106,7 +106,7 @@ void SourceDatabase::forget_schema() {
   GuardVfs::let_go_of_index(reader_.get());
 }
 
-// By the file's own bytes. A log that somebody put beside another file would give it a first page, and the
+// Judges by the file's own bytes. A WAL that was put beside another file would give it a first page, and the
 // rest of that file would be taken for the pages of a database.
 void SourceDatabase::require_own_header() {
   FileHeader header{};
@@ -133,8 +133,8 @@ SourceDatabase::~SourceDatabase() {
   close();
 }
 
-// An app that is not running leaves no sidecars; then none are left by us either. An app that started
-// meanwhile keeps its own: SQLite removes the WAL only as its last user.
+// An app that is not running leaves no sidecars, and then we leave none either. An app that started meanwhile
+// keeps its own, because SQLite removes the WAL only as its last user.
 void SourceDatabase::close() noexcept {
   if (reader_ && made_sidecars_ && size_of(candidate_.path + "-wal") == 0) {
     guard_->allow_wal_removal(candidate_.path);
@@ -156,8 +156,8 @@ void SourceDatabase::wake() {
 
 void SourceDatabase::open_locker() {
   explaining(candidate_.path, [&] { locker_ = open_guarded(candidate_); });
-  // What the first use of a connection costs, writers are not to wait for; a lock that is not had is no
-  // matter.
+  // The first use of a connection takes some time, and it is done here so that no writer waits for it.
+  // Failing to get a lock does not matter.
   sqlite3_exec(locker_.get(), "PRAGMA schema_version", nullptr, nullptr, nullptr);
   GuardVfs::let_go_of_index(locker_.get());
 }
@@ -208,7 +208,7 @@ void SourceDatabase::begin(Busy busy) {
     if (sqlite3_get_autocommit(reader_.get()) == 0) execute(reader_.get(), "ROLLBACK");
     state_probe_.emplace(candidate_);
     execute(reader_.get(), "BEGIN");
-    pragma("PRAGMA schema_version");  // the first read is what starts the transaction
+    pragma("PRAGMA schema_version");  // the first read starts the transaction
     pinned_since_us_ = monotonic_us();
   };
   explaining(candidate_.path, start, waits);
@@ -218,8 +218,8 @@ void SourceDatabase::begin(Busy busy) {
   pinned_ = true;
 }
 
-// The journal mode may be another one than when the database was opened. A WAL it stays: its mode changes
-// only where no other connection is.
+// The journal mode may have changed since the database was opened. A WAL stays one, because that mode changes
+// only without any other connection.
 void SourceDatabase::settle_pin() {
   explaining(candidate_.path, [&] {
     FileHeader header{};
@@ -234,7 +234,7 @@ void SourceDatabase::settle_pin() {
   wal_bytes_at_pin_ = wal_bytes();
 }
 
-// PRAGMA page_count would read the schema first; a backup knows without.
+// PRAGMA page_count would read the schema first. A backup knows the number without it.
 std::uint32_t SourceDatabase::count_pages() {
   const Connection nowhere = open_connection(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   sqlite3_backup* backup = sqlite3_backup_init(nowhere.get(), "main", reader_.get(), "main");

@@ -17,12 +17,12 @@
 namespace litepull {
 namespace {
 
-// Two writes within a tick of the clock that the file system stamps its files with, at the most two seconds
-// long, leave the same times.
+// Two writes within one step of the file system's clock leave the same times. A step is at most two seconds
+// long.
 constexpr std::int64_t kTickNs = 2'000'000'000;
 
-constexpr std::int64_t kLastSecond = 1LL << 33;  // in the year 2242: as nanoseconds it still fits
-constexpr std::size_t kBootIdBytes = 64;         // and fewer
+constexpr std::int64_t kLastSecond = 1LL << 33;  // in the year 2242; as nanoseconds it still fits
+constexpr std::size_t kBootIdBytes = 64;         // an id has fewer
 
 bool is_sane(const timespec& time) {
   return time.tv_sec >= 0 && time.tv_sec < kLastSecond;
@@ -32,7 +32,7 @@ void put_bytes(ByteView bytes, ByteWriter& out) {
   for (const std::uint8_t byte : bytes) out.u8(byte);
 }
 
-// Empty when it is not to be had. Read once: it is asked for while writers wait.
+// Empty when it cannot be read. It is read only once, because writers wait while it is asked for.
 const std::string& boot_id() {
   static const std::string id = []() -> std::string {
     try {
@@ -44,7 +44,7 @@ const std::string& boot_id() {
   return id;
 }
 
-// False when it cannot be read, which is for whoever copies the pages to report.
+// False when it cannot be read. The copy of the pages reports that.
 bool put_header(sqlite3* reader, ByteWriter& out) {
   FileHeader header{};
   if (!read_file_header(reader, header)) return false;
@@ -52,7 +52,7 @@ bool put_header(sqlite3* reader, ByteWriter& out) {
   return true;
 }
 
-// The header of the WAL's index; zeros when the index is of an empty log. False when SQLite cannot say.
+// Puts the header of the WAL's index, or zeros when the WAL is empty. False when SQLite cannot tell.
 bool put_wal_header(sqlite3* reader, ByteWriter& out) {
   sqlite3_snapshot header{};
   sqlite3_snapshot* taken = nullptr;

@@ -1,13 +1,15 @@
 // Tells without reading a database that nobody has committed to it since an earlier pull.
 //
-// What a commit leaves its mark in: the database's file, with its inode, size and times, of which no program
-// can set back the one of the last change (ctime); the file's header, with the change counter that a
-// rollback-mode commit raises; and the WAL, whose index's header, as the read transaction found it
-// (https://sqlite.org/c3ref/snapshot.html), has the number of frames, a checksum of them all and the log's
-// salts. A crash of the whole machine can lose a file's times and keep its content, so each boot begins anew.
-// A checkpoint changes the file and no content: that costs a pull that reads it.
+// A commit leaves marks in several places. The database's file has an inode, a size and times, and no program
+// can set back the time of its last change (ctime). The file's header has the change counter that a
+// rollback-mode commit raises. For a WAL, the header of its index, as the read transaction found it
+// (https://sqlite.org/c3ref/snapshot.html), has the number of frames, a checksum of them all and the salts of
+// the WAL. A crash of the whole machine can lose a file's times and keep its content, so a state is only
+// valid until the next boot. A checkpoint changes the file but no content; it costs one pull that reads the
+// database.
 //
-// All that becomes a SourceState by the client's key, so that nobody who writes to the database can steer it.
+// All marks become a SourceState with the client's key, so that nobody who writes to the database can choose
+// the result.
 #pragma once
 
 #include <sqlite3.h>
@@ -22,20 +24,20 @@
 
 namespace litepull {
 
-// All of the marks, one after the other; empty when they say nothing.
+// All marks, one after the other. Empty when they tell nothing.
 using SourceMarks = Bytes;
 
-// kNoState for marks that say nothing.
+// kNoState for marks that tell nothing.
 SourceState state_of(const SourceMarks& marks, const DigestKey& key);
 
 // Looks at the candidate's file before its read transaction begins, and again once it has begun.
 class StateProbe {
  public:
-  explicit StateProbe(const Candidate& candidate);  // which must outlive this
+  explicit StateProbe(const Candidate& candidate);  // `candidate` must outlive this
 
   // `reader` is inside the transaction, which may have begun some time ago. Empty when the file is not the
-  // candidate's any more, was written to meanwhile, or so lately that a further write might leave its times
-  // as they are.
+  // candidate's any more, or was written to meanwhile. Also empty when it was written to so recently that
+  // another write might not change its times.
   SourceMarks settle(sqlite3* reader, JournalMode mode) const;
 
  private:

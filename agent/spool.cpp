@@ -40,7 +40,7 @@ Fd open_unlinked(const std::string& directory) {
 
 }  // namespace
 
-// Memory is not a disk.
+// A file system in memory does not count, because the agent must not fill the memory.
 Fd open_unlinked_with_room(std::uint64_t bytes) {
   const char* chosen = std::getenv("TMPDIR");
   std::string best;

@@ -22,9 +22,9 @@ void initialize_sqlite() {
 
 Connection open_connection(const std::string& path, int flags, const char* vfs) {
   sqlite3* raw = nullptr;
-  // Each connection is one thread's: no mutex for every step and column.
+  // Each connection belongs to one thread, so it needs no mutex for every step and column.
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, vfs);
-  Connection connection(raw);  // to be closed even when opening failed
+  Connection connection(raw);  // must be closed even when opening failed
   require_ok(code, raw);
   return connection;
 }
@@ -48,7 +48,7 @@ void Statement::bind(int parameter, ByteView bytes) {
              connection_);
 }
 
-// What went wrong in a step was told then.
+// An error of the last step was already thrown by that step.
 void Statement::reset() {
   sqlite3_reset(statement_.get());
 }

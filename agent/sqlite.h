@@ -1,5 +1,5 @@
-// The little of SQLite's C interface that the agent needs, owned and checked. SQLiteCpp serves the client;
-// here it would bring iostreams and 0.7 MB with it.
+// The part of SQLite's C interface that the agent needs, owned and checked. The client uses SQLiteCpp, which
+// would add iostreams and 0.7 MB to the agent.
 #pragma once
 
 #include <sqlite3.h>
@@ -15,7 +15,7 @@ namespace litepull {
 
 class SqliteError : public std::exception {
  public:
-  // `system_errno`: of the call to the system that failed; 0 when none did, or it is not known.
+  // `system_errno` is that of the failed system call; 0 when none failed or it is not known.
   SqliteError(int code, std::string message, int system_errno = 0)
       : code_(code), message_(std::move(message)), system_errno_(system_errno) {}
   int code() const { return code_ & 0xFF; }  // https://sqlite.org/rescode.html
@@ -34,25 +34,25 @@ struct ConnectionCloser {
 };
 using Connection = std::unique_ptr<sqlite3, ConnectionCloser>;
 
-// Before anything else of SQLite's. A thousand databases may be open at a time, of each of which a page or
-// two are looked at: no connection takes memory in advance.
+// Call it before anything else of SQLite. A thousand databases may be open at a time, and of each only a page
+// or two are read. So no connection takes memory in advance.
 void initialize_sqlite();
 
-// Throws SqliteError; `flags` as of sqlite3_open_v2.
+// `flags` and `vfs` are those of sqlite3_open_v2. Throws SqliteError.
 Connection open_connection(const std::string& path, int flags, const char* vfs);
 void execute(sqlite3* connection, const char* sql);
 
-// One prepared statement; its connection must outlive it. Errors are thrown as SqliteError.
+// One prepared statement. Its connection must outlive it. Errors are thrown as SqliteError.
 class Statement {
  public:
   Statement(sqlite3* connection, const char* sql);
-  // Parameters count from 1. The bytes must live until the statement has been stepped.
+  // Parameters count from 1. The bytes must live until the statement was stepped.
   void bind(int parameter, std::int64_t value);
   void bind(int parameter, ByteView bytes);
-  void reset();  // to be stepped once more; what was bound stays
+  void reset();  // makes it ready to be stepped again; the bound values stay
 
   [[nodiscard]] bool step();  // false at the end of the rows
-  // One that has no rows: stepped and reset.
+  // Steps and resets a statement that has no rows.
   void run();
   std::int64_t integer() const { return sqlite3_column_int64(statement_.get(), 0); }
   std::string text() const;

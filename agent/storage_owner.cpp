@@ -19,13 +19,13 @@ namespace litepull {
 namespace {
 
 constexpr int kMaxDepth = 16;
-constexpr std::size_t kMaxEntries = 50'000;  // all levels together; the app's uploads may lie there too
+constexpr std::size_t kMaxEntries = 50'000;  // on all levels together; the app's uploads may lie there too
 
 Fd open_below(int directory_fd, const char* name, int flags) {
   return Fd(openat(directory_fd, name, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
-// What it is is told by the open file: its name may stand for another one a moment later.
+// This looks at the open file, because its name may lead to another one a moment later.
 bool is_database(int fd, struct stat& status) {
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1) return false;
   std::uint8_t head[kDatabaseMagic.size()];
@@ -45,7 +45,7 @@ class Search {
   }
 
  private:
-  // At what lies `depth` levels below that directory.
+  // Looks at what lies `depth` levels below that directory.
   void look(Fd fd, int depth) {
     struct stat status {};
     const Directory directory(fstat(fd.get(), &status) == 0 ? fdopendir(fd.get()) : nullptr);
@@ -123,9 +123,9 @@ class Search {
   }
 
   const std::string& shown_;
-  std::vector<struct stat> way_;  // the directories that the one at hand lies in, and itself
+  std::vector<struct stat> way_;  // the current directory and those that it lies in
   std::size_t entries_ = 0;
-  bool deeper_ = true;  // there are directories on the level after this one
+  bool deeper_ = true;  // true when there are directories on the next level
   bool roots_ = false;
   std::optional<Error> unsafe_;
   std::map<std::pair<uid_t, gid_t>, int> counts_;

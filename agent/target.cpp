@@ -29,7 +29,7 @@ void refuse(Target& target, const Problem& problem) {
   target.problem = problem;
 }
 
-// What can be said without opening it.
+// Fills in what can be told without opening the database.
 void add_status(TargetPlace& place, const Processes& processes) {
   struct stat status {};
   if (lstat(place.there->path.c_str(), &status) != 0) throw_errno("look at " + printable(place.item.name));
@@ -53,7 +53,7 @@ TargetPlace place_of(const RestoreItem& item, const Candidate* there, const Surr
   return place;
 }
 
-// Those by whose owner a missing database's is told, and if there is none, the directory.
+// The databases that decide the owner of a missing one, or the directory when there are none.
 std::vector<Candidate> siblings() {
   std::vector<Candidate> found = databases_at_the_top();
   std::erase_if(found, [](const Candidate& candidate) { return candidate.problem.has_value(); });

@@ -1,5 +1,5 @@
-// Where databases are to be restored: what is there, whose it is and who has it open. Nothing is opened here;
-// see agent/discover.h for why.
+// Tells what is where databases shall be restored: which file, whose it is and who has it open. Nothing is
+// opened here; agent/discover.h says why.
 #pragma once
 
 #include <optional>
@@ -13,25 +13,25 @@
 
 namespace litepull {
 
-// The place of one item of the request.
+// The place of one item of the request, or of one database that a look found.
 struct TargetPlace {
   RestoreItem item;
-  std::optional<Candidate> there;  // nothing: there is no such file
-  Target target;                   // as far as it is known without opening the database
+  std::optional<Candidate> there;  // nothing when there is no such file
+  Target target;                   // what is known without opening the database
 };
 
-// In the order of the request, of the working directory. Looks around for other doors, with all the rights
-// that the agent was started with: to be called before it becomes the databases' owner.
+// The places in the working directory, in the order of the request. Looks for other doors with all the rights
+// that the agent was started with, so call it before it becomes the databases' owner.
 std::vector<TargetPlace> find_places(const RestoreRequest& request);
 
-// What was found, whatever becomes of it. In the same order.
+// The places of all candidates, in the same order, with those that have a problem.
 std::vector<TargetPlace> places_of(const std::vector<Candidate>& found, const Surroundings& surroundings);
 
-// Fills in what only the database itself can say. `source` is or was pinned.
+// Fills in what only the database itself can tell. `source` is or was pinned.
 void describe(Target& target, const SourceDatabase& source);
 
-// As become_owner does for a pull; when none of the databases is there, the owner of the other databases in
-// the directory, else that of the directory. A database that is missing must be made by that owner.
+// Like become_owner for a pull. When none of the databases exists, becomes the owner of the other databases
+// in the directory, or else the directory's owner. A database that is missing must be made by that owner.
 void become_owner(std::vector<TargetPlace>& places);
 
 }  // namespace litepull

@@ -26,8 +26,8 @@ namespace litepull {
 namespace {
 
 constexpr std::uint64_t kMaxLookUs = 2'000'000;
-constexpr std::size_t kMaxLevels = 8;            // of directories below the storage directory
-constexpr std::size_t kMaxDirectories = 20'000;  // that wait to be looked into
+constexpr std::size_t kMaxLevels = 8;            // levels of directories below the storage directory
+constexpr std::size_t kMaxDirectories = 20'000;  // that wait to be looked at
 constexpr std::size_t kMaxFound = 20'000;        // databases whose names are kept
 constexpr std::size_t kMaxEndingBytes = 32;
 constexpr std::uint64_t kEntriesBetweenLooksAtTheClock = 256;
@@ -36,7 +36,8 @@ std::string join(const std::string& directory, const std::string& base) {
   return directory.empty() ? base : directory + "/" + base;
 }
 
-// Of "production.sqlite3-old": ".sqlite3-old". Empty when it has none that could stand for others.
+// For "production.sqlite3-old" this is ".sqlite3-old". Empty when the name has no ending that other files
+// could have too.
 std::string ending_of(const std::string& base) {
   const std::size_t dot = base.find_last_of('.');
   const bool none = dot == std::string::npos || dot == 0 || base.size() - dot > kMaxEndingBytes;
@@ -62,7 +63,7 @@ Fd step_into(int from, const std::string& name) {
   return Fd(openat(from, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 }
 
-// Step by step, so that nothing on the way is a link.
+// Opens a directory part by part, so that nothing on the way is a link.
 Fd walk_to(const std::string& path) {
   Fd at = step_into(AT_FDCWD, ".");
   for (const std::string& part : steps_of(path))
@@ -70,8 +71,8 @@ Fd walk_to(const std::string& path) {
   return at;
 }
 
-// What was looked at is what is opened, whatever has that name by now: opening some devices does something,
-// and opening a FIFO waits. Where the file is the owner's its time of last access stays.
+// Opens exactly the file that was looked at, whatever has its name by now. Opening some devices has effects,
+// and opening a FIFO waits. Where the file is ours, its time of last access stays.
 Fd open_regular(int directory_fd, const std::string& base) {
   const Fd seen(openat(directory_fd, base.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
@@ -90,21 +91,22 @@ bool has_header(int directory_fd, const std::string& base) {
          has_database_magic({bytes, sizeof bytes});
 }
 
-// SQLite's files are whole pages. Of other files hardly any need to be opened.
+// A SQLite file consists of whole pages. Hardly any other file then needs to be opened.
 bool may_be_database(const struct stat& status) {
   return S_ISREG(status.st_mode) && status.st_size >= kMinDatabaseBytes &&
          status.st_size % kMinDatabaseBytes == 0;
 }
 
-// Databases with one ending in one directory; `directory` may hold patterns once kinds were merged.
+// Databases with the same ending in one directory. `directory` may hold patterns once kinds were merged.
 struct Kind {
-  std::vector<std::string> directory;  // its components
+  std::vector<std::string> directory;  // its parts
   std::string ending;
   std::string example;
   std::uint32_t databases = 0;
 };
 
-// Directories of one depth that differ in one place only: tenants, each with databases of its own.
+// Merges directories of one depth that differ in one part only. These may be tenants, each with databases of
+// its own.
 std::vector<Kind> merged_at(std::size_t from_end, std::vector<Kind> kinds) {
   std::map<std::pair<std::vector<std::string>, std::string>, std::vector<Kind>> alike;
   std::vector<Kind> result;
@@ -151,7 +153,7 @@ class Look {
   }
 
  private:
-  // Uploads last.
+  // Directories of uploads come last.
   std::string take_next() {
     std::deque<std::string>& from = waiting_.empty() ? shards_ : waiting_;
     std::string next = std::move(from.front());
@@ -163,7 +165,7 @@ class Look {
     return network_of(fd) == nullptr && !holds_snapshots(fd, base_of(directory));
   }
 
-  // Calls `visit` with each entry, for as long as there is time.
+  // Calls `visit` with each entry as long as there is time.
   template <typename Visit>
   void each_entry(int fd, Visit visit) {
     const Directory directory(fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
@@ -227,7 +229,8 @@ class Look {
     }
   }
 
-  // Files that have the same ending and are no databases: a pattern for all would bring them along.
+  // True when other files have the same ending and are no databases. A pattern for all of them would match
+  // these too.
   bool has_others(int fd, const std::string& directory, const std::string& ending,
                   const std::set<std::string>& bases) {
     bool others = false;

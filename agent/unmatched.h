@@ -1,19 +1,19 @@
-// Databases that nobody asked for: files below the storage directory that begin as SQLite's do, and that no
-// pattern of the request matches and none of its EXCLUDE covers. Somebody who added one to the app is to hear
-// of it before the day on which it is missed.
+// Finds databases that nobody asked for: files below the storage directory that begin like SQLite's and that
+// no pattern of the request matches and none of its EXCLUDE covers. Whoever added one to the app shall hear
+// of it before the day on which it is needed.
 //
-// This is a look around with bounds, not a search: it takes no longer than kMaxLookUs, and says when it did
-// not get through. Not looked into are directories two levels down a tree of two-character names, as Active
-// Storage makes them (ab/cd/KEY): what users upload may be databases, and is none of the app's.
+// This look has bounds and is no full search. It takes no longer than kMaxLookUs, and tells when it did not
+// get through. It does not look into directories two levels down a tree of two-character names, as Active
+// Storage makes them (ab/cd/KEY). What users upload there may be databases, but not the app's.
 #pragma once
 
 #include "common/wire/protocol.h"
 
 namespace litepull {
 
-// Below the working directory, with the rights that this process has now. Opens files for a moment: to be
-// called while this process holds no lock of SQLite's (agent/discover.h says why), so before anything is
-// pinned. No link is followed, nothing but regular files is opened. What cannot be read is passed over.
+// Looks below the working directory, with the rights that this process has now. It opens files for a moment,
+// so call it before anything is pinned, while this process holds no lock of SQLite's (agent/discover.h says
+// why). It follows no link, and opens only regular files. What cannot be read is skipped.
 Unmatched find_unmatched(const Request& request);
 
 }  // namespace litepull

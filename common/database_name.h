@@ -1,5 +1,5 @@
-// The names that a database may have in a snapshot. The agent leaves out those that have another one, with
-// the reason; the client ends a run whose agent announces one.
+// The names that a database may have in a snapshot. The agent leaves out a database with any other name and
+// tells the reason. The client ends a run whose agent announces one.
 #pragma once
 
 #include <string>
@@ -7,17 +7,18 @@
 
 namespace litepull {
 
-// What a snapshot's directory holds beside its databases.
+// The files of a snapshot's directory beside its databases.
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kNewManifestName = ".manifest.json.new";  // while it is written
 inline constexpr const char* kHashesName = ".hashes";                  // see client/store/hash_file.h
 
-// True when `name` may be a database's path inside a snapshot: relative, at most 16 components and none of
-// them empty, "." or "..", clean UTF-8, not a name that is ours in a snapshot, and not one that SQLite would
-// take for another database's journal.
+// True when `name` may be a database's path inside a snapshot. It must be relative and clean UTF-8, with at
+// most 16 components, none of which is empty, "." or "..". It must not be one of our own names in a snapshot,
+// and not one that SQLite would take for another database's journal.
 bool is_database_name(std::string_view name);
 
-// The same for all names that are one to a file system to which case does not count, as macOS's usually are.
+// Gives the same text for all names that are the same on a file system that ignores case, as macOS's usually
+// does.
 std::string folded_name(std::string_view name);
 
 }  // namespace litepull

@@ -9,7 +9,7 @@ namespace litepull {
 
 void keep_large_buffers() {
 #ifdef __GLIBC__
-  constexpr int kBytes = 32 << 20;  // the most that the first of these takes on 64 bits
+  constexpr int kBytes = 32 << 20;  // the most that M_MMAP_THRESHOLD takes on 64 bits
   mallopt(M_MMAP_THRESHOLD, kBytes);
   mallopt(M_TRIM_THRESHOLD, kBytes);
 #endif

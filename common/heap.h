@@ -1,18 +1,17 @@
-// How malloc treats the large buffers that bulk data goes through.
+// Sets how malloc treats the large buffers for bulk data.
 #pragma once
 
 namespace litepull {
 
-// To be called first thing in main. glibc's malloc maps large buffers one by one (those of 128 KiB and more,
-// until it has learned of larger ones) and hands what is free at the heap's end back to the kernel, again and
-// again: the pages of such buffers are zeroed over and over by page faults, and each mapped one begins where
-// copying to it is slow (see file_buffer.h). After this call buffers of less than 32 MiB are cut from the
-// heap, and its free end is kept up to that size. Measured with a night's changes in 1 GB: 0.75 s of
-// processor time in place of 1.4 for the agent, and of 1.1 for the client. With other C libraries than glibc
-// nothing is done.
+// Call it first in main. glibc's malloc maps large buffers one by one (those of 128 KiB and more, until it
+// has learned of larger ones), and returns free memory at the heap's end to the kernel again and again. So
+// page faults zero the pages of such buffers over and over, and each mapped buffer begins where copying to it
+// is slow (see file_buffer.h). After this call, buffers of less than 32 MiB come from the heap, and up to 32
+// MiB at its end stay free. Measured with a night's changes in 1 GB: 0.75 s of processor time instead of 1.4
+// s for the agent, and instead of 1.1 s for the client. Does nothing with other C libraries than glibc.
 void keep_large_buffers();
 
-// Gives the kernel back what is free on the heap, wherever that lies.
+// Returns all free memory of the heap to the kernel, wherever it lies.
 void return_free_memory();
 
 }  // namespace litepull

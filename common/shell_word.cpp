@@ -30,14 +30,15 @@ bool can_be_shown(std::string_view text) {
   return true;
 }
 
-// fish takes a backslash within single quotes for more than itself, so that it stands in double ones.
+// fish gives a backslash within single quotes a special meaning, so it is put in double quotes.
 std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? "'\"'\"'" : c == '\\' ? "'\"\\\\\"'" : std::string(1, c);
   return out + "'";
 }
 
-// bash looks for "!" within double quotes, whatever else they are in: nothing but letters and digits is left.
+// bash looks for "!" within double quotes, even when these are inside others. So only letters and digits are
+// left.
 std::string in_octal(std::string_view text) {
   std::string out = "\"$(printf '";
   for (const char c : text) {

@@ -1,5 +1,6 @@
-// Names of any length where there is room for short ones only. What is cut is never the same as what is not,
-// and two names that begin alike stay two: the cut one ends with its length and a digest.
+// Shortens names where there is room for short ones only. A shortened name never equals a name that is not
+// shortened, and two names with the same beginning stay different, because a shortened name ends with its
+// length and a digest.
 #pragma once
 
 #include <string>
@@ -7,12 +8,13 @@
 
 namespace litepull {
 
-// `name` itself up to `max_bytes` (at least 100), else what fits of its beginning, whole characters of UTF-8,
-// and "... (N bytes, xxh128 DIGEST)". The digest is no proof against somebody who looks for two names with
-// one: whoever needs a key makes sure of it.
+// Returns `name` itself when it has at most `max_bytes` (which is at least 100). Otherwise returns as much of
+// its beginning as fits, in whole UTF-8 characters, and "... (N bytes, xxh128 DIGEST)". The digest does not
+// protect against a person who searches for two names with the same digest. Code that uses the result as a
+// key must check that itself.
 std::string short_name(std::string_view name, std::size_t max_bytes);
 
-// What fits of a sentence, whole characters, with "..." at its end when something was cut.
+// Returns as much of a sentence as fits, in whole characters, with "..." at its end when something was cut.
 std::string short_text(std::string_view text, std::size_t max_bytes);
 
 }  // namespace litepull
