@@ -127,11 +127,11 @@ SnapshotReport look_into(const VerifyRun& run, const Snapshot& snapshot) {
   const Store& store = run.store;
   const CheckDepth depth = run.options.depth;
   if (snapshot.old_script())
-    return verify_old_script(store, snapshot.name, depth, checks_in_children({}), run.app.cancel,
-                             run.progress);
+    return verify_old_script(store, snapshot.name,
+                             {depth, checks_in_children({}), run.app.cancel, run.progress});
   const Fd dir = store.open_snapshot(snapshot.name);
-  return verify_snapshot(dir.get(), store.path_of(snapshot.name), *snapshot.manifest, depth,
-                         checks_in_children(store.digest_key_if_there()), run.app.cancel, run.progress);
+  return verify_snapshot(dir.get(), store.path_of(snapshot.name), *snapshot.manifest,
+                         {depth, checks_in_children(store.digest_key_if_there()), run.app.cancel, run.progress});
 }
 
 void throw_cancelled(const std::unique_ptr<Error>& error) {

@@ -20,7 +20,7 @@ constexpr std::size_t kMaxOutputBytes = 128 << 20;
 
 FileDiff diff_in_child(const ReadyFile& a, const ReadyFile& b, std::size_t rows, const Cancel& cancel) {
   const std::uint64_t bytes = a.bytes + b.bytes;
-  return parse_file_diff(run_inner_command(
+  return parse_file_diff(run_child(
       {"diff-files", a.path, b.path, std::to_string(rows), std::to_string(bytes)}, kMaxOutputBytes, cancel));
 }
 

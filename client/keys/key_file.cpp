@@ -202,8 +202,8 @@ UnlockedKey unlock_key(const std::string& path, int timeout_s, const Cancel& can
       break;
     std::string opened;
     const auto error = error_of([&] {
-      opened = run_inner_command({"unlock-key", path}, kMaxUnlockedBytes, cancel,
-                                 std::uint64_t{1000} * static_cast<unsigned>(timeout_s), answer.c_str());
+      opened = run_child({"unlock-key", path}, kMaxUnlockedBytes, cancel,
+                         std::uint64_t{1000} * static_cast<unsigned>(timeout_s), answer.c_str());
     });
     if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
     if (error) return {nullptr, "and opening it failed: " + error->message() + " (CONNECT_TIMEOUT)"};

@@ -10,7 +10,7 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 200;
+constexpr std::size_t kMaxShownNameBytes = 200;
 constexpr std::size_t kMaxFunctions = 1000;
 
 struct Wording {
@@ -18,7 +18,7 @@ struct Wording {
   const char* kind;
 };
 
-// As in the source of SQLite 3.54. The first seven are of functions that exist with other arguments, too.
+// The texts of SQLite 3.54. The first seven are also about functions that exist with other arguments.
 constexpr Wording kWordings[] = {{"unknown function: ", "()", "function"},
                                  {"no such function: ", "", "function"},
                                  {"wrong number of arguments to function ", "()", "function"},
@@ -40,7 +40,7 @@ std::optional<AppsOwn> read_wording(std::string_view message, const Wording& wor
   return AppsOwn{wording.kind, std::string(message)};
 }
 
-// A schema that cannot be loaded says so of one of its entries, and then why.
+// The error for a schema that cannot be loaded names one of its entries first, and then the reason.
 std::string_view without_entry(std::string_view message) {
   constexpr std::string_view kEntry = "malformed database schema (", kWhy = ") - ";
   const std::size_t why = message.rfind(kWhy);
@@ -57,11 +57,11 @@ int compare_bytes(void*, int a_bytes, const void* a, int b_bytes, const void* b)
   return left.compare({static_cast<const char*>(b), static_cast<std::size_t>(b_bytes)});
 }
 
-// Numbers of arguments with which SQLite itself has that function; -1: any. What is an aggregate to SQLite
-// does not count: a schema cannot use it.
+// The numbers of arguments with which SQLite itself has that function; -1 means any number. SQLite's
+// aggregates do not count, because a schema cannot use them.
 std::set<int> own_arguments(const std::string& function) {
   std::set<int> numbers;
-  SQLite::Database database(":memory:");  // another one's schema may be what cannot be loaded
+  SQLite::Database database(":memory:");  // the schema of another one may be the one that cannot be loaded
   SQLite::Statement rows(database, "PRAGMA function_list");  // name, builtin, type, enc, narg, flags
   while (rows.executeStep())
     if (rows.getColumn(1).getInt() != 0 && rows.getColumn(2).getString() == "s" &&
@@ -70,7 +70,7 @@ std::set<int> own_arguments(const std::string& function) {
   return numbers;
 }
 
-// SQLite's own are left as they are: other indexes rest on them.
+// SQLite's own functions stay, because other indexes depend on them.
 void add_function(sqlite3* handle, const std::string& name) {
   constexpr int kFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
   const std::set<int> taken = own_arguments(name);
@@ -90,7 +90,7 @@ std::optional<AppsOwn> apps_own_in(const std::string& message) {
 }
 
 std::string shown_name(const std::string& name) {
-  return quoted(short_name(name, kMaxNameBytes));
+  return quoted(short_name(name, kMaxShownNameBytes));
 }
 
 std::string words_of(const AppsOwn& own) {
@@ -125,7 +125,7 @@ bool StandIns::learn_from(const SQLite::Exception& error) {
   const auto own = apps_own_in(error.what());
   if (!own || own->kind != "function" || functions_.size() == kMaxFunctions) return false;
   if (!functions_.insert(own->name).second) return false;
-  if (error.getErrorCode() == SQLITE_CORRUPT)  // the schema was not loaded
+  if (error.getErrorCode() == SQLITE_CORRUPT)  // the schema could not be loaded
     reopen();
   else
     add_function(database_->getHandle(), own->name);

@@ -1,8 +1,9 @@
 // What a schema names and only the app has: SQL functions, collations, tokenizers and modules that it
-// registers on its own connections. SQLite tells of them in the words of an error alone.
+// registers on its own connections. SQLite tells about them only in the text of its errors.
 //
-// Stand-ins let SQLite load such a schema and walk it. They order and compute otherwise than the app does, so
-// nothing that rests on one may be judged: client/sandbox/unjudged.h says what that is. One thread.
+// Stand-ins let SQLite load such a schema and walk it. They sort and compute differently from the app, so
+// nothing that depends on one may be judged; client/sandbox/unjudged.h finds out what that is. For one
+// thread.
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -21,16 +22,17 @@ struct AppsOwn {
   std::string name;  // as the app calls it; may be empty when SQLite does not say
 };
 
-// What an error of SQLite is about; nothing when it is about something else.
+// What the app has of its own that an error of SQLite is about. Nothing when the error is about something
+// else.
 std::optional<AppsOwn> apps_own_in(const std::string& message);
 
-// `the app's own function "slugify"`, for people.
+// Words for people: `the app's own function "slugify"`.
 std::string words_of(const AppsOwn& own);
 
-// A name for people, in quotes; a long one is short_name of it.
+// A name for people, in quotes. A long name is shortened by short_name.
 std::string shown_name(const std::string& name);
 
-// SQLite takes these for the same in any letter case.
+// Compares names like SQLite, which ignores the case of letters.
 struct AnyCase {
   bool operator()(const std::string& a, const std::string& b) const {
     return sqlite3_stricmp(a.c_str(), b.c_str()) < 0;
@@ -42,17 +44,18 @@ using NameSet = std::set<std::string, AnyCase>;
 class StandIns {
  public:
   enum class For { kFunctions, kFunctionsAndCollations };
-  // A connection that has not loaded its schema: one that failed to is replaced by a fresh one.
+  // Opens a connection that has not loaded its schema. When loading fails, the connection is replaced by a
+  // fresh one.
   using Open = std::function<SQLite::Database()>;
 
-  // Loads the schema, with a stand-in for each function without which that fails; from then on every
-  // collation that is missing has one, too, if wanted. Throws SQLite::Exception.
+  // Loads the schema, with a stand-in for each function that it needs for that. From then on every missing
+  // collation gets one too, if `what` says so. Throws SQLite::Exception.
   StandIns(Open open, For what);
   StandIns(const StandIns&) = delete;
   StandIns& operator=(const StandIns&) = delete;
 
-  // Prepares the statement, with a stand-in for each function that is missing. Throws SQLite::Exception when
-  // it cannot be prepared all the same.
+  // Prepares the statement, with a stand-in for each missing function. Throws SQLite::Exception when it still
+  // cannot be prepared.
   void prepare(const std::string& sql);
 
   SQLite::Database& database() { return *database_; }

@@ -23,9 +23,9 @@ namespace {
 constexpr std::size_t kMaxProblems = 20;
 constexpr std::size_t kMaxTables = 10'000;
 constexpr std::size_t kMaxProblemBytes = 1000;
-constexpr std::size_t kMaxUnchecked = 99;  // and a line that says that there are more
+constexpr std::size_t kMaxUnchecked = 99;  // and one line that says that there are more
 
-// Pages that are used twice can make the rest of a check endless; those of a sound file, never.
+// Pages that are used twice can make the rest of a check endless. A sound file has none.
 double max_cpu_s_after_damage(const std::string& path) {
   std::error_code unknown;
   const auto bytes = std::filesystem::file_size(path, unknown);
@@ -49,7 +49,7 @@ std::vector<std::string> names_of(SQLite::Database& database, const std::string&
   return names;
 }
 
-// The functions that a module leaves behind are run by no statement here.
+// No statement here runs the functions that a module leaves behind.
 SQLite::Database open_without_modules(WatchedVfs& vfs, const std::string& path) {
   SQLite::Database database = open_unread(vfs, path);
   sqlite3_drop_modules(database.getHandle(), nullptr);
@@ -58,16 +58,16 @@ SQLite::Database open_without_modules(WatchedVfs& vfs, const std::string& path) 
 
 // --- one check of a file ---------------------------------------------------------------------------------
 
-// On two connections. `walker_` has stand-ins for what only the app has, and no modules: so SQLite walks all
-// that is in ordinary tables, and what it says of parts that rest on a stand-in is left out. `plain_`, with
-// none but those without which the schema cannot be loaded, does the rest.
+// Checks on two connections. `walker_` has stand-ins for what only the app has, and no modules. So SQLite
+// walks everything that is in ordinary tables, and what it says about parts that depend on a stand-in is left
+// out. `plain_` does the rest. It only has the stand-ins without which the schema cannot be loaded.
 //
 // SQLite does not even read CHECK constraints into a connection that cannot write (sqlite3AddCheckConstraint
-// in its build.c), so a row that breaks one is not found: it is the app's data, as with foreign keys.
+// in its build.c). So a row that breaks one is not found. Like foreign keys, such a row is the app's data.
 class FileChecker {
  public:
   FileChecker(WatchedVfs& vfs, const std::string& path, CheckDepth depth, FileCheck& result);
-  // Throws SQLite::Exception; what was found by then is in the result.
+  // Throws SQLite::Exception. What was found by then is in the result.
   void run();
 
  private:
@@ -98,7 +98,7 @@ FileChecker::FileChecker(WatchedVfs& vfs, const std::string& path, CheckDepth de
               StandIns::For::kFunctionsAndCollations),
       plain_([&vfs, path] { return open_unread(vfs, path); }, StandIns::For::kFunctions) {}
 
-// What a schema needs does not depend on the depth, and a user should not be told otherwise.
+// What a schema needs does not depend on the depth, and the user should be told the same at each depth.
 void FileChecker::run() {
   walker_.prepare("PRAGMA integrity_check");
   check_ordinary_tables();
@@ -106,7 +106,7 @@ void FileChecker::run() {
   if (result_.problems.empty()) check_virtual_tables();
   if (!result_.problems.empty()) return;
   for (const std::string& table : names_of(plain_.database(), "")) check_foreign_keys(table);
-  // Virtual tables are left out: their content is in ordinary tables, which are counted.
+  // Virtual tables are left out, because their content is in ordinary tables, which are counted.
   for (const std::string& table : names_of(walker_.database(), " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"))
     if (result_.tables.size() < kMaxTables) count_rows(table);
 }
@@ -118,8 +118,8 @@ void FileChecker::check_ordinary_tables() {
     check_around_stand_ins();
 }
 
-// There is no limit to lines that are left out. So the b-trees come first, with a limit: SQLite makes one
-// text of all that it says of them, and passes over one that is too long.
+// There may be any number of lines that are left out. So the b-trees are checked first, with a limit: SQLite
+// makes one text of everything that it says about them, and drops one that is too long.
 void FileChecker::check_around_stand_ins() {
   const Unjudged unjudged(plain_.database(), walker_, plain_.functions());
   const bool for_loading_alone = walker_.collations().empty() && walker_.functions() == plain_.functions();
@@ -130,7 +130,8 @@ void FileChecker::check_around_stand_ins() {
   if (result_.problems.empty()) check(fmt::format("{}({})", pragma(), INT32_MAX), &unjudged);
 }
 
-// Free pages and pages without a use: with virtual tables SQLite does not always look at them.
+// With virtual tables, SQLite does not always look at free pages and at pages without a use. So they are
+// counted here.
 void FileChecker::check_use_of_pages() {
   check("quick_check(sqlite_schema)", nullptr);
   if (!result_.problems.empty()) return;
@@ -154,7 +155,7 @@ void FileChecker::check_virtual_tables() {
   leave_out(left_out);
 }
 
-// A key whose parent has no index for it, or whose order only the app knows, cannot be looked up.
+// A key cannot be looked up when its parent has no index for it, or when only the app knows its order.
 void FileChecker::check_foreign_keys(const std::string& table) {
   try {
     SQLite::Statement rows(plain_.database(), "PRAGMA foreign_key_check(" + quoted(table) + ")");
@@ -174,7 +175,7 @@ void FileChecker::count_rows(const std::string& table) {
         {short_name(valid_utf8(table), kMaxTableNameBytes), count.getColumn(0).getInt64()});
 }
 
-// Whether there is room for another one.
+// Adds a problem. True when there is room for another one.
 bool FileChecker::add_problem(const std::string& said) {
   if (result_.problems.empty()) vfs_.interrupt_after(cpu_s_after_damage_);
   result_.problems.push_back(line_of(said));
@@ -197,7 +198,7 @@ FileCheck check_file(const std::string& path, CheckDepth depth, std::function<vo
   try {
     FileChecker(vfs, path, depth, result).run();
   } catch (const SQLite::Exception& error) {
-    // Memory and the like say nothing about the file.
+    // A lack of memory, for example, tells nothing about the file.
     const int code = error.getErrorCode() & 0xFF;
     const bool damage = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
     if (code == SQLITE_INTERRUPT)

@@ -1,6 +1,5 @@
-// What a database file is worth, found out by SQLite itself. A file from a server may be hostile, so this is
-// for a process of its own with limits (client/verify/verify.h starts it); the file is opened as immutable
-// and nothing is written.
+// Checks a database file with SQLite itself. A file from a server may be hostile, so this runs in a child
+// with limits (client/verify/verify.h starts it). The file is opened as immutable, and nothing is written.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +10,12 @@
 
 namespace litepull {
 
-// Never throws for what is in the file: a file that cannot be read is one with a problem. Calls `progress`
-// often. A file in which damage was found is not looked at for much longer.
+// Never throws because of what is in the file: a file that cannot be read has a problem in the result. Calls
+// `progress` often. Once damage was found, the check ends soon.
 FileCheck check_file(const std::string& path, CheckDepth depth, std::function<void()> progress = {});
 
-// The hidden command behind client/verify/verify.h: limits this process, checks, prints the result as JSON.
+// The child's command for client/verify/verify.h. Limits this process, checks the file, and prints the result
+// as JSON.
 int check_file_command(const std::string& path, CheckDepth depth, std::uint64_t size_bytes);
 
 }  // namespace litepull

@@ -25,10 +25,10 @@ namespace {
 
 constexpr std::uint64_t kSignOfLifeUs = 250'000;
 
-class InnerChild {
+class Child {
  public:
-  InnerChild(const std::vector<std::string>& arguments, std::string_view input) {
-    invariant(input.size() <= kMaxInnerInputBytes, "more than a pipe takes at once");
+  Child(const std::vector<std::string>& arguments, std::string_view input) {
+    invariant(input.size() <= kMaxChildInputBytes, "more than a pipe takes at once");
     Pipe pipe = make_pipe(), given = make_pipe();
     write_all(given.write.get(), input.data(), input.size(), "the child's input");
     given.write.reset();
@@ -42,7 +42,7 @@ class InnerChild {
     posix_spawn_file_actions_adddup2(&actions, pipe.write.get(), 1);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // Ctrl-C reaches it through us
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // Ctrl-C must reach it through us only
     const int code = posix_spawn(&pid_, program.c_str(), &actions, &attributes, argv.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
@@ -50,7 +50,7 @@ class InnerChild {
     output_ = std::move(pipe.read);
   }
 
-  ~InnerChild() {
+  ~Child() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
     wait();
@@ -97,13 +97,13 @@ void limit(int resource, rlim_t soft, rlim_t hard) {
 
 }  // namespace
 
-std::string run_inner_command(const std::vector<std::string>& arguments, std::size_t max_output_bytes,
-                              const Cancel& cancel, std::uint64_t max_stall_ms, std::string_view input) {
-  InnerChild child(arguments, input);
+std::string run_child(const std::vector<std::string>& arguments, std::size_t max_output_bytes,
+                      const Cancel& cancel, std::uint64_t max_stall_ms, std::string_view input) {
+  Child child(arguments, input);
   std::string output = child.read_all(max_stall_ms, max_output_bytes, cancel);
   const int status = child.wait();
   if (WIFSIGNALED(status)) {
-    // What stops a whole group of processes may reach the child first, and says nothing of the file.
+    // A signal to a whole group of processes may reach the child first. It tells nothing about the file.
     const int signal = WTERMSIG(status);
     if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP) ::usleep(1000 * kCancelPollMs);
     cancel.throw_if_requested();
@@ -127,8 +127,8 @@ std::uint64_t max_cpu_s(std::uint64_t size_bytes) {
   return 3600 + size_bytes / 100'000;
 }
 
-// SQLite's largest value has a billion bytes (https://sqlite.org/limits.html), and none is larger than its
-// file.
+// SQLite's largest value has a billion bytes (https://sqlite.org/limits.html), and no value is larger than
+// its file.
 std::uint64_t max_memory_bytes(std::uint64_t size_bytes) {
   return (2ULL << 30) + size_bytes / 512 + 4 * std::min<std::uint64_t>(size_bytes, 1ULL << 30);
 }
@@ -137,19 +137,19 @@ std::function<void()> sign_of_life() {
   return [last_us = monotonic_us()]() mutable {
     if (monotonic_us() - last_us < kSignOfLifeUs) return;
     last_us = monotonic_us();
-    (void)!::write(STDOUT_FILENO, " ", 1);  // a parent that is gone is no reason to fail here
+    (void)!::write(STDOUT_FILENO, " ", 1);  // the child need not fail because its parent is gone
   };
 }
 
 void limit_this_process(std::uint64_t size_bytes, bool may_write) {
 #ifdef __linux__
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a client that is killed
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // the child must not outlive a client that is killed
 #endif
   limit(RLIMIT_CORE, 0, 0);
   if (!may_write) limit(RLIMIT_FSIZE, 0, 0);
   const std::uint64_t cpu_s = max_cpu_s(size_bytes);
   limit(RLIMIT_CPU, cpu_s,
-        cpu_s + 5);  // first SIGXCPU, which tells this limit from other reasons to be killed
+        cpu_s + 5);  // SIGXCPU comes first, and tells this limit from other reasons to be killed
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   limit(RLIMIT_AS, max_memory_bytes(size_bytes), max_memory_bytes(size_bytes));
 #endif

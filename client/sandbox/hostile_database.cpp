@@ -8,7 +8,7 @@
 namespace litepull {
 
 std::string immutable_uri(const std::string& path) {
-  std::string uri = "file://";  // an empty authority, so that a path may begin with two slashes
+  std::string uri = "file://";  // an empty authority, because a path may begin with two slashes
   for (const char c : path) {
     const auto byte = static_cast<unsigned char>(c);
     if (std::isalnum(byte) != 0 || c == '/' || c == '-' || c == '_' || c == '.') {

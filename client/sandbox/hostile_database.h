@@ -1,4 +1,4 @@
-// Opening a database file that came from a server and may be hostile: for a process of its own with limits
+// Opens a database file that came from a server and may be hostile. Only for a child with limits
 // (client/sandbox/child.h starts one).
 #pragma once
 
@@ -10,21 +10,22 @@
 
 namespace litepull {
 
-// `path`, which is absolute, as a URI that says: nobody writes this file. So SQLite needs no lock, no WAL and
-// no journal, and leaves nothing beside it (https://sqlite.org/uri.html#uriimmutable).
+// Returns the absolute `path` as a URI that says that nobody writes this file. So SQLite needs no lock, no
+// WAL and no journal, and leaves nothing beside it (https://sqlite.org/uri.html#uriimmutable).
 std::string immutable_uri(const std::string& path);
 
-// Opened as immutable, hardened. Throws SQLite::Exception.
+// Opens it as immutable and hardened. Throws SQLite::Exception.
 SQLite::Database open_hostile(WatchedVfs& vfs, const std::string& path);
 
-// The same before the schema is loaded, which `kSetCache` does.
+// The same, but without loading the schema, which `kSetCache` does.
 SQLite::Database open_unread(WatchedVfs& vfs, const std::string& path);
 inline constexpr const char* kSetCache = "PRAGMA cache_size=-65536";
 
-// No trust in the schema, no triggers, cells checked (https://sqlite.org/security.html).
+// Hardens a connection: it does not trust the schema, runs no triggers and checks cells
+// (https://sqlite.org/security.html).
 void harden(SQLite::Database& database);
 
-// An identifier for a statement, whatever is in the name.
+// Returns `name` as an identifier for a statement, whatever is in it.
 std::string quoted(const std::string& name);
 
 }  // namespace litepull

@@ -15,13 +15,13 @@ std::int64_t number(SQLite::Database& database, const char* sql) {
 }
 
 std::int64_t usable_bytes(SQLite::Database& database) {
-  int reserved = -1;  // asks
+  int reserved = -1;  // -1 asks for the number
   sqlite3_file_control(database.getHandle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   return number(database, "PRAGMA page_size") - reserved;
 }
 
-// https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages: page 2, and one after all that it is
-// about.
+// Pointer maps are page 2 and one page after each group of pages that a map describes
+// (https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages).
 std::int64_t pointer_maps(SQLite::Database& database, std::int64_t pages) {
   if (pages < 2 || number(database, "PRAGMA auto_vacuum") == 0) return 0;
   return (pages - 2) / (usable_bytes(database) / 5 + 1) + 1;

@@ -21,10 +21,11 @@
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxOutputBytes = 4 << 20;  // kMaxPagesNamed of them
-constexpr std::size_t kMaxNameBytes = 200;
+constexpr std::size_t kMaxOwnersBytes = 4 << 20;  // for kMaxPagesNamed texts
+constexpr std::size_t kMaxOwnerNameBytes = 200;
 constexpr std::size_t kMaxSuspects = 3;
-constexpr std::uint64_t kLockByte = 0x40000000;  // https://sqlite.org/fileformat2.html#the_lock_byte_page
+constexpr std::uint64_t kLockByteOffset =
+    0x40000000;  // https://sqlite.org/fileformat2.html#the_lock_byte_page
 constexpr const char* kUnknown = "what it belongs to cannot be told";
 
 // --- from the bytes of the file --------------------------------------------------------------------------
@@ -33,8 +34,8 @@ std::uint32_t big_endian(const std::uint8_t* at) {
   return std::uint32_t{at[0]} << 24 | std::uint32_t{at[1]} << 16 | std::uint32_t{at[2]} << 8 | at[3];
 }
 
-// Free pages and pointer maps are in no b-tree (https://sqlite.org/fileformat2.html#the_freelist, and
-// #pointer_map_or_ptrmap_pages). What cannot be read is left out.
+// Finds free pages and pointer maps, which are in no b-tree (https://sqlite.org/fileformat2.html#the_freelist
+// and #pointer_map_or_ptrmap_pages). What cannot be read is left out.
 class FileLayout {
  public:
   FileLayout(const std::string& path, std::uint32_t page_size, std::set<std::uint32_t> wanted)
@@ -49,7 +50,7 @@ class FileLayout {
   }
 
   bool is_free(std::uint32_t page) const { return free_.contains(page); }
-  bool is_lock_byte_page(std::uint32_t page) const { return page == kLockByte / page_size_ + 1; }
+  bool is_lock_byte_page(std::uint32_t page) const { return page == kLockByteOffset / page_size_ + 1; }
   bool is_pointer_map(std::uint32_t page) const {
     if (big_endian(&head_[52]) == 0 || page < 2) return false;  // no auto_vacuum
     const std::uint32_t covered = (page_size_ - head_[20]) / 5 + 1;
@@ -58,7 +59,8 @@ class FileLayout {
   }
 
  private:
-  // Of the pages that are wanted. A list that bites its tail ends with the number of pages.
+  // Collects the free pages among the wanted ones. A list that leads back to itself ends after as many steps
+  // as the file has pages.
   void collect_free_pages() {
     Bytes trunk(page_size_);
     std::uint32_t page = big_endian(&head_[32]);
@@ -91,8 +93,8 @@ struct Tree {
   std::string words;
 };
 
-// With a schema or a length that is damaged SQLite goes on with what it can read, when writing to the schema
-// is allowed; nothing can be written here all the same.
+// When the schema or the length is damaged, SQLite continues with what it can read if writing to the schema
+// is allowed. Nothing can be written here anyway.
 SQLite::Database open_damaged(WatchedVfs& vfs, const std::string& path) {
   SQLite::Database database = open_hostile(vfs, path);
   sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
@@ -100,7 +102,7 @@ SQLite::Database open_damaged(WatchedVfs& vfs, const std::string& path) {
   return database;
 }
 
-// As far as the rows of a query can be had; false when not all could.
+// Calls `each_row` for as many rows of a query as can be read. False when some could not be read.
 template <typename EachRow>
 bool for_rows(SQLite::Database& database, const std::string& query, const std::string& parameter,
               EachRow each) {
@@ -116,7 +118,7 @@ bool for_rows(SQLite::Database& database, const std::string& query, const std::s
 }
 
 std::string shown(const std::string& name) {
-  return quoted(short_name(name, kMaxNameBytes));
+  return quoted(short_name(name, kMaxOwnerNameBytes));
 }
 
 std::vector<Tree> trees_of(SQLite::Database& database) {
@@ -128,11 +130,11 @@ std::vector<Tree> trees_of(SQLite::Database& database) {
         "", [&](SQLite::Statement& row) {
           const std::string name = row.getColumn(0).getString(), type = row.getColumn(1).getString();
           const std::string of = type == "index" ? " of table " + shown(row.getColumn(2)) : "";
-          trees.push_back({name, short_text(type, kMaxNameBytes) + " " + shown(name) + of});
+          trees.push_back({name, short_text(type, kMaxOwnerNameBytes) + " " + shown(name) + of});
           return true;
         });
   };
-  // The statement that finds the schema damaged fails; the next one works with what was read of it.
+  // The statement that finds the schema damaged fails. The next one works with what was read of it.
   if (!collect() && trees.size() == 1) collect();
   return trees;
 }
@@ -145,8 +147,8 @@ std::string kind_words(const std::string& page_type) {
   return "";
 }
 
-// Walks all trees until every page is found. `suspects` are the trees in which the walk met damage.
-// A tree with more pages than the file has bites its tail.
+// Walks all trees until every page is found. `suspects` are the trees in which the walk met damage. A tree
+// with more pages than the file leads back to itself.
 void find_in_trees(SQLite::Database& database, std::set<std::uint32_t> wanted,
                    std::map<std::uint32_t, std::string>& found, std::vector<std::string>& suspects) {
   for (const Tree& tree : trees_of(database)) {
@@ -176,7 +178,7 @@ std::string unreached(const std::vector<std::string>& suspects) {
   return text + (suspects.size() > kMaxSuspects ? " or others" : "") + ", or unused";
 }
 
-// Words for pages that are in no tree; empty for others.
+// Words for a page that is in no tree; empty for any other.
 std::string outside_of_trees(const FileLayout& layout, std::uint32_t page) {
   if (page == 1) return "the header of the file, and the list of tables (sqlite_schema)";
   if (layout.is_lock_byte_page(page)) return "the page of the lock bytes: SQLite keeps nothing in it";
@@ -185,7 +187,7 @@ std::string outside_of_trees(const FileLayout& layout, std::uint32_t page) {
   return {};
 }
 
-// What the trees know of these pages, and words for those that they do not know.
+// Collects what the trees know about these pages, and words for the pages that they do not know.
 std::string walk_trees(const std::string& path, const std::set<std::uint32_t>& wanted,
                        std::map<std::uint32_t, std::string>& found, std::function<void()> progress) {
   if (sqlite3_compileoption_used("ENABLE_DBSTAT_VTAB") == 0)
@@ -197,7 +199,7 @@ std::string walk_trees(const std::string& path, const std::set<std::uint32_t>& w
     find_in_trees(database, wanted, found, suspects);
     return unreached(suspects);
   } catch (const SQLite::Exception& error) {
-    return std::string(kUnknown) + ": " + short_text(error.what(), kMaxNameBytes);
+    return std::string(kUnknown) + ": " + short_text(error.what(), kMaxOwnerNameBytes);
   }
 }
 
@@ -237,10 +239,9 @@ std::vector<std::string> page_owners_in_child(const std::string& path, std::uint
                                               const std::vector<std::uint32_t>& pages,
                                               std::uint64_t size_bytes, const Cancel& cancel) {
   try {
-    const std::string said =
-        run_inner_command({"page-owners", path, std::to_string(page_size),
-                           fmt::format("{}", fmt::join(pages, ",")), std::to_string(size_bytes)},
-                          kMaxOutputBytes, cancel);
+    const std::string said = run_child({"page-owners", path, std::to_string(page_size),
+                                        fmt::format("{}", fmt::join(pages, ",")), std::to_string(size_bytes)},
+                                       kMaxOwnersBytes, cancel);
     const nlohmann::json in = nlohmann::json::parse(said, nullptr, false);
     if (!in.is_array() || in.size() != pages.size()) return unknown(pages.size(), "there was no answer");
     std::vector<std::string> owners;

@@ -31,7 +31,7 @@ namespace litepull {
 namespace {
 
 constexpr std::size_t kChunkBytes = 1 << 20;
-constexpr std::size_t kMaxOutputBytes = 64 << 10;
+constexpr std::size_t kMaxVerdictBytes = 64 << 10;
 constexpr std::size_t kMaxErrorBytes = 1000;
 constexpr std::uint64_t kRoomLeft = 64 << 20;
 constexpr std::uint64_t kSlackBytes = 1 << 20;  // for a last page, and for the shared memory of the WAL
@@ -63,7 +63,7 @@ void copy_content(int from, const std::string& shown, int to, const std::string&
   }
 }
 
-// What is made in the target, and is taken away again unless it is kept.
+// The files made in the target. The destructor removes all that were not kept.
 class Made {
  public:
   explicit Made(const RecoverTarget& target) : target_(target) {}
@@ -103,9 +103,9 @@ std::vector<Source> open_sources(int dir_fd, const std::string& path, const std:
   return sources;
 }
 
-// A journal whose transaction spanned several databases names a file that all of them name, and whether that
-// one exists decides if it is applied. Here that cannot be known; and SQLite would look for, and delete, the
-// file of that name on this machine (https://sqlite.org/fileformat2.html#the_rollback_journal,
+// A journal of a transaction over several databases names a file that the other journals name too. The
+// journal is applied if that file exists. Here that cannot be known. And SQLite would look for the file of
+// that name on this machine, and delete it (https://sqlite.org/fileformat2.html#the_rollback_journal,
 // https://sqlite.org/atomiccommit.html#_deleting_the_super_journal).
 void require_journal_of_its_own(const Source& journal, const std::string& shown) {
   static constexpr std::array<std::uint8_t, 8> kMagic{0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7};
@@ -135,13 +135,13 @@ void require_room(const RecoverTarget& target, std::uint64_t bytes) {
 // --- in the child ----------------------------------------------------------------------------------------
 
 void limit_file_size(std::uint64_t bytes) {
-  std::signal(SIGXFSZ, SIG_IGN);  // an error that SQLite reports
+  std::signal(SIGXFSZ, SIG_IGN);  // SQLite then reports an error
   const rlimit both{bytes, bytes};
   setrlimit(RLIMIT_FSIZE, &both);
 }
 
-// The first statement applies a hot journal, or finds the WAL; the second moves what is in the WAL. Closing
-// removes the WAL then, since nobody else has the file open.
+// The first statement applies a hot journal, or finds the WAL. The second one moves the WAL's content into
+// the database. Closing then removes the WAL, because nobody else has the file open.
 void make_whole(SQLite::Database& database) {
   harden(database);
   database.execAndGet("PRAGMA schema_version");
@@ -172,7 +172,7 @@ void recover_in_child(const std::string& path, const std::string& shown, std::ui
                       const Cancel& cancel) {
   std::string said;
   try {
-    said = run_inner_command({"recover-file", path, std::to_string(total_bytes)}, kMaxOutputBytes, cancel);
+    said = run_child({"recover-file", path, std::to_string(total_bytes)}, kMaxVerdictBytes, cancel);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
     throw Error(ErrorKind::kFailed, shown + " could not be made whole: " + error.message(), error.hint());

@@ -50,8 +50,8 @@ std::string doubled(const std::string& name, char quote) {
   return out;
 }
 
-// In any letter case, quoted or not. Of something else with that name, too: rather a part too many is left
-// out than one judged that cannot be.
+// Ignores the case of letters and quotes. It is also true for something else with that name, because it is
+// better to leave out a part too many than to judge one that cannot be judged.
 bool mentions(const std::string& sql, const std::string& name) {
   const std::string text = lower(sql), word = lower(name);
   return name.empty() || has_word(text, word) || has_word(text, doubled(word, '"')) ||
@@ -66,7 +66,7 @@ std::optional<std::string> first_mentioned(const std::string& sql, const NameSet
 
 // --- lines of a check ------------------------------------------------------------------------------------
 
-// sqlite3Pragma in SQLite's pragma.c makes these lines; a row's number stands in one of three places.
+// These lines come from sqlite3Pragma in SQLite's pragma.c. A row's number is in one of three places.
 constexpr std::string_view kRowFirst[] = {"row ", "rowid not at end-of-record for row "};
 constexpr std::string_view kRowLast = " stores an imprecise floating-point value for row ";
 
@@ -108,7 +108,8 @@ std::vector<std::string> column_of(SQLite::Database& database, const std::string
   return values;
 }
 
-// Its text in the schema: empty for the index of a constraint, nothing where there is no such entry.
+// The text of an entry of the schema. It is empty for the index of a constraint; nothing when there is no
+// such entry.
 std::optional<std::string> sql_of(SQLite::Database& database, const std::string& type,
                                   const std::string& name) {
   SQLite::Statement row(database, "SELECT sql FROM sqlite_schema WHERE type = ? AND name = ?");
@@ -127,7 +128,7 @@ std::string collation_of(SQLite::Database& database, const std::string& table, c
 
 }  // namespace
 
-// Of its columns, those whose values or whose order only the app knows, and why.
+// A table and those of its columns whose values or whose order only the app knows, with the reason.
 struct Unjudged::Table {
   std::string name;
   std::string sql;
@@ -150,7 +151,8 @@ void Unjudged::add_table(const std::string& name) {
     add_index(table, {rows.getColumn(1).getString(), rows.getColumn(4).getInt() != 0});
 }
 
-// hidden: 2 is a generated column whose values are made up on reading. Stored values are as they are.
+// A hidden value of 2 means a generated column whose values are computed when read. Stored values need no
+// function.
 void Unjudged::add_columns(Table& table) {
   SQLite::Statement rows(plain_, "PRAGMA table_xinfo(" + litepull::quoted(table.name) + ")");
   while (rows.executeStep()) {
@@ -168,7 +170,7 @@ void Unjudged::add_columns(Table& table) {
   }
 }
 
-// Of a generated column: SQLite itself knows what it is made of.
+// For a generated column, SQLite itself knows what it is made of.
 std::string Unjudged::why_column(const Table& table, const std::string& column) const {
   try {
     const SQLite::Statement probe(plain_, "SELECT " + litepull::quoted(column) + " FROM " +
@@ -182,7 +184,7 @@ std::string Unjudged::why_column(const Table& table, const std::string& column) 
   return function ? function_words(*function) : "";
 }
 
-// The order of a table WITHOUT ROWID is an index that has no entry of its own.
+// The order of a table WITHOUT ROWID is an index without an entry of its own.
 void Unjudged::add_index(const Table& table, const Index& index) {
   const auto sql = sql_of(plain_, "index", index.name);
   const std::string why = why_index(table, index, sql.value_or(""));
@@ -197,8 +199,8 @@ void Unjudged::pass_over_index(const Table& table, const std::string& index, con
   for (std::string& line : lines_about_index(index)) passed_over_.insert(std::move(line));
 }
 
-// index_xinfo: seqno, cid (-2: an expression), name, desc, coll, key; with what it takes over of the table's
-// key.
+// index_xinfo has seqno, cid (-2 for an expression), name, desc, coll and key. It includes the parts of the
+// table's key that the index contains.
 std::string Unjudged::why_index(const Table& table, const Index& index, const std::string& sql) const {
   bool computed = index.partial;
   SQLite::Statement rows(plain_, "PRAGMA index_xinfo(" + quoted(index.name) + ")");
@@ -212,7 +214,7 @@ std::string Unjudged::why_index(const Table& table, const Index& index, const st
   return computed ? why_mentioned(table, sql) : "";
 }
 
-// Of an index on an expression, or with a condition.
+// For an index on an expression, or with a condition.
 std::string Unjudged::why_mentioned(const Table& table, const std::string& sql) const {
   if (const auto function = first_mentioned(sql, own_.functions())) return function_words(*function);
   if (const auto collation = first_mentioned(sql, own_.collations())) return collation_words(*collation);

@@ -1,6 +1,6 @@
-// The parts of a database that only the app can judge: indexes, generated columns and orders that rest on a
-// SQL function or a collation of its own (client/sandbox/apps_own.h), and what a check with stand-ins says of
-// them, which means nothing. Everything else that it says counts: b-trees, freelist, numbers of entries,
+// Finds the parts of a database that only the app can judge: indexes, generated columns and orders that
+// depend on a SQL function or a collation of its own (client/sandbox/apps_own.h). What a check with stand-ins
+// says about them means nothing. Everything else that it says counts: b-trees, freelist, numbers of entries,
 // other indexes.
 #pragma once
 
@@ -16,13 +16,14 @@ namespace litepull {
 
 class Unjudged {
  public:
-  // `plain` has no stand-ins but those without which it could not load the schema; `own` is what the other
-  // connection has needed to prepare the check. Throws SQLite::Exception.
+  // `plain` only has the stand-ins without which it could not load the schema, `needed_to_load`. `own` is the
+  // other connection, with all that it needed to prepare the check. Throws SQLite::Exception.
   Unjudged(SQLite::Database& plain, const StandIns& own, const NameSet& needed_to_load);
 
-  // `index "i" of table "names": needs the app's own collation "LOCALIZED"`; in the order of the tables.
+  // For example `index "i" of table "names": needs the app's own collation "LOCALIZED"`, in the order of the
+  // tables.
   const std::vector<std::string>& parts() const { return parts_; }
-  // Whether a line of the check is about one of these parts.
+  // True when a line of the check is about one of these parts.
   bool is_about_one(const std::string& line) const;
 
  private:

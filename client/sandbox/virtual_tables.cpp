@@ -10,7 +10,7 @@
 namespace litepull {
 namespace {
 
-// How FTS3 to FTS5 say that something kept them from checking (fts3IntegrityMethod and fts5IntegrityMethod).
+// How FTS3 to FTS5 say that they could not check (fts3IntegrityMethod and fts5IntegrityMethod).
 constexpr const char* kNotValidated = "unable to validate the inverted index";
 
 std::vector<std::string> virtual_tables(SQLite::Database& database) {
@@ -21,7 +21,7 @@ std::vector<std::string> virtual_tables(SQLite::Database& database) {
   return names;
 }
 
-// What keeps the statement from having its first row.
+// What the statement lacks to return its first row.
 std::optional<AppsOwn> missing_for(SQLite::Database& database, const std::string& sql) {
   try {
     SQLite::Statement statement(database, sql);
@@ -32,7 +32,8 @@ std::optional<AppsOwn> missing_for(SQLite::Database& database, const std::string
   }
 }
 
-// FTS4 packs its content with a function that its options name, and says no more than "SQL logic error".
+// FTS4 compresses its content with a function that its options name. Without it, it only says "SQL logic
+// error".
 std::optional<AppsOwn> missing_for_packing(SQLite::Database& database, const std::string& name) {
   static const std::regex kOption("uncompress\\s*=\\s*[\"'`\\[]?(\\w+)", std::regex::icase);
   SQLite::Statement row(database, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?");
@@ -44,7 +45,7 @@ std::optional<AppsOwn> missing_for_packing(SQLite::Database& database, const std
   return std::nullopt;
 }
 
-// FTS asks for its tokenizer when it has a text to divide, and then says no more than "SQL logic error".
+// FTS asks for its tokenizer when it has a text to divide. Without it, it only says "SQL logic error".
 std::optional<AppsOwn> missing_for_content(SQLite::Database& database, const std::string& name) {
   const std::string table = quoted(name);
   auto own = missing_for(database, "SELECT 1 FROM " + table + " WHERE " + table + " MATCH 'a'");
@@ -59,11 +60,12 @@ std::optional<AppsOwn> missing_after(SQLite::Database& database, const std::stri
   return missing_for_content(database, name);
 }
 
-// Nothing when it was checked.
-std::optional<AppsOwn> check(SQLite::Database& database, const std::string& pragma, const std::string& name,
-                             const std::function<bool(const std::string&)>& on_problem) {
+// Checks one table. Nothing when it was checked, else what only the app has.
+std::optional<AppsOwn> check_one(SQLite::Database& database, const std::string& pragma,
+                                 const std::string& name,
+                                 const std::function<bool(const std::string&)>& on_problem) {
   try {
-    // An unknown module is an error here, and passed over by the check.
+    // An unknown module is an error here. The check would skip it.
     SQLite::Statement(database, "PRAGMA table_info(" + quoted(name) + ")").executeStep();
     SQLite::Statement rows(database, "PRAGMA " + pragma + "(" + quoted(name) + ")");
     while (rows.executeStep()) {
@@ -92,7 +94,7 @@ void check_virtual_tables(SQLite::Database& database, const std::string& pragma,
                           const std::function<bool(const std::string&)>& on_problem,
                           const std::function<void(const std::string&)>& on_unjudged) {
   for (const std::string& name : virtual_tables(database))
-    if (const auto own = check(database, pragma, name, on_problem))
+    if (const auto own = check_one(database, pragma, name, on_problem))
       on_unjudged("virtual table " + shown_name(name) + ": needs " + words_of(*own));
 }
 

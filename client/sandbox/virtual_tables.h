@@ -1,4 +1,4 @@
-// Virtual tables, each checked by its own module: what they hold is in ordinary tables, which are checked as
+// Checks virtual tables, each with its own module. Their content is in ordinary tables, which are checked as
 // such.
 #pragma once
 
@@ -11,9 +11,9 @@ namespace litepull {
 
 bool has_virtual_tables(SQLite::Database& database);
 
-// Runs `pragma` ("integrity_check" or "quick_check") on each. What is wrong goes to `on_problem`, which says
-// whether to go on; a table whose module, tokenizer or functions only the app has goes to `on_unjudged`, in
-// words. Throws SQLite::Exception.
+// Runs `pragma` ("integrity_check" or "quick_check") on each virtual table. Each problem goes to
+// `on_problem`, which returns whether to go on. A table whose module, tokenizer or functions only the app has
+// goes to `on_unjudged`, in words. Throws SQLite::Exception.
 void check_virtual_tables(SQLite::Database& database, const std::string& pragma,
                           const std::function<bool(const std::string&)>& on_problem,
                           const std::function<void(const std::string&)>& on_unjudged);

@@ -14,10 +14,10 @@
 namespace litepull {
 namespace {
 
-constexpr int kMaxPathForSqlite = 16 * 1024;  // more than any system takes
-constexpr int kStepsAtOnce = 10'000;          // of SQLite's virtual machine
+constexpr int kMaxPathForSqlite = 16 * 1024;  // more than any system accepts
+constexpr int kStepsAtOnce = 10'000;          // steps of SQLite's virtual machine between two reports
 
-// Where the extension of an open file begins.
+// The offset of the extension of an open file.
 std::size_t extension_offset() {
   constexpr std::size_t kAlign = alignof(std::max_align_t);
   static const std::size_t offset =

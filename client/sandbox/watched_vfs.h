@@ -1,7 +1,7 @@
-// SQLite's way to the files for work that a parent watches: every read, write and flush that has ended is
-// told, and so are the steps of its virtual machine, so that a check that works may take as long as it needs.
-// Paths are taken as they are: SQLite's own layer has room for 512 bytes and follows links to find out how
-// long a path really is (unixFullPathname in its os_unix.c).
+// A VFS for work that a parent watches. It reports every read, write and flush that has ended, and the steps
+// of SQLite's virtual machine. So a check that makes progress may take as long as it needs. Paths are taken
+// as they are: SQLite's own layer has room for 512 bytes, and follows links to find out how long a path
+// really is (unixFullPathname in its os_unix.c).
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -13,19 +13,20 @@
 
 namespace litepull {
 
-// Registered as long as it lives; the databases that it opened must be closed by then. One thread.
+// It is registered while it lives. The databases that it opened must be closed before that ends. For one
+// thread.
 class WatchedVfs {
  public:
-  // `progress` is called often, and cheap; it may be empty.
+  // `progress` is called often, so it must be cheap. It may be empty.
   explicit WatchedVfs(std::function<void()> progress);
   ~WatchedVfs();
   WatchedVfs(const WatchedVfs&) = delete;
   WatchedVfs& operator=(const WatchedVfs&) = delete;
 
-  // `name` is an absolute path or a URI of one, as `flags` say. Throws SQLite::Exception.
+  // `name` is an absolute path, or a URI of one, as `flags` say. Throws SQLite::Exception.
   SQLite::Database open(const std::string& name, int flags);
 
-  // From now on statements end with SQLITE_INTERRUPT when this process has taken so much processor time more.
+  // When this process has used so many more seconds of processor time, statements end with SQLITE_INTERRUPT.
   void interrupt_after(double cpu_seconds);
 
  private:
@@ -36,7 +37,7 @@ class WatchedVfs {
   static int sync(sqlite3_file* file, int flags);
   static int step(void* self);
 
-  struct Extension {  // behind what SQLite's own layer keeps of an open file
+  struct Extension {  // lies behind the data of SQLite's own layer for an open file
     const sqlite3_io_methods* real;
     WatchedVfs* vfs;
   };
@@ -47,7 +48,7 @@ class WatchedVfs {
   }
 
   std::function<void()> progress_;
-  double interrupt_at_ = 0;  // seconds of this process's processor time; 0: never
+  double interrupt_at_ = 0;  // in seconds of this process's processor time; 0 for never
   std::string name_;
   sqlite3_vfs* real_;
   sqlite3_vfs vfs_;

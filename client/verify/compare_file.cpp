@@ -33,7 +33,7 @@ class PageComparer {
       if (page_hash(bytes.subspan(std::size_t{i} * size, size), key_) != kept[i]) differs(first + 1 + i);
   }
 
-  // Pages that the file, which ends after `bytes`, lacks.
+  // Counts the pages that the file lacks. It ends after `bytes`.
   void end(std::uint64_t bytes) {
     for (std::uint64_t page = bytes / hashes_.head().page_size + 1; page <= hashes_.head().pages; ++page)
       differs(page);

@@ -9,9 +9,9 @@
 namespace litepull {
 namespace {
 
-// kMaxTables of client/sandbox/check_file.cpp, each with a name of kMaxTableNameBytes of which each byte
-// takes six.
-constexpr std::size_t kMaxOutputBytes = 48 << 20;
+// Room for kMaxTables of client/sandbox/check_file.cpp, each with a name of kMaxTableNameBytes in which each
+// byte takes six.
+constexpr std::size_t kMaxCheckBytes = 48 << 20;
 
 FileCheck not_checked(const std::string& why) {
   FileCheck check;
@@ -49,8 +49,8 @@ FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::ui
                               const Cancel& cancel, std::uint64_t max_stall_ms) {
   const char* how = depth == CheckDepth::kFull ? "full" : "quick";
   try {
-    return parse(run_inner_command({"check-file", path, how, std::to_string(size_bytes)}, kMaxOutputBytes,
-                                   cancel, max_stall_ms));
+    return parse(run_child({"check-file", path, how, std::to_string(size_bytes)}, kMaxCheckBytes, cancel,
+                           max_stall_ms));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kCancelled) throw;
     return not_checked("the check was not finished: " + error.message());
@@ -122,7 +122,7 @@ void Verifier::run() {
   changed_.notify_all();
 }
 
-// The directory may be renamed just when the child opens the file; then it is there under the new name.
+// The directory may be renamed just when the child opens the file. Then the file is there under the new name.
 FileCheck Verifier::check(const File& file) {
   const CheckDepth depth = mode_ == VerifyMode::kQuick ? CheckDepth::kQuick : CheckDepth::kFull;
   for (;;) {

@@ -1,4 +1,4 @@
-// Checks a published snapshot's databases, each in a child process with limits.
+// Checks the databases of a published snapshot, each in a child with limits.
 #pragma once
 
 #include <condition_variable>
@@ -19,25 +19,25 @@
 
 namespace litepull {
 
-// Checks databases one after the other in the background, while others are still on their way.
+// Checks databases one after the other in the background, while others are still being received.
 class Verifier {
  public:
-  // Of the snapshot in `directory`. `cancel` must outlive it.
+  // Checks databases of the snapshot in `directory`. `cancel` must outlive this.
   Verifier(VerifyMode mode, std::string directory, const Cancel& cancel);
-  ~Verifier();  // what was not checked by then is not
+  ~Verifier();  // does not check the remaining ones
   Verifier(const Verifier&) = delete;
   Verifier& operator=(const Verifier&) = delete;
 
-  // A database's file, whole and on disk.
+  // Adds a database whose file is complete and on disk. `bytes` is its size.
   void add(const std::string& name, std::uint64_t bytes);
-  // A database that need not be checked, since its very bytes were before.
+  // Adds a database that need not be checked, because exactly these bytes were checked before.
   void accept(const std::string& name, FileCheck earlier);
-  // Has the directory renamed, to what `rename` returns, while no check is about to begin.
+  // Calls `rename`, which renames the directory and returns its new path, while no check is about to begin.
   void move(const std::function<std::string()>& rename);
 
-  // Waits, and fills in verified, and what was found, of every database that has no error; all of them must
-  // have been added. A child that dies or takes too long is a database that failed. Throws Error{kCancelled},
-  // with those filled in that were checked before.
+  // Waits, and then fills in for every database without an error whether it is verified, and what was found.
+  // All of them must have been added. A database whose child dies or takes too long has failed. Throws
+  // Error{kCancelled} after filling in those that were checked before.
   void record(Manifest& manifest);
 
  private:
@@ -64,7 +64,7 @@ class Verifier {
   std::thread thread_;
 };
 
-// check_file in a child of this program.
+// Runs check_file in a child of this program.
 FileCheck check_file_in_child(const std::string& path, CheckDepth depth, std::uint64_t size_bytes,
                               const Cancel& cancel, std::uint64_t max_stall_ms = kMaxStallMs);
 

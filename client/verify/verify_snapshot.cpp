@@ -26,7 +26,7 @@ using Hashes = FileComparison::Hashes;
 
 // --- one database ----------------------------------------------------------------------------------------
 
-// Manifests once had the first 500 bytes of a table's name, whatever came after them.
+// Older manifests have only the first 500 bytes of a table's name.
 constexpr std::size_t kOldNameBytes = 500, kOldNameSure = 490;
 
 bool was_cut_to(const std::string& recorded, const std::string& name) {
@@ -36,8 +36,8 @@ bool was_cut_to(const std::string& recorded, const std::string& name) {
 
 using Tables = std::vector<FileCheck::Table>;
 
-// Those that a name in a manifest may stand for, of tables sorted by name: names that are not UTF-8 or are
-// too long may be the same for several.
+// The tables that a name in a manifest may stand for, among tables sorted by name. Names that are not UTF-8
+// or are too long may be the same for several tables.
 std::pair<Tables::const_iterator, Tables::const_iterator> tables_of(const Tables& sorted,
                                                                     const std::string& recorded) {
   const auto first = [&](const auto& fits) { return std::find_if(sorted.begin(), sorted.end(), fits); };
@@ -51,7 +51,7 @@ std::pair<Tables::const_iterator, Tables::const_iterator> tables_of(const Tables
 }
 
 void compare_rows(const Manifest::Database& database, const FileCheck& check, DatabaseReport& report) {
-  if (database.tables.empty()) return;  // they were not counted
+  if (database.tables.empty()) return;  // the rows were not counted
   std::vector<FileCheck::Table> counted = check.tables;
   std::stable_sort(counted.begin(), counted.end(),
                    [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -66,7 +66,7 @@ void compare_rows(const Manifest::Database& database, const FileCheck& check, Da
   }
 }
 
-// Whether SQLite could look into it at all; what it found is added to the report.
+// Adds what SQLite found to the report. False when it could not read the database at all.
 bool take_over(const FileCheck& check, DatabaseReport& report) {
   bool checked = true;
   for (const std::string& problem : check.problems) {
@@ -82,35 +82,34 @@ bool take_over(const FileCheck& check, DatabaseReport& report) {
 }
 
 void name_pages(const std::string& path, const Manifest::Database& database, const FileComparison& compared,
-                const Checks& checks, const Cancel& cancel, DatabaseReport& report) {
+                const VerifyRun& run, DatabaseReport& report) {
   report.damaged_pages = compared.differing_pages;
   if (compared.pages.empty()) return report.problems.push_back(compared.untold);
-  const auto owners = checks.owners(path, database.page_size, compared.pages, compared.bytes, cancel);
+  const auto owners = run.checks.owners(path, database.page_size, compared.pages, compared.bytes, run.cancel);
   for (std::size_t i = 0; i < compared.pages.size(); ++i)
     report.pages.push_back({compared.pages[i], printable(owners.at(i))});
 }
 
 void verify_database(int dir_fd, const std::string& directory, const Manifest::Database& database,
-                     CheckDepth depth, const Checks& checks, const Cancel& cancel, Progress& progress,
-                     DatabaseReport& report) {
+                     const VerifyRun& run, DatabaseReport& report) {
   const std::string path = directory + "/" + database.name;
-  progress.begin(database.name, database.bytes);
+  run.progress.begin(database.name, database.bytes);
   const FileComparison compared =
-      compare_file(dir_fd, directory, database, checks.key ? &*checks.key : nullptr, cancel,
-                   [&](std::uint64_t bytes) { progress.advance(bytes); });
+      compare_file(dir_fd, directory, database, run.checks.key ? &*run.checks.key : nullptr, run.cancel,
+                   [&](std::uint64_t bytes) { run.progress.advance(bytes); });
   report.bytes = compared.bytes;
   report.hashes = compared.hashes;
   if (!compared.as_recorded()) report.problems.push_back(compared.difference);
-  progress.step("checking " + printable(database.name));
-  const FileCheck check = checks.check(path, depth, compared.bytes, cancel);
+  run.progress.step("checking " + printable(database.name));
+  const FileCheck check = run.checks.check(path, run.depth, compared.bytes, run.cancel);
   const bool checked = take_over(check, report);
   if (check.ok) compare_rows(database, check, report);
-  if (!compared.as_recorded()) name_pages(path, database, compared, checks, cancel, report);
+  if (!compared.as_recorded()) name_pages(path, database, compared, run, report);
   if (report.problems.empty()) return;
   report.state = compared.as_recorded() && !checked ? State::kUnchecked : State::kDamaged;
 }
 
-// What stands in the way of looking at one database must not hide what is with the others.
+// An error that keeps one database from being checked must not hide what is found in the others.
 template <typename Step>
 void reporting_failure(DatabaseReport& report, Step step) {
   const auto error = error_of(step);
@@ -137,7 +136,7 @@ std::string sidecar_problem(const std::string& path, const std::string& file) {
       printable(file), shell_word(path + "/" + file));
 }
 
-// The database that a sidecar's name is of; empty when it is none.
+// The database that a sidecar belongs to by its name. Empty when it is no sidecar.
 std::string owner_of_sidecar(const std::string& file, const std::set<std::string>& databases) {
   for (const std::string_view ending : {"-wal", "-shm", "-journal"})
     if (file.ends_with(ending))
@@ -146,8 +145,9 @@ std::string owner_of_sidecar(const std::string& file, const std::set<std::string
   return {};
 }
 
-// The files as listed, but for those of databases that the disk lists under another name than it was given:
-// some pass over case or Unicode's forms. A second link to a database is not that: both are listed.
+// The files as listed. But where the disk lists a database under another name than it was given, this has the
+// given name: some file systems ignore case or Unicode's forms. A second link to a database is another
+// matter, because then both names are listed.
 std::vector<std::string> files_by_their_names(int dir_fd, const std::string& path,
                                               const std::set<std::string>& databases) {
   std::vector<std::string> files = files_below(dir_fd, path);
@@ -213,8 +213,7 @@ bool SnapshotReport::all_checked() const {
 }
 
 SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manifest& manifest,
-                               CheckDepth depth, const Checks& checks, const Cancel& cancel,
-                               Progress& progress) {
+                               const VerifyRun& run) {
   SnapshotReport report;
   const std::vector<std::string> files = files_by_their_names(dir_fd, path, names_of(manifest));
   look_for_extra_files(path, files, names_of(manifest), report);
@@ -222,7 +221,7 @@ SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manife
     return std::binary_search(files.begin(), files.end(), name);
   };
   for (const Manifest::Database& database : manifest.databases) {
-    cancel.throw_if_requested();
+    run.cancel.throw_if_requested();
     if (database.error) {
       report.databases.push_back(
           missing(database, "it was not backed up: " + safe_text(database.error->message)));
@@ -231,9 +230,8 @@ SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manife
     } else {
       DatabaseReport& one = report.databases.emplace_back();
       one.name = database.name;
-      reporting_failure(
-          one, [&] { verify_database(dir_fd, path, database, depth, checks, cancel, progress, one); });
-      // One that is no regular file is not opened.
+      reporting_failure(one, [&] { verify_database(dir_fd, path, database, run, one); });
+      // A file that is not regular is not opened.
       const bool unopened = one.hashes == Hashes::kNone && one.bytes > 0 &&
                             is_listed(std::string(kHashesName) + "/" + database.name);
       if (one.hashes == Hashes::kDamaged || unopened) tell_damaged_hashes(path, database.name, report);
@@ -242,25 +240,25 @@ SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manife
   return report;
 }
 
-SnapshotReport verify_old_script(const Store& store, const std::string& name, CheckDepth depth,
-                                 const Checks& checks, const Cancel& cancel, Progress& progress) {
+SnapshotReport verify_old_script(const Store& store, const std::string& name, const VerifyRun& run) {
   SnapshotReport report;
   const std::string path = store.path_of(name);
   const Fd dir = store.open_snapshot(name);
   const WorkDir work = store.create_work_dir();
   for (const std::string& database : old_script_databases(dir.get(), path)) {
-    cancel.throw_if_requested();
+    run.cancel.throw_if_requested();
     DatabaseReport& one = report.databases.emplace_back();
     one.name = printable(database);
     reporting_failure(one, [&] {
-      progress.step("copying " + one.name);
-      one.bytes = recover_database(dir.get(), path, database, {work.fd(), work.path()}, cancel);
-      progress.step("checking " + one.name);
-      const FileCheck check = checks.check(work.path() + "/" + database, depth, one.bytes, cancel);
+      run.progress.step("copying " + one.name);
+      one.bytes = recover_database(dir.get(), path, database, {work.fd(), work.path()}, run.cancel);
+      run.progress.step("checking " + one.name);
+      const FileCheck check =
+          run.checks.check(work.path() + "/" + database, run.depth, one.bytes, run.cancel);
       const bool checked = take_over(check, one);
       if (!check.ok) one.state = checked ? State::kDamaged : State::kUnchecked;
     });
-    ::unlinkat(work.fd(), database.c_str(), 0);  // room for the next one
+    ::unlinkat(work.fd(), database.c_str(), 0);  // makes room for the next one
   }
   return report;
 }
@@ -310,7 +308,7 @@ bool apply_report(const SnapshotReport& report, CheckDepth depth, std::int64_t n
     any_good = any_good || !is_bad(one);
   }
   if (!any) return false;
-  // Never more than what each was checked with.
+  // Never claims more than what each database was checked with.
   if (full && all_checked) manifest.verify = "full";
   if (!full && good_counts && (all_checked || any_good)) manifest.verify = "quick";
   manifest.verified = verified_together(manifest.databases);

@@ -1,6 +1,6 @@
-// A whole snapshot held against its manifest and checked by SQLite: what `litepull verify` does for each one.
-// Nothing in the snapshot is changed; what SQLite reads is read in children with limits. Of a directory of
-// the old script, copies in a work directory are checked.
+// Compares a whole snapshot with its manifest and checks it with SQLite, as `litepull verify` does for each
+// snapshot. Nothing in the snapshot is changed, and SQLite reads only in children with limits. For a
+// directory of the old script, copies in a work directory are checked.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@
 
 namespace litepull {
 
-// How databases are looked into; a test may do without the children.
+// How databases are checked. A test may do without the children.
 struct Checks {
-  // As check_file_in_child of client/verify/verify.h, and page_owners_in_child.
+  // Like check_file_in_child of client/verify/verify.h and page_owners_in_child.
   std::function<FileCheck(const std::string& path, CheckDepth depth, std::uint64_t bytes,
                           const Cancel& cancel)>
       check;
@@ -28,7 +28,7 @@ struct Checks {
                                          const std::vector<std::uint32_t>& pages, std::uint64_t bytes,
                                          const Cancel& cancel)>
       owners;
-  std::optional<DigestKey> key;  // of the app's page hashes; nothing: they cannot be read
+  std::optional<DigestKey> key;  // of the app's page hashes; without it they cannot be read
 };
 Checks checks_in_children(std::optional<DigestKey> key);
 
@@ -37,17 +37,17 @@ struct DatabaseReport {
 
   struct Page {
     std::uint32_t page = 0;
-    std::string owner;  // words, see client/sandbox/page_owners.h
+    std::string owner;  // in words, see client/sandbox/page_owners.h
   };
 
   std::string name;
   State state = State::kGood;
   std::uint64_t bytes = 0;
   std::vector<std::string> problems;  // with the database itself
-  std::uint64_t damaged_pages = 0;    // 0 also when they cannot be told
-  std::vector<Page> pages;            // the first of them
+  std::uint64_t damaged_pages = 0;    // 0 also when it is not known which pages are damaged
+  std::vector<Page> pages;            // the first damaged pages
   FileComparison::Hashes hashes = FileComparison::Hashes::kNone;
-  std::vector<std::string> unchecked;  // parts that only the app can judge: a good one is sound but for these
+  std::vector<std::string> unchecked;  // parts that only the app can judge
   std::int64_t foreign_key_violations = 0;
   std::vector<std::string> foreign_keys_unchecked;
   std::vector<Manifest::Table> tables;
@@ -55,24 +55,29 @@ struct DatabaseReport {
 
 struct SnapshotReport {
   std::vector<DatabaseReport> databases;
-  std::vector<std::string> problems;  // with what else is in the directory: none of a database's content
+  std::vector<std::string> problems;  // with other files of the directory, not with a database's content
 
   bool all_good() const;
-  bool all_checked() const;  // nothing was left to the app to judge
+  bool all_checked() const;  // true when no part was left to the app to judge
 };
 
-// `manifest` is the one of that directory.
+// How one snapshot is verified. Lives no longer than what it refers to.
+struct VerifyRun {
+  CheckDepth depth;
+  const Checks& checks;
+  const Cancel& cancel;
+  Progress& progress;
+};
+
+// `manifest` is that of the directory.
 SnapshotReport verify_snapshot(int dir_fd, const std::string& path, const Manifest& manifest,
-                               CheckDepth depth, const Checks& checks, const Cancel& cancel,
-                               Progress& progress);
+                               const VerifyRun& run);
 
-// There is nothing to hold these against; good means that SQLite finds nothing wrong.
-SnapshotReport verify_old_script(const Store& store, const std::string& name, CheckDepth depth,
-                                 const Checks& checks, const Cancel& cancel, Progress& progress);
+// There is no manifest to compare these with. Good means that SQLite finds nothing wrong.
+SnapshotReport verify_old_script(const Store& store, const std::string& name, const VerifyRun& run);
 
-// Takes over what was found, with the time, and says whether there was anything to take over. What could not
-// be checked stays as it was. A quick check never takes the place of what a full one has found, but for
-// damage.
+// Records what was found, with the time. False when there was nothing to record. What could not be checked
+// stays as it was. A quick check never replaces what a full one has found, except to record damage.
 bool apply_report(const SnapshotReport& report, CheckDepth depth, std::int64_t now_unix_ms,
                   Manifest& manifest);
 

@@ -211,7 +211,7 @@ TEST(AppsOwnSnapshot, IsDamagedWhenItsBytesAreNotThoseOfTheServer) {
   Progress progress(board, "billing");
   const Fd dir = snapshot.store().open_snapshot(snapshot.name());
   const auto verify = [&] {
-    return verify_snapshot(dir.get(), snapshot.path(), manifest, CheckDepth::kFull, checks, {}, progress);
+    return verify_snapshot(dir.get(), snapshot.path(), manifest, {CheckDepth::kFull, checks, {}, progress});
   };
   EXPECT_TRUE(verify().all_good());
   EXPECT_FALSE(verify().all_checked());

@@ -51,7 +51,7 @@ SnapshotReport verify(const SmallSnapshot& snapshot, const Manifest& manifest,
   Board board(stderr, false);
   Progress progress(board, "billing");
   const Fd dir = snapshot.store().open_snapshot(snapshot.name());
-  return verify_snapshot(dir.get(), snapshot.path(), manifest, depth, checks, {}, progress);
+  return verify_snapshot(dir.get(), snapshot.path(), manifest, {depth, checks, {}, progress});
 }
 
 SnapshotReport verify(const SmallSnapshot& snapshot) {
@@ -611,7 +611,7 @@ class OldScript : public testing::Test {
     Board board(stderr, false);
     Progress progress(board, "billing");
     const SnapshotReport report = verify_old_script(
-        store_, name_, CheckDepth::kFull, checks_in_children(test::small_snapshot_key()), {}, progress);
+        store_, name_, {CheckDepth::kFull, checks_in_children(test::small_snapshot_key()), {}, progress});
     std::string after = test::listing(path());
     for (const auto& entry : fs::directory_iterator(path())) after += read_file(entry.path().string());
     EXPECT_TRUE(before == after) << "it was changed";
@@ -685,7 +685,7 @@ TEST(HostileFiles, NeverHangOrKillARecovery) {
   Board board(stderr, false);
   Progress progress(board, "billing");
   const SnapshotReport report = verify_old_script(
-      store, name, CheckDepth::kFull, checks_in_children(test::small_snapshot_key()), {}, progress);
+      store, name, {CheckDepth::kFull, checks_in_children(test::small_snapshot_key()), {}, progress});
   ASSERT_EQ(report.databases.size(), static_cast<std::size_t>(copied));
   int good = 0;
   for (const DatabaseReport& database : report.databases) {
