@@ -51,7 +51,7 @@ class AgentTest : public ::testing::Test {
   GuardVfs guard_;
 };
 
-// Puts the pages of one database together again; optionally slow, as a network is.
+// Puts the pages of one database together again. It may be as slow as a network.
 class Collector : public ByteSink {
  public:
   void write(ByteView head, ByteView body) override {
@@ -275,7 +275,7 @@ TEST_F(AgentTest, ARollbackDatabaseIsReleasedBeforeASlowReaderHasItsPages) {
   EXPECT_LT(copied.end.hold_us, 50'000 * (copied.file.size() / (256 * 1024)) / 2);
 }
 
-// A sanitizer keeps what was freed, and memory of its own.
+// A sanitizer keeps freed memory, and has memory of its own.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 std::uint64_t resident_bytes() {
   std::uint64_t total = 0, resident = 0;
@@ -314,8 +314,8 @@ TEST_F(AgentTest, AWalDatabaseWaitsForTheNetworkOnlyUpToItsBounds) {
   EXPECT_GT(copy(bounded, 10'000, 512 * 1024, {20'000, 1ULL << 30}).end.spooled_bytes, 0U);
 }
 
-// A database of zeros, larger than what any disk here has room for; as the network is slow, little of it is
-// read.
+// A database of zeros that is larger than the free room on any disk here. As the network is slow, little of
+// it is read.
 class WithoutRoomToSpool : public AgentTest {
  protected:
   WithoutRoomToSpool() {
@@ -327,7 +327,7 @@ class WithoutRoomToSpool : public AgentTest {
     grown_ = ::ftruncate(file.get(), std::int64_t{kPages} * 65536) == 0;
   }
 
-  // What ended it, as the network breaks after some seconds.
+  // The kind of the error that ended the copy. The network breaks after some seconds.
   ErrorKind end_of_copy(const HoldPolicy& policy) {
     const auto database = open("a.sqlite3");
     database->pin();
@@ -381,7 +381,7 @@ TEST_F(AgentTest, ASchemaThatThisSqliteCannotReadIsCopiedAllTheSame) {
   EXPECT_EQ(copy(database).file, test::file_bytes(storage_ / "a.sqlite3"));
 }
 
-// SQLite leaves out the page at 1 GiB, on whose bytes its locks lie
+// SQLite skips the page at 1 GiB, because its locks lie on the bytes there
 // (https://sqlite.org/fileformat2.html#the_lock_byte_page).
 TEST_F(AgentTest, ADatabasePastTheLockBytePageIsWholeAndAtItsPlace) {
   app("a.sqlite3",

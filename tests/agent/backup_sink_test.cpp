@@ -1,4 +1,4 @@
-// What sqlite3_backup hands on through the sink is the source, byte for byte and in file order.
+// The sink gets the source from sqlite3_backup byte for byte and in file order.
 #include "agent/backup_sink.h"
 
 #include <fcntl.h>
@@ -40,7 +40,7 @@ struct Copy {
   std::string page_one;
 };
 
-// In steps of `pages`.
+// Copies in steps of `pages` pages.
 Copy copy_of(const std::string& path, std::uint32_t page_size, std::uint32_t page_count, int pages) {
   Copy copy;
   const Connection source = open_connection(path, SQLITE_OPEN_READONLY, nullptr);
@@ -72,7 +72,7 @@ TEST_F(BackupSinkTest, PagesComeInFileOrderWhateverTheirSizeAndTheSteps) {
       }
 }
 
-// The page of the lock byte, which SQLite never reads, has something written on it.
+// SQLite never reads the lock-byte page. Here something is written on it.
 TEST_F(BackupSinkTest, TheLockBytePageIsZerosPastAGibibyte) {
   constexpr std::uint32_t kPageSize = 65536, kPages = 16'500;
   constexpr off_t kLockByte = 1 << 30;

@@ -1,4 +1,4 @@
-// What a person is told of a database that cannot be pulled: the true cause, and what to do.
+// A person is told the true cause why a database cannot be pulled, and what to do.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -94,7 +94,7 @@ TEST_F(CausesTest, WhatDoesNotBeginAsADatabaseIsCalledNoneOrEncrypted) {
   expect(problem_of_opening(), "not a SQLite database, or it is encrypted", "EXCLUDE");
 }
 
-// A process with a lock of its own, until the pipe's other end is closed.
+// Starts a process that holds a lock until the other end of the pipe is closed.
 pid_t start_locker(const std::string& path, int ready_fd) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;

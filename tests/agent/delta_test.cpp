@@ -1,4 +1,4 @@
-// Comparing with the client's base: what is sent, what is said, and what a client may not do.
+// The comparison with the client's base: what is sent, what is reported, and what a client may not do.
 #include <gtest/gtest.h>
 #include <zstd.h>
 
@@ -19,7 +19,7 @@ namespace {
 constexpr std::uint32_t kPageSize = 4096;
 const DigestKey kKey = test::key_of(42);
 
-// Its second half is the same as its first: fast levels of zstd see that as well as slow ones.
+// The second half equals the first. Fast levels of zstd see that as well as slow ones.
 constexpr std::uint64_t kTwice = 1ULL << 32;
 
 Bytes random_page(std::uint64_t seed) {
@@ -33,7 +33,8 @@ Bytes random_page(std::uint64_t seed) {
   return page;
 }
 
-// What the client has after all messages: pages by number, and how far it was told that all were compared.
+// What the client has after all messages: pages by number, and up to which page it knows that all were
+// compared.
 class Client : public ByteSink {
  public:
   void write(ByteView head, ByteView body) override {
@@ -92,7 +93,7 @@ class DeltaTest : public ::testing::Test {
     feed_.add(hashes);
   }
 
-  // Pages 1 to `count`, those of `changed` other than the base's.
+  // Sends the pages 1 to `count`. Those in `changed` differ from the base.
   void send(std::uint32_t count, const std::map<std::uint32_t, std::uint64_t>& changed = {},
             std::uint32_t database = 0) {
     constexpr std::uint32_t kPerBlock = kMaxBatchBytes / kPageSize;
@@ -184,7 +185,7 @@ TEST_F(DeltaTest, TheClientHearsHowFarItIsWhileNothingDiffers) {
   feed(1, kMaxHashesPerMessage / 2);
   feed(1 + kMaxHashesPerMessage / 2, 9000 - kMaxHashesPerMessage / 2);
   send(9000, {{5000, 1}});
-  EXPECT_EQ(client_.compared, 4096U);  // page 5000 waits for company
+  EXPECT_EQ(client_.compared, 4096U);  // page 5000 waits for more pages
   EXPECT_EQ(client_.pages.size(), 1U);
 }
 

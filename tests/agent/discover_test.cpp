@@ -1,4 +1,4 @@
-// Which directories of a volume are entered, and what is said of those that hide what is in them.
+// Which directories of a volume are entered, and what is told about those that hide their content.
 #include "agent/discover.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ class DiscoverTest : public ::testing::Test {
 
   void file(const std::string& name) { test::write_file(storage_ / name, "content"); }
 
-  // Names, each with an exclamation mark when there is a problem with it.
+  // The names that were found. One with a problem has an exclamation mark.
   std::vector<std::string> found(const std::vector<std::string>& databases,
                                  const std::vector<std::string>& exclude = {}) {
     request_.databases = databases;
@@ -39,7 +39,7 @@ class DiscoverTest : public ::testing::Test {
     return names;
   }
 
-  // One who may not read what is root's, while this lives.
+  // While this lives, the process may not read what is root's.
   class AsNobody {
    public:
     explicit AsNobody(const std::string& storage) : root_(::geteuid() == 0) {
@@ -149,7 +149,7 @@ TEST_F(DiscoverTest, SnapshotsOfOursAreNeverTakenForDatabases) {
   EXPECT_EQ(found({"**/*.sqlite3"}), both_);
   ASSERT_EQ(notices_.size(), 1U);
   EXPECT_NE(notices_[0].message.find(snapshot), std::string::npos);
-  // The old script's have no manifest; the app's directory has marks of its own.
+  // The old script's snapshots have no manifest, but the app's directory has marks of its own.
   file("backups/app/2025-01-01T020000-0600/production.sqlite3");
   file("backups/app/.lock");
   file("backups/app/.last-run.json");

@@ -1,5 +1,5 @@
-// What the agent reads from /proc of mounts and processes, and what it makes of it. The ways in which a real
-// app gets another door are in tests/e2e/doors_test.cpp.
+// What the agent reads from /proc about mounts and processes, and how it judges that.
+// tests/e2e/doors_test.cpp has the ways in which a real app gets another door.
 #include "agent/doors.h"
 
 #include <gtest/gtest.h>
@@ -98,7 +98,7 @@ class Doors : public ::testing::Test {
     return problem ? problem->message : "";
   }
 
-  // The mount that the storage directory is on, in a table that may be changed.
+  // The mount of the storage directory, in a table that may be changed.
   static Mount& own_mount(Surroundings& surroundings) {
     const Fd fd(::open(".", O_PATH | O_DIRECTORY));
     const auto location = locate(fd.get(), surroundings.mounts.own);
@@ -127,7 +127,7 @@ TEST_F(Doors, AnOrdinaryDirectoryIsTheOnlyDoor) {
   EXPECT_EQ(refusal_of_missing(surroundings), "");
 }
 
-// It may have those of ten thousand open.
+// A process may have the files of ten thousand databases open.
 TEST_F(Doors, OfAProcessOnlyWhatSaysSomethingOfADatabaseIsLookedAt) {
   Process process;
   process.pid = 7;
@@ -177,11 +177,11 @@ TEST_F(Doors, BelowAnOverlaysUpperDirectoryAreRefusedByWhateverName) {
   }
   surroundings.mounts.overlays = {overlay(dir_ / "work")};
   EXPECT_EQ(refusal(surroundings), "");
-  surroundings.mounts.overlays = {overlay(dir_ / "upp")};  // is not there: a name alone
+  surroundings.mounts.overlays = {overlay(dir_ / "upp")};  // it does not exist, so only its name is known
   EXPECT_EQ(refusal(surroundings), "");
 }
 
-// Whoever mounted it was in a directory that nobody knows any more.
+// The overlay was mounted from a directory that nobody knows any more.
 TEST_F(Doors, BelowAnOverlaysRelativeNameAreRefusedWhenTheNameFits) {
   Surroundings surroundings = Surroundings::look(candidates());
   Overlay lost = overlay("upper");
@@ -239,7 +239,7 @@ TEST_F(Doors, WhatAnotherProcessHasOpenIsSeenWithItsName) {
   ::pclose(other);
 }
 
-// As a login that is neither root nor the app's user.
+// Runs as a login that is neither root nor the app's user.
 TEST_F(Doors, ProcessesThatMayNotBeLookedAtAreNotTakenForSeen) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
   EXPECT_TRUE(Surroundings::look(candidates()).processes.all_seen);
@@ -262,10 +262,12 @@ TEST_F(Doors, AnOpenDirectoryOfTheDotfileLocksIsRefused) {
   EXPECT_EQ(refusal(surroundings), "");
 }
 
-// Changed by us, between its beginning and its end, as an app does whose locks do not meet ours.
+// The database is changed between the beginning and the end of its copy, as by an app whose locks do not meet
+// ours.
 class Locks : public Doors {
  protected:
-  // `change` while the database is being read; the reason for which the copy is refused, else nothing.
+  // Calls `change` while the database is being read. Returns the reason for which the copy is refused, or
+  // nothing.
   template <typename Change>
   std::string reason(JournalMode mode, Change change) {
     {
@@ -286,7 +288,7 @@ class Locks : public Doors {
   }
 
   static void write_at(const char* path, off_t at, const std::string& bytes) {
-    // By another process: our closing it would give up the locks.
+    // Another process writes, because our closing of the file would release the locks.
     const std::string command = "printf '" + bytes + "' | dd of=" + path +
                                 " bs=1 conv=notrunc status=none seek=" + std::to_string(at);
     ASSERT_EQ(std::system(command.c_str()), 0);
@@ -346,7 +348,7 @@ TEST_F(Locks, ThatDoNotMeetAreNoticedByTheLog) {
             std::string::npos);
 }
 
-// An app that reads its own files gives up its locks when it closes them.
+// An app that reads its own files releases its locks when it closes them.
 TEST_F(Locks, SharedMemoryThatAnotherProcessHasOpenIsNotCutOff) {
   write_file("./app.out", "");
   std::FILE* app = ::popen("sqlite3 a.sqlite3 >app.out 2>&1", "w");
@@ -371,7 +373,7 @@ TEST_F(Locks, SharedMemoryThatAnotherProcessHasOpenIsNotCutOff) {
   EXPECT_NE(test::read_file("app.out").find("rows|3"), std::string::npos) << test::read_file("app.out");
 }
 
-// What it costs is in the log of the test; a server may have thousands of processes.
+// The test's log shows what this costs. A server may have thousands of processes.
 TEST_F(Doors, AreFoundInOnePassForAThousandDatabases) {
   for (int i = 0; i < 1000; ++i) write_file("./db" + std::to_string(i) + ".sqlite3", "SQLite format 3");
   Request request;

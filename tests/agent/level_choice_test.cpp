@@ -19,8 +19,8 @@ struct Cost {
 constexpr std::array<Cost, 5> kCosts{
     {{0, 1e9, 1}, {1, 260, 0.40}, {3, 160, 0.354}, {6, 70, 0.347}, {9, 40, 0.342}}};
 
-// A link with 4 MB of buffers in front of it; compressing is as fast as kCosts says, and pages squeeze as
-// they say by `squeeze` (1: so, 0: not at all).
+// A link with 4 MB of buffers in front of it. Compression takes what kCosts says. `squeeze` says how well
+// pages compress: 1 means as in kCosts, 0 not at all.
 class Link {
  public:
   Link(double mb_per_s, double squeeze = 1, double gather_us = 0)
@@ -28,7 +28,7 @@ class Link {
 
   void set_rate(double mb_per_s) { bytes_per_us_ = mb_per_s; }
 
-  // How many of `batches` went out at which level, and how long they took.
+  // Sends `batches` batches. Returns how many were sent at each level.
   std::map<int, int> run(LevelChoice& choice, int batches) {
     std::map<int, int> levels;
     took_us_ = 0;
@@ -50,7 +50,7 @@ class Link {
     batch.wire_bytes = static_cast<std::size_t>(wire);
     const double compress_us = level == 0 ? 0 : kBatch / cost.mb_per_s;
     buffered_ = std::max(0.0, buffered_ - (compress_us + gather_us_) * bytes_per_us_) + wire;
-    const double copy_us = wire / 800;  // the reader of the pipe has to be woken
+    const double copy_us = wire / 800;  // wakes the reader of the pipe
     const double write_us = copy_us + std::max(0.0, buffered_ - 4e6) / bytes_per_us_;
     buffered_ = std::max(0.0, buffered_ - write_us * bytes_per_us_);
     batch.gather_us = static_cast<std::uint64_t>(gather_us_);
@@ -109,7 +109,7 @@ TEST(LevelChoiceTest, ALinkThatChangesIsNoticed) {
   EXPECT_GE(link.run(choice, 1000)[0], 500);
 }
 
-// When few pages differ, collecting them takes longer than compressing them: that costs nobody any time.
+// When few pages differ, collecting them takes longer than compressing them, so compression costs no time.
 TEST(LevelChoiceTest, PagesThatComeSlowlyAreCompressedOnAFastLinkToo) {
   Link link(1000, 1, 50'000);
   LevelChoice choice;

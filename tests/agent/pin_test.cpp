@@ -1,4 +1,4 @@
-// Who waits while databases are pinned and wait for their turn to be copied.
+// Who has to wait while databases are pinned and wait for their turn to be copied.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -56,7 +56,7 @@ class PinTest : public ::testing::Test {
   GuardVfs guard_;
 };
 
-// Opened while it is free, locked from then on for longer than anything here lasts.
+// The database is free when it is opened, and then locked for longer than this test lasts.
 TEST_F(PinTest, NoLockIsWaitedForWhileARollbackDatabaseIsHeld) {
   const Connection free = app("a.sqlite3"), locked = app("b.sqlite3"), last = app("c.sqlite3");
   Databases databases = open_all();
@@ -122,7 +122,7 @@ TEST_F(PinTest, APinFindsTheModeAndSizeOfThatMoment) {
   EXPECT_GT(databases[0]->page_count(), 24U) << "pages that are in the WAL alone";
 }
 
-// Writers of the other databases wait for no longer than the barrier may last.
+// Writers of the other databases wait no longer than the barrier may last.
 TEST_F(PinTest, WritersOfOtherDatabasesAreNotKeptWaitingForALockedOne) {
   std::vector<Connection> apps;
   for (int i = 10; i < 30; ++i) apps.push_back(app(std::to_string(i) + ".sqlite3"));

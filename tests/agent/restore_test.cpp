@@ -1,5 +1,5 @@
-// A snapshot's file back onto a database: the transaction that replaces it, what is refused before, and what
-// a client may not send.
+// Restores a snapshot's file onto a database: the transaction that replaces it, what is refused before that,
+// and what a client may not send.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -45,7 +45,7 @@ ByteView view_of(const std::string& bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
-// What may differ between a snapshot's file and the database that it was restored to.
+// Removes what may differ between a snapshot's file and the database that it was restored to.
 std::string without_counters(std::string file) {
   for (const auto& [at, count] : {std::pair{18, 2}, {24, 4}, {40, 4}, {92, 8}})
     file.replace(static_cast<std::size_t>(at), static_cast<std::size_t>(count),
@@ -89,7 +89,7 @@ class RestoreTest : public ::testing::Test {
     return open_at(storage_ / name, sql);
   }
 
-  // A snapshot's file, as a pull makes it of such a database.
+  // A snapshot's file as a pull makes it of such a database.
   std::string snapshot_of(const std::string& sql) {
     const std::string path = elsewhere_ / ("s" + std::to_string(++snapshots_));
     open_at(path, sql);
@@ -147,7 +147,7 @@ class RestoreTest : public ::testing::Test {
   int snapshots_ = 0;
 };
 
-// All of them takes half a minute.
+// Testing all of them takes half a minute.
 std::vector<int> page_sizes() {
   const char* value = std::getenv("LITEPULL_LONG");
   if (value != nullptr && std::string(value) == "1") return {512, 1024, 4096, 65536};
@@ -168,7 +168,7 @@ TEST_P(EveryShape, IsReplacedUnderAnOpenConnectionWhichSeesTheSnapshotThen) {
               name, size + std::to_string(there) + "; PRAGMA journal_mode=" + GetParam() + ";" +
                         rows("t", rows_there, 60) + rows("other", 20, 10) + "DELETE FROM t WHERE a % 3 = 0;");
           ask(open, "SELECT count(*) FROM t");
-          // Free pages, which a vacuum at the commit would move about.
+          // Free pages, which a vacuum at the commit would move.
           const std::string file =
               snapshot_of(size + std::to_string(snapshot) + ";" + rows("t", rows_snapshot, 60) +
                           "CREATE TABLE new (x);" + "DELETE FROM t WHERE a BETWEEN 10 AND 40;");
@@ -269,7 +269,7 @@ TEST_F(RestoreTest, AWriterThatDoesNotEndIsWaitedForOnlySoLong) {
 TEST_F(RestoreTest, AReaderOfARollbackModeDatabaseIsWaitedForOnlySoLong) {
   const Connection open = app("a.sqlite3", rows("t", 500, 60) + "BEGIN; SELECT count(*) FROM t");
   const std::string before = pages_of("a.sqlite3");
-  for (const int megabytes : {1, 20}) {  // the second does not fit into memory
+  for (const int megabytes : {1, 20}) {  // 20 MB do not fit into memory
     refusal("a.sqlite3", snapshot_of(large_rows("t", megabytes)), ErrorKind::kBusy);
     EXPECT_TRUE(pages_of("a.sqlite3") == before);
     EXPECT_FALSE(fs::exists("a.sqlite3-journal"));
@@ -286,7 +286,7 @@ TEST_F(RestoreTest, AReaderOfAWalDatabaseKeepsTheOldStateUntilItEnds) {
   EXPECT_EQ(ask(open, "SELECT count(*) FROM t"), "900");
 }
 
-// Whatever moment the commits fall into, before the lock or while it is waited for.
+// The commits may fall into any moment, before the lock or while it is waited for.
 TEST_F(RestoreTest, AnAppThatCommitsAllTheTimeIsReplacedAllTheSame) {
   for (const std::string mode : {"wal", "delete"}) {
     const std::string name = mode + ".sqlite3";
@@ -413,7 +413,7 @@ TEST_F(RestoreTest, ANewFileThatIsNotPublishedGoesAndOneOfAKilledRunIsSweptUp) {
   test::write_file(storage_ / ".litepull-new-0123456789abcdef", "left");
   {
     const NewFile fresh("a.sqlite3", image_of(item, file));
-    NewFile other("b.sqlite3", image_of(item, file));  // does not take the first one for left behind
+    NewFile other("b.sqlite3", image_of(item, file));  // does not think that the first one was left behind
     EXPECT_EQ(std::distance(fs::directory_iterator("."), fs::directory_iterator()), 2);
     other.publish();
     fs::remove("b.sqlite3");
@@ -451,7 +451,7 @@ TEST_F(RestoreTest, WhatIsNoDatabaseNeverGetsADatabasesName) {
   EXPECT_EQ(test::listing(storage_.path()), before);
 }
 
-// A log that somebody put beside another file gives it a first page.
+// A WAL that was put beside another file gives it a first page.
 TEST_F(RestoreTest, AFileIsReadAsADatabaseOnlyIfItBeginsAsOneItself) {
   app("a.sqlite3", "PRAGMA journal_mode=WAL; CREATE TABLE t (a)");
   const Connection open = app("a.sqlite3", "INSERT INTO t VALUES (1)");
@@ -466,7 +466,7 @@ TEST_F(RestoreTest, AFileIsReadAsADatabaseOnlyIfItBeginsAsOneItself) {
   }
 }
 
-// The name of a journal of several databases, in a journal that somebody has put there: SQLite removes what
+// A planted journal names the journal of a transaction over several databases. SQLite removes the file that
 // it names.
 TEST_F(RestoreTest, AFileThatAPlantedJournalNamesIsNotTouched) {
   const std::string victim = elsewhere_ / "victim-mj0123459ab", content = "./a.sqlite3-journal";

@@ -1,4 +1,4 @@
-// What tells whether a database was committed to must say so for every commit there is.
+// The state of a database must change with every kind of commit.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -18,20 +18,20 @@
 namespace litepull {
 namespace {
 
-constexpr useconds_t kSettledUs = 2'100'000;  // by then another write leaves other times
+constexpr useconds_t kSettledUs = 2'100'000;  // after this, another write leaves other times
 
 constexpr const char* kRows =
     "CREATE TABLE t (a INTEGER PRIMARY KEY, b);"
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO t (b) "
     "SELECT hex(randomblob(40)) FROM n;";
 
-// One database, made by `prepare`, and what is then done to it by its app.
+// One database that `prepare` makes, and what its app then does to it.
 struct Case {
   std::string prepare;
   std::string change;
-  bool app_stays = true;  // connected all the while; else it comes for each of the two
-  bool same = false;      // that was no commit
-  bool dies = false;      // an app that comes is killed: its log stays
+  bool app_stays = true;  // the app stays connected; else it connects for each of the two steps
+  bool same = false;      // the second step is no commit
+  bool dies = false;      // the app is killed, so that its WAL stays
 };
 
 const DigestKey kKey = test::key_of(1);
@@ -143,7 +143,7 @@ TEST_F(SourceStateTest, IsNotKnownSoSoonAfterAWriteThatAnotherCouldGoUnseen) {
   EXPECT_EQ(state("a"), kNoState);
 }
 
-// Had this process been stopped for long after its transaction began, a commit could be an old one by now.
+// If this process had been stopped for long after its transaction began, a commit could be old by now.
 TEST_F(SourceStateTest, IsNotKnownWhenTheFileHasChangedSinceBeforeTheTransaction) {
   const Connection reader = app("a", kRows);
   ::usleep(kSettledUs);

@@ -1,4 +1,4 @@
-// Databases that no pattern matches are told of, and nothing is harmed by the look for them.
+// Databases that no pattern matches are reported, and the search for them does no harm.
 #include "agent/unmatched.h"
 
 #include <fcntl.h>
@@ -43,7 +43,7 @@ class UnmatchedTest : public ::testing::Test {
     return all;
   }
 
-  // The patterns of the line that a person would paste.
+  // The patterns in the line that a person would paste.
   std::vector<std::string> pasted() {
     std::string line = databases_line(request_.databases, found_);
     EXPECT_TRUE(line.starts_with("DATABASES='") && line.ends_with("'")) << line;
@@ -121,7 +121,7 @@ TEST_F(UnmatchedTest, SnapshotsOfOursAreNotNamed) {
   EXPECT_EQ(patterns(), (Names{"y/z/*.db"}));
 }
 
-// A FIFO would wait for a writer for ever, and a link may lead anywhere.
+// Opening a FIFO would wait for a writer for ever, and a link may lead anywhere.
 TEST_F(UnmatchedTest, NoLinkIsFollowedAndNothingButFilesIsOpened) {
   test::TempDir elsewhere;
   test::write_file(elsewhere / "a.db", content());

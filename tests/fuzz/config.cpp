@@ -1,4 +1,4 @@
-// The .env file, as anyone may have written it, and what its names mean.
+// Fuzzes the .env file, as anyone may have written it, and the meaning of its names.
 #include "client/config/config.h"
 
 #include <string>
@@ -15,7 +15,7 @@ const Environment& environment() {
   return variables;
 }
 
-// What client/config/config.h promises of every configuration.
+// Checks what client/config/config.h promises of every configuration.
 void require_sound(const Config& config) {
   invariant(is_word(config.app_name, "._-") && config.app_name.size() <= 64, "an app's name that is no word");
   invariant(config.local_backup_root.starts_with('/'), "a relative backup root");
@@ -31,7 +31,7 @@ void require_sound(const Config& config) {
     invariant(is_clean_utf8(warning), "a warning to no terminal");
 }
 
-// init can write down whatever a configuration holds.
+// init must be able to write every value that a configuration may have.
 void require_writable(const Config& config) {
   if (config.transport != Transport::kSsh || config.workspace_dir.empty() || config.server_user.empty())
     return;

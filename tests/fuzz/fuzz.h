@@ -1,7 +1,7 @@
 // What the fuzz targets share. A target is one file with one LLVMFuzzerTestOneInput
-// (https://llvm.org/docs/LibFuzzer.html); it lives with libFuzzer's own main, which makes inputs up, or with
-// replay_main.cpp, which reads those that are kept. What it holds to be true it says with invariant(): that
-// aborts, as does every exception that the code under test has no business to throw.
+// (https://llvm.org/docs/LibFuzzer.html). It is linked with libFuzzer's own main, which invents inputs, or
+// with replay_main.cpp, which reads the kept ones. What must hold is checked with invariant(), which aborts.
+// Every exception that the code under test must not throw aborts too.
 #pragma once
 
 #include <algorithm>
@@ -18,10 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace litepull::fuzz {
 
-// Inputs that were taken for what they claim to be: a corpus with none of them tests nothing any more.
+// The number of inputs that were accepted as what they claim to be. A corpus without any tests nothing.
 inline std::size_t accepted = 0;
 
-// Calls `step`. False when it refused its input as it may: with an Error of one of these kinds, whose words
+// Calls `step`. False when it refused its input properly: with an Error of one of these kinds and a text that
 // can be printed.
 template <typename Step>
 bool accepts(std::initializer_list<ErrorKind> kinds, Step step) {
@@ -44,7 +44,7 @@ inline std::string_view as_text(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// What a peer sends, up to the end of its stream.
+// Gives what the other end sends, up to the end of its stream.
 class InputSource : public ByteSource {
  public:
   explicit InputSource(ByteView input) : rest_(input) {}
@@ -60,7 +60,7 @@ class InputSource : public ByteSource {
   ByteView rest_;
 };
 
-// What is sent to the peer goes nowhere.
+// Drops everything that is sent to the other end.
 class NoSink : public ByteSink {
  public:
   void write(ByteView, ByteView) override {}

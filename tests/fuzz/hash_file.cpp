@@ -1,4 +1,4 @@
-// The page hashes that lie beside a snapshot's database, and that anyone may have written there.
+// Fuzzes the file of page hashes beside a snapshot's database, as anyone may have written it.
 #include "client/store/hash_file.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kPageSizeAt = 12, kPagesAt = 16, kPagesEnd = 20;
 
-// The size of the database that the file says it belongs to: with any other it is refused at once.
+// The size of the database to which the file claims to belong. With any other size it is refused at once.
 std::uint64_t claimed_bytes(ByteView input) {
   if (input.size() < kPagesEnd) return 0;
   ByteReader size(input.subspan(kPageSizeAt)), pages(input.subspan(kPagesAt));

@@ -1,5 +1,6 @@
-// Kamal's configuration, ERB over YAML, and a destination's laid over it: the two divided by the first zero
-// byte of the input, which neither can hold. Also as Kamal's own answer, and as Rails' database.yml.
+// Fuzzes Kamal's configuration, ERB over YAML, with a destination's merged into it. The first zero byte of
+// the input separates the two, because neither can contain one. The input is also read as Kamal's own answer
+// and as Rails' database.yml.
 #include <optional>
 #include <string>
 
@@ -12,7 +13,7 @@
 namespace litepull::fuzz {
 namespace {
 
-// Shared values are looked at as often as they are named, which the reader holds below its cap.
+// A shared value is visited each time it is named. The reader keeps that below its cap.
 std::size_t require_sound(const YamlValue& value, std::size_t depth) {
   invariant(depth + value.height <= kMaxYamlNesting, "a tree that is too deep");
   invariant(is_clean_utf8(value.where) && is_clean_utf8(value.erb), "a place that cannot be printed");

@@ -1,4 +1,5 @@
-// A file of trusted host keys, which may come from anywhere. The first line of the input is the host's name.
+// Fuzzes a file of trusted host keys, which may come from anywhere. The first line of the input is the host's
+// name.
 #include "client/keys/known_hosts.h"
 
 #include <string>

@@ -1,5 +1,5 @@
-// Writes the seeds of the binary formats: usage: make_seeds CORPUS. To be run again when a format changes;
-// what else is in the corpora was found by the fuzzers.
+// Writes the seeds of the binary formats. Usage: make_seeds CORPUS. Run it again when a format changes. The
+// fuzzers found everything else in the corpora.
 #include <zstd.h>
 
 #include <cstdio>
@@ -19,7 +19,7 @@
 namespace litepull::fuzz {
 namespace {
 
-// A stream of frames, after bytes that are none.
+// A stream of frames after bytes that are no frames.
 class Stream {
  public:
   explicit Stream(Bytes start = {}) : start_(std::move(start)) {}
@@ -198,7 +198,7 @@ void add_pages(Stream& stream, std::uint32_t database, Codec codec, const Bytes&
              codec == Codec::kZstd ? ByteView(packed) : raw);
 }
 
-// What an agent says to a client; the first byte is the conversation, see session_client.cpp.
+// What an agent sends to a client. The first byte is the conversation; see session_client.cpp.
 void write_agents_streams(const Seeds& seeds, const char* to) {
   const Bytes hello = encode(Hello{}), done = encode(Done{});
   const Bytes base = sample_file(kPages, 7), other = sample_file(3, 9);
@@ -293,7 +293,7 @@ void write_agents_streams(const Seeds& seeds, const char* to) {
           .bytes());
 }
 
-// What a client says to an agent, see session_agent.cpp.
+// What a client sends to an agent; see session_agent.cpp.
 void write_clients_streams(const Seeds& seeds, const char* to) {
   const Bytes file = sample_file(kPages, 7), other = sample_file(5, 8);
   Stream pull;

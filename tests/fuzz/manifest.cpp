@@ -1,4 +1,4 @@
-// A snapshot's manifest, as anyone may have written it into the directory.
+// Fuzzes a snapshot's manifest, as anyone may have written it into the directory.
 #include "client/store/manifest_json.h"
 
 #include <set>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kChecksumField = "\"checksum\": \"";
 
-// With the checksum that fits, so that what lies behind that check is reached by mutations, too.
+// Adds the right checksum, so that mutations also reach the code behind that check.
 std::string sealed(std::string_view text) {
   const std::size_t at = text.find(kChecksumField);
   const bool once = at != std::string_view::npos &&
@@ -35,14 +35,14 @@ void require_sound(const Manifest& manifest) {
       invariant(rfc3339_utc(*unix_ms) == *time, "a time that is written in two ways");
 }
 
-// Decimals are rounded each time that they are written.
+// Decimals are rounded each time they are written.
 Manifest without_decimals(Manifest manifest) {
   manifest.duration_s = manifest.skew_ms = manifest.lock_hold_ms = manifest.agent.cpu_s = 0;
   for (Manifest::Database& database : manifest.databases) database.hold_s = 0;
   return manifest;
 }
 
-// Too many of these, or too long ones, are cut when they are written.
+// Lists with too many or too long entries are cut when they are written.
 Manifest without_lists(Manifest manifest) {
   for (Manifest::Database& database : manifest.databases) {
     database.problems.clear();

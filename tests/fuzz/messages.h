@@ -1,5 +1,5 @@
-// Messages of the wire as a fuzz target reads them: an input is a stream of frames, or, so that a mutation
-// need not get a length right as well, one message's type and body.
+// Messages of the wire as a fuzz target reads them. An input is a stream of frames. It may also be the type
+// and body of a single message, so that a mutation need not get a length right as well.
 #pragma once
 
 #include "common/wire/protocol.h"
@@ -7,7 +7,7 @@
 
 namespace litepull::fuzz {
 
-// There is one way to write a message, so that nothing that a decoder takes is lost or invented by it.
+// There is only one way to write a message. So encoding what was decoded must give the same bytes.
 template <typename Message>
 void require_same(Message (*decode)(ByteView), ByteView body) {
   invariant(std::ranges::equal(encode(decode(body)), body), "a message is not what was decoded");
@@ -20,7 +20,7 @@ inline void require_same_pages(ByteView body) {
   invariant(std::ranges::equal(again, body), "a batch of pages is not what was decoded");
 }
 
-// Calls `decode(type, body)` for all that the input holds.
+// Calls `decode(type, body)` for every message in the input.
 template <typename Decode>
 void decode_all(ByteView input, Decode decode) {
   constexpr std::uint8_t kStream = 0;  // no message has this type

@@ -1,4 +1,4 @@
-// What `ssh -G` prints, made of a configuration that may be another's.
+// Fuzzes the output of `ssh -G`, which may come from a configuration of another person.
 #include "client/keys/openssh_config.h"
 
 #include <string>

@@ -1,4 +1,4 @@
-// Calls a fuzz target with each file of a directory: what fuzzers once found stays mended, in every build.
+// Calls a fuzz target with each file of a directory, in every build. So what fuzzers once found stays fixed.
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -13,9 +13,10 @@ namespace fs = std::filesystem;
 int replay(const fs::path& corpus) {
   std::size_t count = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(corpus)) {
-    std::fprintf(stderr, "%s\n", entry.path().filename().c_str());  // the last one named is to blame
+    std::fprintf(stderr, "%s\n",
+                 entry.path().filename().c_str());  // the last printed name is the input that failed
     const std::string content = litepull::test::read_file(entry.path());
-    // A copy of its very size: the sanitizers see a read past its end.
+    // Makes a copy of exactly this size, so that the sanitizers see a read past its end.
     const litepull::Bytes input(content.begin(), content.end());
     LLVMFuzzerTestOneInput(input.data(), input.size());
     ++count;

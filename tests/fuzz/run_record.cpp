@@ -1,4 +1,4 @@
-// The record of the last run, as anyone may have written it into the app's directory.
+// Fuzzes the record of the last run, as anyone may have written it into the app's directory.
 #include "client/nightly/run_record.h"
 
 #include <string>
@@ -14,7 +14,7 @@ void take(std::string_view text) {
   if (!record) return;
   ++accepted;
   invariant(parse_rfc3339_utc(record->started_at).has_value(), "a run that began at no time");
-  if (!record->ended()) record->exit_code = 0;  // has none yet, whatever the text says
+  if (!record->ended()) record->exit_code = 0;  // it has none yet, whatever the text says
   invariant(parse_run_record(to_json_text(*record)) == record, "a record is not what was written");
   invariant(last_failure_of(*record) || record->ended(), "a killed run that is no failure");
   invariant(begun_after(record, 0, 1).after_failure == !record->good(), "a failure that is forgotten");

@@ -1,4 +1,4 @@
-// The databases that the fuzz targets of whole conversations have at hand, and that the seeds tell of.
+// The databases of the fuzz targets that play whole conversations. The seeds name them too.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ inline constexpr const char* kOtherName = "tenants/b.sqlite3";
 inline constexpr std::uint32_t kPageSize = 512;
 inline constexpr std::uint32_t kPages = 8;
 
-// Nothing looks for more of a database in these bytes than its page size.
+// The code under test only reads the page size from these bytes.
 inline Bytes sample_file(std::uint32_t pages, std::uint8_t fill) {
   Bytes file(std::size_t{kPageSize} * pages, fill);
   for (std::uint32_t page = 0; page < pages; ++page)

@@ -1,4 +1,4 @@
-// A file in memory for code that reads or writes a file.
+// A file in memory, for code that reads or writes a file.
 #pragma once
 
 #include <sys/mman.h>
@@ -18,7 +18,7 @@ class ScratchFile {
   }
 
   int get() const { return fd_.get(); }
-  // Another descriptor of it, at its beginning.
+  // Opens another descriptor of it, at its beginning.
   Fd open() const {
     invariant(::lseek(fd_.get(), 0, SEEK_SET) == 0, "the file in memory cannot be read again");
     return Fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));

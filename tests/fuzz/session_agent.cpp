@@ -1,6 +1,6 @@
-// What an agent does with what its client sends, with its real queues: requests, page hashes, pages. The
-// input is the client's stream. This plays the agent's main thread, in the same thread, so that it takes
-// what is there and never waits.
+// Fuzzes what an agent does with its client's messages, with its real queues: requests, page hashes, pages.
+// The input is the client's stream. This plays the agent's main thread in the same thread, so it takes what
+// is there and never waits.
 #include <map>
 #include <memory>
 #include <utility>
@@ -16,7 +16,7 @@
 
 namespace litepull {
 
-// In place of the product's own, which has SQLite behind it: an image in memory.
+// Replaces the product's Image, which needs SQLite, by one in memory.
 Image::Image(const RestoreItem& item, const DigestKey& key)
     : page_size_(item.page_size), pages_(item.pages), key_(key) {
   static const fuzz::ScratchFile file;
@@ -39,11 +39,12 @@ void Image::write(std::uint32_t first, ByteView pages) {
 namespace fuzz {
 namespace {
 
-constexpr std::uint64_t kMaxImageBytes = 1 << 20;  // an honest client's may be larger; a fuzzer's need not be
+constexpr std::uint64_t kMaxImageBytes =
+    1 << 20;  // an honest client's may be larger, but a fuzzer's need not be
 
-// A database as the agent has it, and what the client is to send of it.
+// A database as the agent has it, and the pages that the client is to send.
 struct Work {
-  RestoreItem item;  // of a pull: what the client has
+  RestoreItem item;  // in a pull, what the client has
   bool wants_pages = false;
   std::uint32_t heard = 0, used = 0;  // of its hashes
 };
@@ -65,7 +66,7 @@ class Agent {
     prepare();
   }
 
-  // As in agent/client_watch.cpp; a ping stands for an error that ends the comparison at hand.
+  // As in agent/client_watch.cpp. A ping stands for an error that ends the current comparison.
   void hear(const Frame& frame) {
     if (frame.type == MessageType::kPing && current_ < works_.size() && !works_[current_].wants_pages)
       return end_database();
@@ -100,7 +101,7 @@ class Agent {
         works_.push_back({item, request.mode == RestoreMode::kRestore});
   }
 
-  // Asks for every page, the odd ones one by one.
+  // Asks for every page, and for the odd ones one by one.
   void prepare() {
     if (current_ == works_.size() || !works_[current_].wants_pages) return;
     const RestoreItem& item = works_[current_].item;
@@ -137,7 +138,7 @@ class Agent {
     }
   }
 
-  // Takes the hashes that are there; a database that has all it needs is done.
+  // Takes the hashes that are there. A database that has everything it needs is done.
   void go_on() {
     while (current_ < works_.size()) {
       Work& work = works_[current_];
@@ -146,7 +147,7 @@ class Agent {
       invariant(taken.size() == work.heard - work.used, "another number of hashes than were sent");
       work.used = work.heard;
       if (work.used < work.item.pages || asked_ > 0) return;
-      if (work.wants_pages) intake_.wait_for_all();  // has nothing to wait for
+      if (work.wants_pages) intake_.wait_for_all();  // it has nothing to wait for
       end_database();
     }
   }
@@ -160,8 +161,8 @@ class Agent {
   PageIntake intake_;
   std::unique_ptr<Image> image_;
   std::vector<Work> works_;
-  std::uint32_t current_ = 0;  // the database at hand
-  std::uint64_t asked_ = 0;    // of its pages, and not come yet
+  std::uint32_t current_ = 0;  // the current database
+  std::uint64_t asked_ = 0;    // its pages that were asked for and have not come yet
 };
 
 void take(ByteView input) {

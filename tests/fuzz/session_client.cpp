@@ -1,5 +1,6 @@
-// A client's whole conversations with an agent: the first byte of the input says which, the rest is the
-// agent's side of it. Pulls and restores run as they do in the product, with real files, but for the link.
+// Fuzzes a client's whole conversations with an agent. The first byte of the input says which one, and the
+// rest is the agent's side of it. Pulls and restores run as in the product, with real files, except for the
+// link.
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -37,9 +38,9 @@ class InputLink : public Link {
   InputSource source_;
 };
 
-ByteView agents_side;  // for open_link, of the input at hand
+ByteView agents_side;  // for open_link, from the current input
 
-// An app's directory with one snapshot, of one database with its page hashes.
+// An app's directory with one snapshot of one database, with its page hashes.
 class Place {
  public:
   Place() : store_((dir_.path() / "root").string(), kApp, Store::Missing::kCreate), lock_(store_.lock()) {
@@ -160,7 +161,7 @@ void take(std::uint8_t conversation, ByteView input) {
 }  // namespace
 }  // namespace fuzz
 
-// In place of the product's own.
+// Replaces the product's function.
 std::unique_ptr<Link> open_link(const Config&, const std::string&, const Cancel&, const OnLogin& on_login) {
   on_login("");
   return std::make_unique<fuzz::InputLink>(fuzz::agents_side);

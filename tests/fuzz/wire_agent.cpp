@@ -1,11 +1,11 @@
-// Every message that an agent accepts from a client, and the patterns of a request against names.
+// Fuzzes every message that an agent accepts from a client, and the patterns of a request against names.
 #include "common/glob.h"
 #include "tests/fuzz/messages.h"
 
 namespace litepull::fuzz {
 namespace {
 
-// A pattern comes from the client, and what it costs to match it from this bound alone.
+// A pattern comes from the client, so this bound alone decides what it costs to match it.
 void match(const std::vector<std::string>& globs) {
   for (const char* name : {"production.sqlite3", "tenants/eu/1.sqlite3", "a/b/c/d/e/f/g/h/i/j.db"})
     glob_matches_any(globs, name);

@@ -1,4 +1,4 @@
-// Every message that a client accepts from an agent.
+// Fuzzes every message that a client accepts from an agent.
 #include "tests/fuzz/messages.h"
 
 namespace litepull::fuzz {

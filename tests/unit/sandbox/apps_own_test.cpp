@@ -1,5 +1,5 @@
-// Schemas that need what only the app has: what can be checked is, and what cannot is named and never called
-// damaged.
+// Schemas that need what only the app has. What can be checked is checked. What cannot is named and never
+// called damaged.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ class AppsOwn : public testing::TestWithParam<std::size_t> {
   const AppSchema& schema() const { return app_schemas()[GetParam()]; }
   FileCheck check(CheckDepth depth = CheckDepth::kFull) const { return check_file(path_, depth); }
 
-  // Whether damage to one page of this is found, in a copy.
+  // Damages one page in a copy and expects that it is found.
   void expect_damage_found(const std::string& name) const {
     for (const unsigned page : test::pages_of(path_, name)) {
       const std::string copy = dir_ / "copy.sqlite3";
@@ -61,7 +61,7 @@ TEST_P(AppsOwn, SchemaIsSoundAsFarAsItCanBeCheckedAndTheRestIsNamed) {
     EXPECT_EQ(found.foreign_keys_unchecked, schema().foreign_keys_unchecked);
     EXPECT_EQ(found.foreign_key_violations, 0);
     SQLite::Database database(path_, SQLite::OPEN_READONLY);
-    database.exec("PRAGMA writable_schema=ON");  // else some cannot be loaded
+    database.exec("PRAGMA writable_schema=ON");  // else some schemas cannot be loaded
     const auto tables = database.execAndGet(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
         " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
@@ -84,7 +84,7 @@ TEST_P(AppsOwn, SchemaHidesNoDamageToTheStructureOfWhatCannotBeJudged) {
     expect_damage_found(name);
 }
 
-// What is in the index is no longer what is in the table: only a look into the index finds that.
+// The index no longer has what the table has. Only a look into the index finds that.
 TEST_P(AppsOwn, SchemaHidesNoWrongEntryOfAnIndexThatCanBeChecked) {
   constexpr std::size_t kPageBytes = 1024;
   std::string content = test::read_file(path_);
@@ -125,7 +125,7 @@ TEST(AppsOwnSchemas, AreToldTheSameByAChild) {
   EXPECT_EQ(sorted(check.unchecked), sorted(schema.unchecked));
 }
 
-// A thousand times the lines that a check may find wrong, all of them about an index that only the app can
+// There are a thousand times as many lines as a check may report, all about an index that only the app can
 // judge.
 TEST(AppsOwnSchemas, WithManyRowsHideNothing) {
   const test::TempDir dir;
@@ -168,7 +168,7 @@ SnapshotReport report_with(const Lines& unchecked) {
   return report;
 }
 
-// As an earlier version recorded it.
+// A manifest as an earlier version recorded it.
 Manifest failed_for_want_of(const std::string& what) {
   Manifest manifest;
   manifest.verify = "full";

@@ -1,4 +1,4 @@
-// The tests, unless this program is started as client/sandbox/child.h starts it.
+// Runs the tests, unless client/sandbox/child.h has started this program as a child.
 #include <gtest/gtest.h>
 
 #include "client/commands/hidden_commands.h"

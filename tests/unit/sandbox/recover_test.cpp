@@ -1,4 +1,4 @@
-// Databases as the old script left them, with what belongs to them still in a WAL or a journal.
+// Databases as the old script left them, with a part of them still in a WAL or a journal.
 #include "client/sandbox/recover.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -25,7 +25,7 @@ using test::write_file;
 constexpr const char* kName = "production.sqlite3";
 constexpr int kFirstRows = 400;
 
-// Of a live database: what is on disk in the middle of its work, copied as the old script did.
+// A copy of a live database as the old script made it: what was on disk in the middle of the app's work.
 class Recovery : public testing::Test {
  protected:
   Recovery() {
@@ -42,7 +42,7 @@ class Recovery : public testing::Test {
         fs::copy_file(live() + ending, copied(ending), fs::copy_options::overwrite_existing);
   }
 
-  // Copied while `kFirstRows` rows are in the file and `more` are in the WAL only.
+  // Copies while `kFirstRows` rows are in the file and `more` rows only in the WAL.
   void copy_with_wal(int more) const {
     SQLite::Database database(live(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     database.exec("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(a INTEGER, b BLOB)");
@@ -52,7 +52,7 @@ class Recovery : public testing::Test {
     copy_live();
   }
 
-  // Copied in the middle of a transaction that has overwritten pages of the file.
+  // Copies in the middle of a transaction that has overwritten pages of the file.
   void copy_with_hot_journal() const {
     SQLite::Database database(live(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     database.exec("PRAGMA journal_mode=DELETE; PRAGMA cache_size=4; CREATE TABLE t(a INTEGER, b BLOB)");
@@ -99,7 +99,7 @@ class Recovery : public testing::Test {
     return {ErrorKind::kFailed, ""};
   }
 
-  // Read as a plain file that nobody writes.
+  // Reads it as a plain file that nobody writes.
   std::string answer(const std::string& query) const {
     const SQLite::Database database("file:" + recovered() + "?immutable=1",
                                     SQLite::OPEN_READONLY | SQLite::OPEN_URI);
@@ -138,7 +138,7 @@ TEST_F(Recovery, OfADatabaseWithoutSidecarsIsACopy) {
   EXPECT_EQ(file_bytes(recovered()), file_bytes(copied()));
 }
 
-// What is whole counts, as after a crash: commits up to the torn one, and nothing of that one.
+// As after a crash, commits up to the torn one count, and nothing of the torn one.
 TEST_F(Recovery, OfATornWalHasACommittedState) {
   copy_with_wal(30);
   const std::string wal = file_bytes(copied("-wal"));
@@ -198,7 +198,7 @@ TEST_F(Recovery, OfDamageEndsWithAFileOrAReason) {
   EXPECT_GT(recovered_count, 0);
 }
 
-// The length that a journal asks for is its own to say.
+// The journal itself says how long the database was, so it may say anything.
 TEST_F(Recovery, OfAJournalThatAsksForTerabytesEnds) {
   copy_with_hot_journal();
   std::string journal = file_bytes(copied("-journal"));

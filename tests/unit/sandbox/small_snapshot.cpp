@@ -15,7 +15,7 @@
 namespace litepull::test {
 namespace {
 
-// Interior pages, an index, rows that need overflow pages, and pages that are free.
+// Makes interior pages, an index, rows that need overflow pages, and free pages.
 void make_database(const std::string& path, bool auto_vacuum) {
   SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
   database.exec(std::string("PRAGMA page_size=1024; PRAGMA auto_vacuum=") +

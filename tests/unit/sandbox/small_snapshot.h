@@ -1,5 +1,5 @@
-// A small snapshot with all that one has: a database of many pages of every kind, its page hashes, a
-// manifest.
+// A small snapshot with everything that a snapshot has: a database with many pages of every kind, its page
+// hashes, and a manifest.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct SmallSnapshotOptions {
   bool auto_vacuum = false;
 };
 
-// Of its page hashes.
+// The key of its page hashes.
 const DigestKey& small_snapshot_key();
 
 class SmallSnapshot {

@@ -1,4 +1,4 @@
-// Snapshots that a disk, a person or a server has damaged: each damage is found and named.
+// Snapshots that a disk, a person or a server has damaged. Each damage is found and named.
 #include "client/verify/verify_snapshot.h"
 #include "client/base/clock.h"
 
@@ -36,7 +36,7 @@ using test::write_file;
 using State = DatabaseReport::State;
 using Hashes = FileComparison::Hashes;
 
-// What the children would do, without starting any.
+// Does what the children would do, without starting any.
 Checks checks_here() {
   return {[](const std::string& path, CheckDepth depth, std::uint64_t, const Cancel&) {
             return check_file(path, depth);
@@ -73,7 +73,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// A file with one bit or more changed, as it was again when this dies.
+// A file with changed bits. The destructor restores it.
 class Changed {
  public:
   Changed(std::string path, std::string content) : path_(std::move(path)), original_(read_file(path_)) {
@@ -101,7 +101,7 @@ std::vector<std::string> owners(const SmallSnapshot& snapshot) {
   return page_owners(snapshot.file(), snapshot.page_size(), all_pages(snapshot));
 }
 
-// The first page whose owner's words contain this.
+// The first page whose owner's text contains `part`.
 std::uint32_t page_of(const SmallSnapshot& snapshot, const std::string& part) {
   const auto all = owners(snapshot);
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -132,7 +132,7 @@ TEST(CheckFile, RowsThatBreakACheckConstraintAreTheAppsData) {
 
 // --- the limits of a check -------------------------------------------------------------------------------
 
-// A database of that many steps to check, none of which takes long.
+// A database that takes many short steps to check.
 void make_large(const std::string& path, int rows) {
   SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
   database.exec("PRAGMA journal_mode=off; PRAGMA synchronous=off; CREATE TABLE t(a, b, c, d)");
@@ -161,7 +161,7 @@ TEST(TheLimitsOfACheck, LetWorkThatGoesOnTakeAsLongAsItNeeds) {
               static_cast<double>(took_us) / 1e6, static_cast<double>(kShortStallMs) / 1e3);
 }
 
-// An index on an expression that takes for ever for what has come into its row.
+// The index is on an expression that takes for ever with the value in its row.
 TEST(TheLimitsOfACheck, EndWorkThatGetsNowhereAndSayThatTheFileWasNotChecked) {
   const test::TempDir dir;
   const std::string endless = "CREATE INDEX i ON t(instr(hex(zeroblob(x)), hex(zeroblob(x / 2)) || ''1''))";
@@ -286,7 +286,7 @@ void expect_page_named(const SmallSnapshot& snapshot, std::size_t bit, const std
   ASSERT_FALSE(owner.empty());
   const bool unknown = owner.starts_with("not reached") || owner.starts_with("what it belongs to");
   ++told[owner == truth[page] ? "right" : unknown ? "unknown" : "other words"];
-  // A damaged page may look like one of another kind, but is never put down to another table.
+  // A damaged page may look like one of another kind, but it must never be attributed to another table.
   if (!unknown && contains(truth[page], "\"") && page != 0) {
     EXPECT_EQ(owner.substr(0, owner.find(" (")), truth[page].substr(0, truth[page].find(" (")));
   }
@@ -492,7 +492,7 @@ TEST(VerifySnapshot, ComparesRowCounts) {
   EXPECT_TRUE(contains(words(report), "no table vanished")) << words(report);
 }
 
-// A file can be just what the server had, and damaged there.
+// A file can equal the server's and yet be damaged, because it was damaged there.
 TEST(VerifySnapshot, ReportsWhatSqliteFindsInAFileWithTheRightChecksum) {
   const SmallSnapshot snapshot;
   const std::uint32_t page = page_of(snapshot, "index \"accounts_by_name\"");
@@ -539,7 +539,7 @@ Manifest manifest_with(Verified verified, const std::string& verify) {
   return manifest;
 }
 
-// What is recorded after a check, as "verified by verify", or "untouched".
+// Returns what is recorded after a check, as "verified by verify", or "untouched".
 std::string recorded(State state, CheckDepth depth, Verified verified, const std::string& verify) {
   Manifest manifest = manifest_with(verified, verify);
   const Manifest before = manifest;
@@ -645,7 +645,7 @@ TEST_F(OldScript, WithDamageIsNamedAndLeftAsItIs) {
 
 // --- hostile files ---------------------------------------------------------------------------------------
 
-// A collection that lies beside the source tree where the project is developed.
+// A collection of files beside the source tree where the project is developed.
 fs::path corpus() {
   return fs::path(__FILE__).parent_path() / "../../../../shared/corpus/corrupt-databases.tar.zst";
 }

@@ -27,7 +27,7 @@ Digest digest_of(StreamingDigest digest, const std::string& content) {
   return digest.result();
 }
 
-// A page of 4 KiB, and three of them, with the twins in their second KiB.
+// A page of 4 KiB, and three such pages, with the twins in the second KiB.
 TEST(Digest, TwinsOfThePublicSecretAreToldApartByAnyKey) {
   const auto twins = test::make_twins(noise(test::kTwinBytes));
   ASSERT_NE(twins[0], twins[1]);
