@@ -85,4 +85,19 @@ int long_or(int short_form, int full) {
   return value != nullptr && std::string(value) == "1" ? full : short_form;
 }
 
+std::string words(const SnapshotReport& report) {
+  std::string text;
+  for (const auto& database : report.databases) {
+    for (const auto& problem : database.problems) text += database.name + ": " + problem + "\n";
+    for (const auto& page : database.pages)
+      text += "  page " + std::to_string(page.page) + ": " + page.owner + "\n";
+  }
+  for (const auto& problem : report.problems) text += problem + "\n";
+  return text;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 }  // namespace litepull::test

@@ -7,6 +7,7 @@
 
 #include "client/store/manifest.h"
 #include "client/store/store.h"
+#include "client/verify/verify_snapshot.h"
 #include "common/wire/digest.h"
 #include "tests/support/temp_dir.h"
 
@@ -43,5 +44,10 @@ class SmallSnapshot {
 
 // `full` when LITEPULL_LONG=1 is in the environment, else `short_form`.
 int long_or(int short_form, int full);
+
+// All problems of a report, a line each, with the damaged pages below their database.
+std::string words(const SnapshotReport& report);
+
+bool contains(const std::string& text, const std::string& part);
 
 }  // namespace litepull::test
