@@ -32,13 +32,13 @@ std::string why_no_database(ByteView first_page, std::uint32_t page_size) {
   if (first_page.size() < kDatabaseHeaderBytes || !has_database_magic(first_page))
     return "it does not begin as one";
   if (page_size_in({first_page[kPageSizeAt], first_page[kPageSizeAt + 1]}) != page_size)
-    return "its header says another page size";
+    return "its header has another page size";
   if (!is_version(first_page[kFormatVersionsAt]) || !is_version(first_page[kFormatVersionsAt + 1]))
-    return "its header says a version that SQLite does not have";
+    return "its header has a version that SQLite does not have";
   if (first_page[kFractionsAt] != 64 || first_page[kFractionsAt + 1] != 32 ||
       first_page[kFractionsAt + 2] != 32 || page_size - first_page[kReservedAt] < kMinUsableBytes ||
       big_endian(first_page, kFormatAt) > 4 || big_endian(first_page, kEncodingAt) > 3)
-    return "its header says what SQLite never writes";
+    return "its header has values that SQLite never writes";
   return "";
 }
 

@@ -131,9 +131,10 @@ class Scan {
       if (candidate.problem) continue;
       const auto [first, is_new] = names.try_emplace(folded_name(candidate.name), candidate.name);
       if (is_new) continue;
-      candidate.problem = {ErrorKind::kRefused,
-                           "but for upper and lower case its name is that of " + printable(first->second),
-                           "rename one of them, or name one in EXCLUDE"};
+      candidate.problem = {
+          ErrorKind::kRefused,
+          "its name differs only in upper and lower case from that of " + printable(first->second),
+          "rename one of them, or name one in EXCLUDE"};
     }
   }
 

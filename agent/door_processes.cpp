@@ -67,7 +67,8 @@ class Held {
         return Problem{
             ErrorKind::kRefused,
             shown_process(process_) + " has " + printable(file.name) +
-                " open, which is not the one beside it here: what the process commits is there",
+                " open, which is not the file beside the database here: the process commits to that other "
+                "file",
             "stop that process in order, so that it brings its WAL back into the database; then pull "
             "again. Nothing may move or remove a database's files while it is open"};
     if (has_wal_without_shared_memory())

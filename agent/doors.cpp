@@ -24,8 +24,8 @@ std::optional<Problem> problem_of_lock_directory(const Candidate& candidate) {
     return std::nullopt;
   return Problem{
       ErrorKind::kRefused,
-      "its app's locks and ours do not meet: there is a directory " + printable(candidate.name) +
-          ".lock, which SQLite makes with vfs=unix-dotfile",
+      "its app and litepull do not see each other's locks: there is a directory " +
+          printable(candidate.name) + ".lock, which SQLite makes with vfs=unix-dotfile",
       "open it in the app without vfs=unix-dotfile; where no app has it open, remove that directory"};
 }
 
@@ -41,12 +41,12 @@ std::optional<Problem> problem_of_merged(const Candidate& candidate, const Locat
        layer_files(base_of(candidate.name), directory, surroundings.mounts.overlays)) {
     if (file.missing && file.layer->kind == Layer::Kind::kUpper)
       return Problem{ErrorKind::kRefused,
-                     "it is only in a lower directory of " + at + ": to open it would be to copy it",
+                     "it is only in a lower directory of " + at + ": opening it would copy it",
                      "set REMOTE_BACKUP_DIR to the directory below the overlay that the app opens"};
     if (!file.id) continue;
     for (const Process* process : surroundings.processes.holders_of(*file.id))
       return Problem{ErrorKind::kRefused,
-                     shown_process(*process) + " has it open below " + at + ", where its locks are others",
+                     shown_process(*process) + " has it open below " + at + ", where it has other locks",
                      "set REMOTE_BACKUP_DIR to the directory that the process opens, " +
                          printable(file.path) + ", and have nothing open it through the overlay"};
   }

@@ -48,7 +48,7 @@ Bytes beginning_of(const std::string& path, std::size_t size) {
 }  // namespace
 
 Error locks_do_not_meet(const std::string& sign) {
-  return Error(ErrorKind::kRefused, "its app's locks and ours do not meet: " + sign,
+  return Error(ErrorKind::kRefused, "its app and litepull do not see each other's locks: " + sign,
                "open it in the app without vfs=unix-dotfile and nolock=1, on a local file system, under the "
                "directory that is REMOTE_BACKUP_DIR; or pull while the app is stopped");
 }

@@ -57,7 +57,7 @@ void require_free(int directory_fd, const std::string& base) {
     if (is_there(directory_fd, base + ending))
       throw Error(ErrorKind::kRefused,
                   "it is missing, but " + printable(base + ending) +
-                      " of the database that was there is not: SQLite would play that into the new one",
+                      " of an earlier database is still there: SQLite would apply it to the new one",
                   "stop the app and move that file away, then run this again");
 }
 
@@ -196,7 +196,7 @@ void NewFile::require_database(const std::string& path, const Image& image) cons
   try {
     open_as_database(path, status, image);
   } catch (const SqliteError& error) {
-    throw Error(ErrorKind::kCorrupt, shown_ + ": SQLite does not open what was to be made: " + error.what(),
+    throw Error(ErrorKind::kCorrupt, shown_ + ": SQLite does not open the new file: " + error.what(),
                 "check the snapshot with litepull verify; nothing was changed on the server");
   }
 }

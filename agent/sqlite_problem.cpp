@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <optional>
 
 #include "agent/file_id.h"
 #include "agent/lock_holder.h"
@@ -49,6 +50,27 @@ Problem problem_of_read_only(const std::string& path) {
       "writing, or copy the database with its -wal file to a directory that can be written to"};
 }
 
+// What the files beside the database say about a journal that is not applied, or about locks that are not
+// seen.
+std::optional<Problem> problem_of_locks(const SqliteError& error, const std::string& path) {
+  const bool journal = exists(path + "-journal");
+  if ((error.code() == SQLITE_READONLY || error.code() == SQLITE_CANTOPEN) && journal &&
+      size_of(path + "-journal") > 0) {
+    if (is_being_written(path + "-journal"))
+      return locks_do_not_meet("somebody writes its journal, and holds no lock on it").problem();
+    return Problem{
+        ErrorKind::kRefused,
+        "it has a hot journal: a program died while it was writing, and its change must be undone first",
+        "start the app, or open the database once with sqlite3 on the server, then pull again"};
+  }
+  // SQLite wanted to roll back a journal that is gone by now.
+  if (error.extended_code() == SQLITE_READONLY && !journal && access(path.c_str(), W_OK) == 0)
+    return locks_do_not_meet("its journal comes and goes, and nobody holds a lock on it").problem();
+  if (error.extended_code() == SQLITE_IOERR_SHMOPEN && exists(path + "-shm"))
+    return locks_do_not_meet("a process has its shared memory open, and holds no lock on it").problem();
+  return std::nullopt;
+}
+
 constexpr const char* kWhoLocks =
     "if that program sets PRAGMA locking_mode=EXCLUSIVE, set it to NORMAL there; else find its long write "
     "transaction, or pull again later";
@@ -69,23 +91,11 @@ Problem problem_of(const SqliteError& error, const std::string& path) {
   if (is_out_of_descriptors(error.system_errno()))
     return {ErrorKind::kFailed, std::string("it cannot be opened: ") + std::strerror(error.system_errno()),
             kRaiseOpenFiles};
-  const bool journal = exists(path + "-journal");
-  if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && journal && size_of(path + "-journal") > 0) {
-    if (is_being_written(path + "-journal"))
-      return locks_do_not_meet("somebody writes its journal, and holds no lock on it").problem();
-    return {ErrorKind::kRefused,
-            "it has a hot journal: a program died while it was writing, and its change must be undone first",
-            "start the app, or open the database once with sqlite3 on the server, then pull again"};
-  }
-  // SQLite wanted to roll back a journal that is gone by now.
-  if (error.extended_code() == SQLITE_READONLY && !journal && access(path.c_str(), W_OK) == 0)
-    return locks_do_not_meet("its journal comes and goes, and nobody holds a lock on it").problem();
-  if (error.extended_code() == SQLITE_IOERR_SHMOPEN && exists(path + "-shm"))
-    return locks_do_not_meet("a process has its shared memory open, and holds no lock on it").problem();
+  if (auto problem = problem_of_locks(error, path)) return *problem;
   switch (code) {
     case SQLITE_NOTADB:  // the first 16 bytes were right, else require_own_header() had refused it
       return {ErrorKind::kCorrupt,
-              "it begins as a SQLite database, and its header says what SQLite never writes",
+              "it begins like a SQLite database, but its header has values that SQLite never writes",
               "restore it from the last good snapshot; if another program reads it, name it in EXCLUDE"};
     case SQLITE_CORRUPT:
       return {ErrorKind::kCorrupt, "it is damaged (" + said + ")",
@@ -102,7 +112,7 @@ Problem problem_of(const SqliteError& error, const std::string& path) {
       return {ErrorKind::kFailed, "the server has no memory left to read it with",
               "free memory there, or raise the login's limits (ulimit -v, the cgroup's)"};
     case SQLITE_PROTOCOL:
-      return {ErrorKind::kBusy, "its app and the agent got in each other's way too often (" + said + ")",
+      return {ErrorKind::kBusy, "its app and the agent kept blocking each other (" + said + ")",
               "pull again"};
     case SQLITE_FULL:
     case SQLITE_IOERR:

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <vector>
 
 #include "common/error.h"
-#include "common/glob.h"
 
 namespace litepull {
 namespace {
@@ -18,9 +16,17 @@ bool ends_with_any(std::string_view text, std::initializer_list<std::string_view
 
 }  // namespace
 
+std::vector<std::string_view> components_of(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (std::size_t slash; (slash = path.find('/')) != std::string_view::npos; path.remove_prefix(slash + 1))
+    parts.push_back(path.substr(0, slash));
+  parts.push_back(path);
+  return parts;
+}
+
 bool is_database_name(std::string_view name) {
   if (!is_clean_utf8(name)) return false;
-  const auto parts = path_components(name);
+  const auto parts = components_of(name);
   if (parts.size() > kMaxNameComponents) return false;
   for (const std::string_view part : parts)
     if (part.empty() || part == "." || part == "..") return false;

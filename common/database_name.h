@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace litepull {
 
@@ -20,5 +21,8 @@ bool is_database_name(std::string_view name);
 // Gives the same text for all names that are the same on a file system that ignores case, as macOS's usually
 // does.
 std::string folded_name(std::string_view name);
+
+// The parts of a path between its slashes, empty ones included; they point into `path`.
+std::vector<std::string_view> components_of(std::string_view path);
 
 }  // namespace litepull

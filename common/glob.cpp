@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/database_name.h"
+
 namespace litepull {
 namespace {
 
@@ -10,7 +12,7 @@ constexpr std::size_t kNone = std::string_view::npos;
 
 // A final `**` must match at least one name: `a/**` becomes `a/**/*`, and `**` alone is `*`.
 std::vector<std::string_view> pattern_components(std::string_view pattern) {
-  auto parts = path_components(pattern);
+  auto parts = components_of(pattern);
   if (parts.size() == 1 && parts[0] == kAnyDirectories) return {"*"};
   if (parts.back() == kAnyDirectories) parts.push_back("*");
   return parts;
@@ -123,18 +125,10 @@ bool matches_all(const Components& patterns, std::size_t from) {
 
 }  // namespace
 
-std::vector<std::string_view> path_components(std::string_view path) {
-  std::vector<std::string_view> parts;
-  for (std::size_t slash; (slash = path.find('/')) != kNone; path.remove_prefix(slash + 1))
-    parts.push_back(path.substr(0, slash));
-  parts.push_back(path);
-  return parts;
-}
-
 // This walks like component_matches, a component at a time, with `**` for the star.
 bool glob_matches(std::string_view pattern, std::string_view path) {
   const auto patterns = pattern_components(pattern);
-  const auto names = path_components(path);
+  const auto names = components_of(path);
   std::size_t p = 0, n = 0, after_star = kNone, star_end = 0;
   while (n < names.size()) {
     if (p < patterns.size() && patterns[p] == kAnyDirectories) {
@@ -167,9 +161,9 @@ std::string glob_for(std::string_view path) {
 // Looks at the places in the pattern that can be reached when all components of the directory are matched.
 Reach glob_reach(std::string_view pattern, std::string_view directory) {
   const auto patterns = pattern_components(pattern);
-  const std::vector<bool> places = places_after(patterns, path_components(directory));
+  const std::vector<bool> places = places_after(patterns, components_of(directory));
   if (std::find(places.begin(), places.end() - 1, true) == places.end() - 1) return Reach::kNone;
-  return begins_with_name(patterns, path_components(directory)) ? Reach::kByName : Reach::kByWildcard;
+  return begins_with_name(patterns, components_of(directory)) ? Reach::kByName : Reach::kByWildcard;
 }
 
 Reach glob_reach(const std::vector<std::string>& patterns, std::string_view directory) {
@@ -179,7 +173,7 @@ Reach glob_reach(const std::vector<std::string>& patterns, std::string_view dire
 }
 
 bool glob_covers(const std::vector<std::string>& patterns, std::string_view directory) {
-  const auto names = path_components(directory);
+  const auto names = components_of(directory);
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
     const auto parts = pattern_components(pattern);
     const std::vector<bool> places = places_after(parts, names);

@@ -10,9 +10,6 @@
 
 namespace litepull {
 
-// The parts of a relative path between its slashes. `path` must outlive them.
-std::vector<std::string_view> path_components(std::string_view path);
-
 // True when all of `path` (relative, components divided by single '/', no '.' or '..') fits `pattern`:
 // `*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[!a-z]` one byte of a set, none of them ever '/';
 // `**/` zero or more directories, `/**` at the end everything below. A leading dot is a byte like any

@@ -69,7 +69,7 @@ class Child {
       alive_us = monotonic_us();
       text.append(buffer, got);
       text.erase(0, text.find_first_not_of(' '));
-      if (text.size() > max_bytes) throw Error(ErrorKind::kFailed, "it said too much");
+      if (text.size() > max_bytes) throw Error(ErrorKind::kFailed, "its output was too long");
     }
   }
 

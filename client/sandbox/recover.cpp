@@ -162,7 +162,7 @@ nlohmann::json recover_file(const std::string& path) {
   } catch (const SQLite::Exception& error) {
     const int code = error.getErrorCode() & 0xFF;
     const bool too_large = database && sqlite3_system_errno(database->getHandle()) == EFBIG;
-    if (too_large) return verdict("corrupt", "it would become larger than all that there is of it");
+    if (too_large) return verdict("corrupt", "it would become larger than its copied files together");
     const bool damage = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
     return verdict(damage ? "corrupt" : "failed", short_text(error.what(), kMaxErrorBytes));
   }

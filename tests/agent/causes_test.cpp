@@ -85,7 +85,7 @@ TEST_F(CausesTest, ADatabaseInWal2ModeIsNotCalledEncrypted) {
 TEST_F(CausesTest, ADamagedHeaderIsNotCalledEncrypted) {
   set_bytes(16, std::string("\x13\x37", 2));  // no page has that size
   const Problem problem = problem_of_opening();
-  expect(problem, "its header says what SQLite never writes", "last good snapshot");
+  expect(problem, "its header has values that SQLite never writes", "last good snapshot");
   EXPECT_EQ(problem.kind, ErrorKind::kCorrupt);
 }
 

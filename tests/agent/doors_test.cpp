@@ -317,10 +317,11 @@ TEST_F(Locks, OfAWalLetAWriterCommitAndCheckpoint) {
 }
 
 TEST_F(Locks, ThatDoNotMeetAreNoticedByTheFile) {
-  EXPECT_NE(
-      reason(JournalMode::kRollback, [] { write_at("a.sqlite3", 4096 + 4000, "x"); }).find("do not meet"),
-      std::string::npos);
-  EXPECT_NE(reason(JournalMode::kRollback, [] { write_at("a.sqlite3", 8192, "longer"); }).find("do not meet"),
+  EXPECT_NE(reason(JournalMode::kRollback, [] { write_at("a.sqlite3", 4096 + 4000, "x"); })
+                .find("do not see each other's locks"),
+            std::string::npos);
+  EXPECT_NE(reason(JournalMode::kRollback, [] { write_at("a.sqlite3", 8192, "longer"); })
+                .find("do not see each other's locks"),
             std::string::npos);
 }
 
@@ -344,7 +345,7 @@ TEST_F(Locks, ThatDoNotMeetAreNoticedByTheLog) {
                                            "INSERT INTO t VALUES(9)' >/dev/null; cat other > a.sqlite3"),
                                0);
                    })
-                .find("do not meet"),
+                .find("do not see each other's locks"),
             std::string::npos);
 }
 
@@ -365,7 +366,7 @@ TEST_F(Locks, SharedMemoryThatAnotherProcessHasOpenIsNotCutOff) {
     SourceDatabase database(guard, found[0]);
     ADD_FAILURE() << "it was opened";
   } catch (const Error& error) {
-    EXPECT_NE(error.message().find("do not meet"), std::string::npos) << error.message();
+    EXPECT_NE(error.message().find("do not see each other's locks"), std::string::npos) << error.message();
   }
   EXPECT_GT(fs::file_size("a.sqlite3-shm"), 3U);
   std::fputs("INSERT INTO t VALUES(3); SELECT 'rows', count(*) FROM t;\n", app);
