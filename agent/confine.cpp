@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "agent/discover.h"
 #include "agent/storage_owner.h"
 #include "common/database_name.h"
+#include "common/disk.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -165,9 +165,9 @@ void Confinement::enter(const std::string& requested) const {
 }
 
 std::uint64_t Confinement::bounded_wal_growth(std::uint64_t requested_bytes, std::uint64_t wal_bytes) const {
-  struct statvfs disk {};
-  if (!lent_ || statvfs(".", &disk) != 0) return requested_bytes;
-  const std::uint64_t half = (std::uint64_t{disk.f_bavail} * disk.f_frsize + wal_bytes) / 2;
+  const std::optional<DiskSpace> disk = lent_ ? disk_space(".") : std::nullopt;
+  if (!disk) return requested_bytes;
+  const std::uint64_t half = (disk->free_bytes + wal_bytes) / 2;
   return std::min(requested_bytes, half - std::min(half, wal_bytes));
 }
 

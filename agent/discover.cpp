@@ -16,10 +16,10 @@
 #include <memory>
 #include <set>
 
-#include "agent/directory.h"
 #include "agent/link_target.h"
 #include "agent/unmatched.h"
 #include "common/database_name.h"
+#include "common/disk.h"
 #include "common/glob.h"
 #include "common/posix.h"
 #include "common/unmatched_text.h"
@@ -139,7 +139,7 @@ class Scan {
   }
 
   void walk(Fd fd, const std::string& prefix) {
-    const Directory directory(fdopendir(fd.get()));
+    const DirectoryStream directory(fdopendir(fd.get()));
     if (!directory) throw_errno("read the storage directory's " + printable(prefix));
     fd.release();  // closedir closes it
     const char* network = network_of(dirfd(directory.get()));

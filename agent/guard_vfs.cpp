@@ -1,7 +1,6 @@
 #include "agent/guard_vfs.h"
 
 #include <sys/mman.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <new>
 
 #include "agent/beneath.h"
+#include "common/disk.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -26,8 +26,8 @@ int refuse_truncate(sqlite3_file*, sqlite3_int64) {
 // On a full disk SQLite would create the WAL, fail to create the shared memory, and leave both behind.
 bool has_room_for_sidecars() {
   constexpr std::uint64_t kSidecarBytes = 128 * 1024;
-  struct statvfs disk {};
-  return ::statvfs(".", &disk) != 0 || std::uint64_t{disk.f_bavail} * disk.f_frsize >= kSidecarBytes;
+  const std::optional<DiskSpace> disk = disk_space(".");
+  return !disk || disk->free_bytes >= kSidecarBytes;
 }
 
 bool has_index(const sqlite3_io_methods* methods) {

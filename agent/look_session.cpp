@@ -1,7 +1,6 @@
 #include "agent/look_session.h"
 
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <exception>
@@ -14,6 +13,7 @@
 #include "agent/source_database.h"
 #include "agent/target.h"
 #include "agent/unmatched.h"
+#include "common/disk.h"
 #include "common/error.h"
 #include "common/posix.h"
 #include "common/short_name.h"
@@ -23,12 +23,12 @@ namespace {
 
 Storage look_at_storage(bool all_seen) {
   struct stat status {};
-  struct statvfs disk {};
   if (stat(".", &status) != 0) throw_errno("look at the storage directory");
-  if (statvfs(".", &disk) != 0) throw_errno("look at the disk of the storage directory");
+  const std::optional<DiskSpace> disk = disk_space(".");
+  if (!disk) throw_errno("look at the disk of the storage directory");
   Storage storage;
   storage.file_system = file_system_name(".");
-  storage.available_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  storage.available_bytes = disk->free_bytes;
   storage.uid = status.st_uid;
   storage.gid = status.st_gid;
   storage.mode = status.st_mode & 07777;

@@ -1,7 +1,6 @@
 #include "agent/new_file.h"
 
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,11 +13,11 @@
 #include <vector>
 
 #include "agent/beneath.h"
-#include "agent/directory.h"
 #include "agent/discover.h"
 #include "agent/guard_vfs.h"
 #include "agent/spool.h"
 #include "agent/sqlite.h"
+#include "common/disk.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -72,7 +71,7 @@ mode_t mode_of_siblings() {
 // Removes the hidden files that no process has locked any more.
 void sweep(int directory_fd) {
   const int copy = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const Directory directory(copy < 0 ? nullptr : fdopendir(copy));
+  const DirectoryStream directory(copy < 0 ? nullptr : fdopendir(copy));
   if (!directory) return;
   std::vector<std::string> left;
   while (const dirent* entry = readdir(directory.get()))
@@ -87,11 +86,7 @@ void sweep(int directory_fd) {
 }
 
 std::string new_hidden_name() {
-  std::uint64_t random = 0;
-  if (getrandom(&random, sizeof random, 0) != sizeof random) throw_errno("get a random number");
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random));
-  return std::string(kHiddenPrefix) + digits;
+  return std::string(kHiddenPrefix) + random_hex();
 }
 
 void fill(int fd, const Image& image, const std::string& shown) {

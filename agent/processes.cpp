@@ -11,8 +11,8 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/directory.h"
 #include "agent/link_target.h"
+#include "common/disk.h"
 #include "common/posix.h"
 #include "common/wire/protocol.h"
 
@@ -20,9 +20,9 @@ namespace litepull {
 namespace {
 
 // Null when it does not exist or may not be read. Processes end at any time.
-Directory open_proc(int dir_fd, const std::string& path) {
+DirectoryStream open_proc(int dir_fd, const std::string& path) {
   Fd fd(openat(dir_fd, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  Directory directory(fd ? fdopendir(fd.get()) : nullptr);
+  DirectoryStream directory(fd ? fdopendir(fd.get()) : nullptr);
   if (directory) fd.release();
   return directory;
 }
@@ -87,7 +87,7 @@ class ProcessScan {
   int proc_fd() const { return dirfd(proc_.get()); }
 
   void look_at(const std::string& pid) {
-    const Directory fds = open_proc(proc_fd(), pid + "/fd");
+    const DirectoryStream fds = open_proc(proc_fd(), pid + "/fd");
     if (!fds) {
       // Kernel threads have no command line, and open no database.
       if ((errno == EACCES || errno == EPERM) && !first_bytes(proc_fd(), pid + "/cmdline").empty())
@@ -141,7 +141,7 @@ class ProcessScan {
   }
 
   const WantedFiles& wanted_;
-  Directory proc_;
+  DirectoryStream proc_;
   std::optional<ino_t> own_namespace_;
   Processes seen_;
 };

@@ -1,6 +1,5 @@
 #include "agent/spool.h"
 
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -8,15 +7,16 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/disk.h"
+
 namespace litepull {
 namespace {
 
 constexpr const char* kShownSpool = "the spool file";
 
-std::uint64_t usable_bytes(const struct statvfs& disk) {
-  const std::uint64_t available = disk.f_bavail * disk.f_frsize;
-  const std::uint64_t reserve = std::max(Spool::kReserveBytes, disk.f_blocks * disk.f_frsize / 20);
-  return available > reserve ? available - reserve : 0;
+std::uint64_t usable_bytes(const DiskSpace& disk) {
+  const std::uint64_t reserve = std::max(Spool::kReserveBytes, disk.total_bytes / 20);
+  return disk.free_bytes > reserve ? disk.free_bytes - reserve : 0;
 }
 
 bool in_memory(const char* directory) {
@@ -46,22 +46,20 @@ Fd open_unlinked_with_room(std::uint64_t bytes) {
   std::string best;
   std::uint64_t most = bytes;
   for (const char* directory : {chosen, "/var/tmp", "/tmp"}) {
-    struct statvfs disk {};
-    if (directory == nullptr || in_memory(directory) || statvfs(directory, &disk) != 0) continue;
-    if (usable_bytes(disk) < most || access(directory, W_OK | X_OK) != 0) continue;
-    most = usable_bytes(disk) + 1;
+    if (directory == nullptr || in_memory(directory)) continue;
+    const std::optional<DiskSpace> disk = disk_space(directory);
+    if (!disk || usable_bytes(*disk) < most || access(directory, W_OK | X_OK) != 0) continue;
+    most = usable_bytes(*disk) + 1;
     best = directory;
   }
   return best.empty() ? Fd() : open_unlinked(best);
 }
 
 std::uint64_t bytes_free_to_use(int fd) {
-  struct statvfs disk {};
-  if (fstatvfs(fd, &disk) != 0) throw_errno("look at the disk of the storage directory");
-  const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-  const std::uint64_t kept =
-      std::min(Spool::kReserveBytes, std::uint64_t{disk.f_blocks} * disk.f_frsize / 20);
-  return available > kept ? available - kept : 0;
+  const std::optional<DiskSpace> disk = disk_space(fd);
+  if (!disk) throw_errno("look at the disk of the storage directory");
+  const std::uint64_t kept = std::min(Spool::kReserveBytes, disk->total_bytes / 20);
+  return disk->free_bytes > kept ? disk->free_bytes - kept : 0;
 }
 
 bool Spool::reserve(std::uint64_t bytes) {
@@ -69,8 +67,8 @@ bool Spool::reserve(std::uint64_t bytes) {
     file_ = open_unlinked_with_room(bytes);
     return static_cast<bool>(file_);
   }
-  struct statvfs disk {};
-  return fstatvfs(file_.get(), &disk) == 0 && usable_bytes(disk) >= bytes;
+  const std::optional<DiskSpace> disk = disk_space(file_.get());
+  return disk && usable_bytes(*disk) >= bytes;
 }
 
 std::uint64_t Spool::append(ByteView data) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "agent/database_header.h"
-#include "agent/directory.h"
+#include "common/disk.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -48,7 +48,7 @@ class Search {
   // Looks at what lies `depth` levels below that directory.
   void look(Fd fd, int depth) {
     struct stat status {};
-    const Directory directory(fstat(fd.get(), &status) == 0 ? fdopendir(fd.get()) : nullptr);
+    const DirectoryStream directory(fstat(fd.get(), &status) == 0 ? fdopendir(fd.get()) : nullptr);
     if (!directory) return;
     fd.release();  // closedir closes it
     way_.push_back(status);

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "agent/database_header.h"
-#include "agent/directory.h"
 #include "agent/discover.h"
 #include "agent/storage_name.h"
+#include "common/disk.h"
 #include "common/glob.h"
 #include "common/posix.h"
 #include "common/unmatched_text.h"
@@ -168,7 +168,7 @@ class Look {
   // Calls `visit` with each entry as long as there is time.
   template <typename Visit>
   void each_entry(int fd, Visit visit) {
-    const Directory directory(fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+    const DirectoryStream directory(fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
     if (!directory) return;
     while (const dirent* entry = readdir(directory.get())) {
       if (++entries_ % kEntriesBetweenLooksAtTheClock == 0 && monotonic_us() >= until_us_)

@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/jobs.h"
+#include "client/base/output.h"
 #include "client/commands/command_line.h"
 #include "client/commands/hidden_commands.h"
 #include "common/heap.h"

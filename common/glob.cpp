@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kAnyDirectories = "**";
 constexpr std::size_t kNone = std::string_view::npos;
 
-// A final `**` must match at least one name: `a/**` becomes `a/**/*`, and `**` alone is `*`.
+// A final `**` must match at least a name: `a/**` becomes `a/**/*`, and `**` alone is `*`.
 std::vector<std::string_view> pattern_components(std::string_view pattern) {
   auto parts = components_of(pattern);
   if (parts.size() == 1 && parts[0] == kAnyDirectories) return {"*"};
@@ -18,7 +18,7 @@ std::vector<std::string_view> pattern_components(std::string_view pattern) {
   return parts;
 }
 
-// The length of the set at the start of `pattern`, with its brackets. 0 when it is never closed; then the
+// Length of the set at the start of `pattern`, brackets included; 0 when it is never closed, and then the
 // bracket is an ordinary byte. The first member may be ']'.
 std::size_t set_length(std::string_view pattern) {
   const std::size_t first = pattern.size() > 1 && (pattern[1] == '!' || pattern[1] == '^') ? 2 : 1;
@@ -42,8 +42,7 @@ bool set_holds(std::string_view set, char byte) {
   return held != negated;
 }
 
-// How many bytes of `pattern` (which is not empty and does not start with a star) match `byte`; 0 when it
-// does not match.
+// How many bytes of `pattern` (not empty, not at a star) `byte` uses up; 0 when it does not fit.
 std::size_t match_byte(std::string_view pattern, char byte) {
   if (pattern[0] == '?') return 1;
   const std::size_t set = pattern[0] == '[' ? set_length(pattern) : 0;
@@ -51,8 +50,8 @@ std::size_t match_byte(std::string_view pattern, char byte) {
   return pattern[0] == byte ? 1 : 0;
 }
 
-// Only the last star is tried again, one byte further on, because whatever an earlier star could give up, the
-// later one can take as well. This keeps the cost at the product of the lengths.
+// Only the last star is ever tried again, one byte further on: whatever an earlier star could give up, the
+// later one can take as well. That keeps the cost at the product of the lengths.
 bool component_matches(std::string_view pattern, std::string_view name) {
   std::size_t p = 0, n = 0, after_star = kNone, star_end = 0;
   while (n < name.size()) {
@@ -78,7 +77,7 @@ void pass_over_stars(const Components& patterns, std::vector<bool>& places) {
     if (places[i] && patterns[i] == kAnyDirectories) places[i + 1] = true;
 }
 
-// For each place between components, and before and after them: can `names` be matched up to there?
+// Of each place between components, and before and after them: can `names` have been matched up to there?
 std::vector<bool> places_after(const Components& patterns, const Components& names) {
   std::vector<bool> places(patterns.size() + 1);
   places[0] = true;
@@ -98,7 +97,7 @@ std::vector<bool> places_after(const Components& patterns, const Components& nam
   return places;
 }
 
-// A set of one byte, as glob_for() writes it, counts as a name too.
+// A set of one byte, as glob_for() writes it, is a name as well.
 bool spells(std::string_view pattern, std::string_view name) {
   for (const char byte : name) {
     if (pattern.empty() || pattern[0] == '*' || pattern[0] == '?') return false;
@@ -116,7 +115,7 @@ bool begins_with_name(const Components& patterns, const Components& names) {
                     [](std::string_view name, std::string_view pattern) { return spells(pattern, name); });
 }
 
-// True for `**` and then `*`, which match everything.
+// `**` and then `*`: whatever is there.
 bool matches_all(const Components& patterns, std::size_t from) {
   if (patterns[from] != kAnyDirectories) return false;
   while (from < patterns.size() && patterns[from] == kAnyDirectories) ++from;
@@ -125,7 +124,7 @@ bool matches_all(const Components& patterns, std::size_t from) {
 
 }  // namespace
 
-// This walks like component_matches, a component at a time, with `**` for the star.
+// The same walk as component_matches, a component at a time, with `**` for the star.
 bool glob_matches(std::string_view pattern, std::string_view path) {
   const auto patterns = pattern_components(pattern);
   const auto names = components_of(path);
@@ -158,7 +157,7 @@ std::string glob_for(std::string_view path) {
   return glob;
 }
 
-// Looks at the places in the pattern that can be reached when all components of the directory are matched.
+// Where in the pattern one can be once all of the directory's components are used up.
 Reach glob_reach(std::string_view pattern, std::string_view directory) {
   const auto patterns = pattern_components(pattern);
   const std::vector<bool> places = places_after(patterns, components_of(directory));

@@ -1,8 +1,10 @@
 #include "common/posix.h"
 
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 
@@ -125,6 +127,18 @@ Pipe make_pipe() {
     if (::fcntl(end, F_SETFD, FD_CLOEXEC) != 0) throw_errno("set a pipe close-on-exec");
   return pipe;
 #endif
+}
+
+void fill_random(void* bytes, std::size_t size) {
+  if (::getentropy(bytes, size) != 0) throw_errno("get random bytes");
+}
+
+std::string random_hex() {
+  std::uint64_t random = 0;
+  fill_random(&random, sizeof random);
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random));
+  return digits;
 }
 
 std::uint64_t monotonic_us() {

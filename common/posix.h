@@ -76,6 +76,11 @@ struct Pipe {
 };
 Pipe make_pipe();  // both ends O_CLOEXEC
 
+// At most 256 bytes that nobody can guess, of the system's own generator.
+void fill_random(void* bytes, std::size_t size);
+// 16 hexadecimal digits of it.
+std::string random_hex();
+
 // Microseconds on a clock that never jumps. Only differences mean anything.
 std::uint64_t monotonic_us();
 

@@ -1,4 +1,5 @@
-// A request to stop, from a signal, a failed sibling or a deadline. Set once, never taken back; any thread.
+// A request to stop. It comes from a signal, a failed sibling or a deadline, and is never taken back. Any
+// thread.
 #pragma once
 
 #include <atomic>
@@ -12,17 +13,17 @@ namespace litepull {
 class Cancel {
  public:
   Cancel() = default;
-  // Requested also when `parent` is, which must outlive it.
+  // A request to `parent` counts here too. `parent` must outlive this object.
   explicit Cancel(const Cancel* parent) : parent_(parent) {}
   Cancel(const Cancel&) = delete;
   Cancel& operator=(const Cancel&) = delete;
 
   void request() { requested_.store(true); }
-  // Requested by itself once so many seconds are over.
+  // After this many seconds the request is made by itself.
   void set_deadline(int seconds) {
     deadline_us_.store(monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(seconds));
   }
-  // From now on the parent is not asked any more: what has begun must be seen to its end.
+  // From now on the parent no longer counts, because the work that has begun must be finished.
   void detach() { detached_.store(true); }
   bool requested() const {
     return requested_.load() || is_late() ||

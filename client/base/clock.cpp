@@ -28,7 +28,7 @@ std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text) {
   if (!date.ok()) return std::nullopt;
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   const std::int64_t unix_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
-  // Written again it is the same, or it had another form.
+  // A text of another form differs from what is written for its instant.
   return rfc3339_utc(unix_ms) == text ? std::optional(unix_ms) : std::nullopt;
 }
 

@@ -1,4 +1,4 @@
-// The wall clock, for names and for people; never for measuring (monotonic_us in common/posix.h does that).
+// The wall clock, for names and for people. Durations are measured with monotonic_us of common/posix.h.
 #pragma once
 
 #include <chrono>
@@ -13,8 +13,9 @@ inline std::int64_t unix_ms_now() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-// How far a snapshot's time may lie ahead of this machine's clock: clocks are set a little all the time. This
-// is what "from the future" means everywhere: in `latest`, in numbers, in `status` and in retention.
+// How far a snapshot's time may be ahead of this machine's clock, since clocks are often set a little. A
+// snapshot further ahead is "from the future" everywhere: in `latest`, in numbers, in `status` and in
+// retention.
 inline constexpr std::int64_t kClockToleranceS = 24 * 3600;
 
 inline bool is_from_future(std::int64_t unix_s, std::int64_t now_unix_s) {
@@ -23,7 +24,7 @@ inline bool is_from_future(std::int64_t unix_s, std::int64_t now_unix_s) {
 
 // "2026-11-22T01:00:00.123Z" (RFC 3339, always UTC, always milliseconds).
 std::string rfc3339_utc(std::int64_t unix_ms);
-// The instant that a text of exactly this form means.
+// The instant that the text names; nullopt unless it has exactly this form.
 std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text);
 
 }  // namespace litepull

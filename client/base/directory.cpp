@@ -1,15 +1,13 @@
 #include "client/base/directory.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <random>
 
+#include "common/disk.h"
 #include "common/error.h"
 
 #ifdef __linux__
@@ -22,7 +20,7 @@ namespace {
 // Renames unless `to` exists. -1 with errno EINVAL, ENOSYS or ENOTSUP where that is not one system call.
 int rename_exclusive(int from_fd, const char* from, int to_fd, const char* to) {
 #if defined(__linux__) && defined(SYS_renameat2)
-  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE; by number because older C libraries lack the call
+  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE; a number, because older C libraries lack the name
   return static_cast<int>(::syscall(SYS_renameat2, from_fd, from, to_fd, to, kNoReplace));
 #elif defined(RENAME_EXCL)
   return ::renameatx_np(from_fd, from, to_fd, to, RENAME_EXCL);
@@ -38,7 +36,7 @@ void empty_dir(int dir_fd, dev_t device, const std::string& shown) {
   if (info.st_dev != device)
     throw Error(ErrorKind::kRefused, "cannot remove " + shown + ": it is on another disk",
                 "unmount it first");
-  // What was made read-only by hand or by rsync is to go all the same: that was decided before.
+  // Somebody or rsync may have made it read-only. The caller has decided to remove it nevertheless.
   if ((info.st_mode & S_IRWXU) != S_IRWXU && retry_eintr([&] { return ::fchmod(dir_fd, kDirMode); }) != 0)
     throw_errno("make writable " + shown);
   for (const std::string& name : names_in(dir_fd, shown))
@@ -65,9 +63,9 @@ bool is_file_type(const struct stat& info, mode_t type) {
 }
 
 std::vector<std::string> names_in(int dir_fd, const std::string& shown) {
-  // A description of its own: the position in a directory is shared between duplicates.
+  // Opened again, because duplicates of a descriptor share the position in the directory.
   Fd own = open_at(dir_fd, ".", kDirFlags, 0, shown);
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), ::closedir);
+  const DirectoryStream stream(::fdopendir(own.get()));
   if (!stream) throw_errno("list " + shown);
   own.release();
   std::vector<std::string> names;
@@ -136,13 +134,6 @@ Place find_place(int top_fd, const std::string& name, bool make, const std::stri
     dir = open_at(dir.get(), part, kDirFlags, 0, path);
   }
   return {std::move(dir), name.substr(from)};
-}
-
-std::string random_hex() {
-  std::random_device device;
-  char text[32];
-  std::snprintf(text, sizeof text, "%08x%08x", device(), device());
-  return text;
 }
 
 void rename_new(int from_fd, const std::string& from, int to_fd, const std::string& to,

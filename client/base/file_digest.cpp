@@ -1,7 +1,5 @@
 #include "client/base/file_digest.h"
 
-#include <random>
-
 #include "common/file_buffer.h"
 #include "common/posix.h"
 
@@ -23,9 +21,8 @@ auto read_into(Digester digester, int fd, const std::string& shown, const Cancel
 }  // namespace
 
 DigestKey new_digest_key() {
-  std::random_device device;
   DigestKey key;
-  for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(device());
+  fill_random(key.data(), key.size());
   return key;
 }
 

@@ -1,4 +1,4 @@
-// The digests of whole files, and where the key of an app's digests comes from; see common/wire/digest.h.
+// The digests of whole files, and new keys for an app's digests; see common/wire/digest.h.
 #pragma once
 
 #include <string>
@@ -10,7 +10,8 @@ namespace litepull {
 
 DigestKey new_digest_key();  // random
 
-// One content twice: for people, as `xxhsum -H2` prints it and manifests keep it, and for decisions.
+// Two digests of one content: `plain` for people, as `xxhsum -H2` prints it and manifests hold it, and
+// `keyed` for decisions.
 struct FileDigests {
   Digest plain{};
   Digest keyed{};
@@ -30,7 +31,7 @@ class FileDigester {
   StreamingDigest keyed_;
 };
 
-// Of all of the file, from its first byte.
+// These read the whole file, from its first byte.
 Digest file_digest(int fd, const std::string& shown, const Cancel& cancel);  // without a key
 FileDigests file_digests(int fd, const std::string& shown, const DigestKey& key, const Cancel& cancel);
 

@@ -20,7 +20,7 @@ bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// As a person writes it behind an address: "eth0", or its number.
+// The interface behind an address: "eth0", or its number.
 bool is_interface(const std::string& name) {
   return !name.empty() && name.size() < IF_NAMESIZE && is_word(name, "._-");
 }

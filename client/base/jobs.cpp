@@ -63,28 +63,4 @@ void run_jobs(std::size_t count, int parallel, Cancel& cancel, const std::functi
   pool.join();
 }
 
-int exit_code_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kConfiguration:
-      return 2;
-    case ErrorKind::kConnection:
-      return 3;
-    case ErrorKind::kBusy:
-      return 5;
-    case ErrorKind::kFailed:
-    case ErrorKind::kPeer:
-    case ErrorKind::kCorrupt:
-    case ErrorKind::kRefused:
-    case ErrorKind::kCancelled:
-      return 1;
-  }
-  return 1;
-}
-
-int worst_exit_code(const std::vector<int>& codes) {
-  for (const int code : std::array{1, 3, 2, 5, 4, 6})
-    if (std::find(codes.begin(), codes.end(), code) != codes.end()) return code;
-  return 0;
-}
-
 }  // namespace litepull

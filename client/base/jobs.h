@@ -2,22 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <string>
-#include <vector>
 
 #include "client/base/cancel.h"
-#include "common/error.h"
 
 namespace litepull {
 
 // Calls `job(i)` for i = 0 .. count-1, at most `parallel` at a time, each in a thread of its own. SIGINT,
 // SIGTERM and SIGHUP request `cancel`; the second one ends the process at once. `job` must not throw.
 void run_jobs(std::size_t count, int parallel, Cancel& cancel, const std::function<void(std::size_t)>& job);
-
-// The exit code of an error that ended a job; see the README's table.
-int exit_code_of(ErrorKind kind);
-
-// The most severe of the jobs' exit codes: 1, then 3, 2, 5, 4, 6.
-int worst_exit_code(const std::vector<int>& codes);
 
 }  // namespace litepull

@@ -56,7 +56,7 @@ std::string format_duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-// What a terminal does not take is not worth a run: the first failed write ends the live lines.
+// A terminal that fails must not stop a run, so the first failed write ends the live lines.
 void Board::print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), out_) != text.size()) live_ = false;
 }

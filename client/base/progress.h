@@ -1,5 +1,5 @@
-// What a person sees while a pull runs: on a terminal one line a database that lives until the next begins,
-// for several apps at once one below the other; elsewhere nothing.
+// What a person sees while a pull runs. On a terminal each app has one line, which shows its current
+// database. Elsewhere nothing is shown.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,16 @@ std::string format_bytes(std::uint64_t bytes);
 // "4.2 s", "3:05", "1:02:03".
 std::string format_duration(double seconds);
 
-// The part of a terminal that changes. Any thread; never throws for what becomes of the terminal.
+// The lines at the end of a terminal that change. Any thread. A terminal that fails is ignored.
 class Board {
  public:
   // Without `live` only say() prints. `out` must outlive this.
   Board(std::FILE* out, bool live) : out_(out), live_(live) {}
 
-  void say(const std::string& line);  // a lasting line, above the changing ones
+  void say(const std::string& line);  // prints a line that stays, above the changing ones
   void set(const std::string& key, const std::string& line);
-  void finish(const std::string& key, const std::string& line);  // the line lasts from now on; empty: goes
+  // The key's line stays as `line` from now on; when that is empty, the line disappears.
+  void finish(const std::string& key, const std::string& line);
 
  private:
   void print(const std::string& text);

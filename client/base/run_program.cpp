@@ -23,7 +23,7 @@ constexpr std::size_t kTailBytes = 4096;
 constexpr std::size_t kTailLines = 20;
 constexpr int kAskAgainMs = 20;
 constexpr std::uint64_t kRestUs = 1'000'000;
-constexpr int kGraceMs = 5000;  // between being asked to end and being killed
+constexpr int kGraceMs = 5000;  // between SIGTERM and SIGKILL
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> out;
@@ -68,7 +68,7 @@ struct SpawnSetup {
   short flags = 0;
 };
 
-// Killed and reaped when it dies, with its group when it leads one.
+// The destructor kills and reaps the program, with its process group if it leads one.
 class Program {
  public:
   Program(const std::vector<std::string>& argv, const std::vector<std::string>& variables, SpawnSetup& setup,
@@ -93,7 +93,7 @@ class Program {
     return ended_;
   }
 
-  // What it left running in its group ends with it.
+  // Kills what it left running in its group.
   void kill_all() {
     if (std::exchange(killed_, true)) return;
     if (leads_group_ || !ended_) ::kill(leads_group_ ? -pid_ : pid_, SIGKILL);
@@ -121,7 +121,7 @@ std::string last_lines(const std::string& text) {
   return text.substr(std::min(from + 1, text.size()));
 }
 
-// Reads what there is until `program` ends, also if something it left behind still holds the pipe open.
+// Reads until `program` ends, even if something that it left behind holds the pipe open.
 class OutputReader {
  public:
   OutputReader(int fd, const std::function<void(std::string_view)>& output) : fd_(fd), output_(output) {}
@@ -134,7 +134,7 @@ class OutputReader {
       read();
     }
   }
-  // What has left the program's group and writes on is not waited for.
+  // Processes that have left the program's group are not waited for.
   void read_rest() {
     pollfd waiting{fd_, POLLIN, 0};
     const std::uint64_t deadline_us = monotonic_us() + kRestUs;
@@ -159,7 +159,7 @@ class OutputReader {
   bool closed_ = false;
 };
 
-// Its reading end; who reads finds `input` and then the end.
+// The reading end of a pipe that holds `input` and then ends.
 Fd filled_pipe(std::string_view input) {
   invariant(input.size() <= kMaxCommandInput, "more than a pipe takes at once");
   Pipe pipe = make_pipe();
@@ -193,27 +193,25 @@ int run_on_terminal(const std::vector<std::string>& argv, const std::string& ins
   return program.status();
 }
 
-CommandRun run_command(const std::string& command, const std::string& directory,
-                       const std::vector<std::string>& variables, double timeout_s,
-                       const std::function<void(std::string_view)>& output, const Cancel& cancel,
-                       std::string_view input) {
+CommandRun run_command(const ShellCommand& command, const std::function<void(std::string_view)>& output,
+                       const Cancel& cancel) {
   const std::uint64_t start_us = monotonic_us();
   Pipe pipe = make_pipe();
-  const Fd filled = filled_pipe(input);
+  const Fd filled = filled_pipe(command.input);
   SpawnSetup setup;
   setup.flags = static_cast<short>(setup.flags | POSIX_SPAWN_SETPGROUP);
   posix_spawn_file_actions_adddup2(&setup.actions, filled.get(), 0);
   for (const int fd : {1, 2}) posix_spawn_file_actions_adddup2(&setup.actions, pipe.write.get(), fd);
   // posix_spawn has no portable way to change the directory.
-  Program program({"/bin/sh", "-c", "cd \"$0\" && exec /bin/sh -c \"$1\"", directory, command}, variables,
-                  setup, "a POSIX shell is needed at /bin/sh");
+  Program program({"/bin/sh", "-c", "cd \"$0\" && exec /bin/sh -c \"$1\"", command.directory, command.text},
+                  command.variables, setup, "a POSIX shell is needed at /bin/sh");
   pipe.write.reset();
   OutputReader reader(pipe.read.get(), output);
   CommandRun run;
   while (!program.ended() && !run.timed_out) {
     cancel.throw_if_requested();
     reader.wait_and_read(kAskAgainMs);
-    run.timed_out = seconds_since(start_us) > timeout_s;
+    run.timed_out = seconds_since(start_us) > command.timeout_s;
   }
   program.kill_all();
   reader.read_rest();

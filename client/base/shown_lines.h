@@ -1,4 +1,4 @@
-// What another program printed, in a sentence of ours.
+// What another program printed, made ready to stand in a message.
 #pragma once
 
 #include <string>
@@ -6,13 +6,14 @@
 
 namespace litepull {
 
-// Its lines, safe to print and divided by "; ", without the line breaks.
+// Its lines in one line, safe to print, with "; " between them.
 std::string shown_lines(std::string_view text);
 
-// Cuts a text that grows, now and then, to its last `kept_bytes`: the end of an output says how it ended.
+// Cuts the beginning of a text that has grown past twice `kept_bytes`. The end of an output tells how it
+// ended.
 void keep_end(std::string& text, std::size_t kept_bytes);
 
-// The last `shown_bytes` of `text`, safe to print; "..." before them when there was more.
+// The last `shown_bytes` of `text`, safe to print, after "..." when there was more.
 std::string shown_end(const std::string& text, std::size_t shown_bytes);
 
 }  // namespace litepull

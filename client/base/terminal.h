@@ -1,4 +1,4 @@
-// Asking the person at the terminal.
+// Questions to the person at the terminal.
 #pragma once
 
 #include <optional>
@@ -8,11 +8,11 @@
 
 namespace litepull {
 
-// True when standard input is a terminal: then there is somebody to ask.
+// True when standard input is a terminal, so that somebody can answer.
 bool can_ask();
 
-// One line from standard input, without its end; nullopt when that has ended and nothing was typed. A line of
-// more than a few kilobytes is cut. Throws Error{kCancelled} once `cancel` is requested.
+// One line from standard input, without its line break; nullopt when the input ends before anything was
+// typed. A line of more than 4096 bytes is cut. Throws Error{kCancelled} once `cancel` is requested.
 std::optional<std::string> read_typed(const Cancel& cancel);
 
 }  // namespace litepull

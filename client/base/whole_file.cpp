@@ -5,15 +5,15 @@
 
 #include <cerrno>
 
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
 #include "common/error.h"
 #include "common/posix.h"
 
 namespace litepull {
 namespace {
 
-// A file beside the place of another, on disk; removed unless it was renamed.
+// A file beside the one that it will replace. The destructor removes it unless it was renamed.
 class Draft {
  public:
   Draft(const std::string& path, std::string_view content, mode_t mode)

@@ -1,4 +1,4 @@
-// Files under their name only when they are whole and on disk: what is read there is the old file or the new
+// Files that get their name only once they are complete and on disk. A reader finds the old file or the new
 // one, also after a kill or on a full disk.
 #pragma once
 
@@ -9,14 +9,13 @@
 
 namespace litepull {
 
-// True when there is anything of that name, a dangling link too.
+// True when anything has that name, even a dangling link.
 bool is_taken(const std::string& path);
 
-// Makes the directories above that are missing. Throws Error{kFailed} with the path named, also when there is
-// something of that name.
+// Makes the missing directories above it. Throws Error{kFailed} with the path, also when the name is taken.
 void write_new_file(const std::string& path, std::string_view content, mode_t mode);
 
-// In place of what is there; a link of that name is replaced itself. The directory must be there.
+// Replaces what has that name. A link is replaced itself, not its target. The directory must exist.
 void replace_file(const std::string& path, std::string_view content, mode_t mode);
 
 }  // namespace litepull

@@ -5,8 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/jobs.h"
+#include "client/base/log.h"
+#include "client/base/output.h"
+#include "client/base/progress.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
 #include "client/config/origin.h"
@@ -15,7 +19,6 @@
 #include "client/preflight/unmatched_json.h"
 #include "client/pull/backup.h"
 #include "client/store/manifest_json.h"
-#include "client/store/unchecked_text.h"
 
 namespace litepull {
 namespace {

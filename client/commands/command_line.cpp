@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/base/console.h"
+#include "client/base/output.h"
 #include "client/cli/parser.h"
 #include "client/commands/command_options.h"
 #include "client/commands/commands.h"

@@ -7,12 +7,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
+#include "client/base/output.h"
 #include "client/base/terminal.h"
 #include "client/base/whole_file.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
+#include "client/config/path_text.h"
 #include "client/config/share_files.h"
 #include "client/init/kamal_answer.h"
 #include "client/init/plan.h"
@@ -200,8 +202,7 @@ void require_free(const std::string& path) {
 
 std::string snapshots_dir(const ProjectEnv& env) {
   const std::string& root = env.backup_root;
-  const bool is_relative = !root.starts_with('/') && !root.starts_with("~/");
-  return (is_relative ? env.workspace_dir + "/" : "") + root + "/" + env.app_name;
+  return (is_whole_path(root) ? "" : env.workspace_dir + "/") + root + "/" + env.app_name;
 }
 
 void print(const InitPlan& plan, const std::string& path, const Hook& hook) {

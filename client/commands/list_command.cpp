@@ -4,11 +4,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "client/base/age_text.h"
 #include "client/base/clock.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
 #include "client/config/origin.h"
+#include "client/nightly/age_text.h"
 #include "client/store/manifest_json.h"
 #include "client/store/select_snapshot.h"
 #include "client/store/store.h"
@@ -56,7 +56,7 @@ std::uint64_t shared_bytes(const Snapshot& snapshot) {
 }
 
 bool is_pinned(const Snapshot& snapshot) {
-  return snapshot.manifest && snapshot.manifest->pinned;
+  return snapshot.manifest && snapshot.manifest->kept;
 }
 
 std::string verified_age(const Snapshot& snapshot) {

@@ -40,9 +40,9 @@ std::string set_pinned(const Config& config, const std::string& word, bool pinne
                 "name the snapshot that you mean; litepull list CONFIG shows all");
   if (const std::string newer = newer_from_future(listing, snapshot, word, now_unix_s); !newer.empty())
     fmt::print(stderr, "litepull: warning: {}: {}\n", config.app_name, newer);
-  if (snapshot.manifest->pinned == pinned) return snapshot.name;
+  if (snapshot.manifest->kept == pinned) return snapshot.name;
   Manifest manifest = *snapshot.manifest;
-  manifest.pinned = pinned;
+  manifest.kept = pinned;
   write_manifest(store.open_snapshot(snapshot.name).get(), manifest, store.path_of(snapshot.name));
   return snapshot.name;
 }

@@ -4,15 +4,16 @@
 #include <nlohmann/json.hpp>
 
 #include "client/base/clock.h"
+#include "client/base/exit_code.h"
 #include "client/commands/commands.h"
 #include "client/commands/restore_server_command.h"
 #include "client/commands/run_apps.h"
 #include "client/config/origin.h"
 #include "client/restore/local.h"
 #include "client/restore/source.h"
+#include "client/store/file_check.h"
 #include "client/store/select_snapshot.h"
 #include "client/store/store.h"
-#include "client/store/unchecked_text.h"
 
 namespace litepull {
 namespace {
@@ -53,7 +54,7 @@ int exit_code_of(const RestoreOutcome& outcome) {
   const bool bad = std::any_of(databases.begin(), databases.end(), [](const RestoredDatabase& database) {
     return database.proof == Proof::kNone;
   });
-  return bad || !outcome.missing.empty() ? kIncomplete : 0;
+  return bad || !outcome.missing.empty() ? kExitIncomplete : 0;
 }
 
 std::int64_t rows_of(const RestoredDatabase& database) {

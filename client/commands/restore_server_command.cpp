@@ -7,7 +7,8 @@
 #include <optional>
 #include <utility>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/progress.h"
 #include "client/base/terminal.h"
 #include "client/commands/run_apps.h"
 #include "client/link/agent_file.h"

@@ -5,8 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/jobs.h"
+#include "client/base/log.h"
+#include "client/base/output.h"
 
 namespace litepull {
 namespace {

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <boost/dll/runtime_symbol_info.hpp>
 #include <csignal>
 #include <filesystem>
 
-#include "client/base/console.h"
+#include "client/base/own_program.h"
 #include "client/base/run_program.h"
 #include "client/commands/commands.h"
 #include "client/config/config.h"
@@ -32,7 +31,7 @@ CommandRun ask(const std::string& command) {
   std::signal(SIGPIPE, SIG_IGN);
   const Cancel never;
   return run_command(
-      command, "/", {}, kSchedulerSeconds, [](std::string_view) {}, never);
+      {command, "/", {}, kSchedulerSeconds}, [](std::string_view) {}, never);
 }
 
 std::string first_line(const std::string& text) {
@@ -70,7 +69,7 @@ std::string absolute_path(const std::string& path, const char* what) {
 DailyBackup backup_of(const ScheduleCommand& command, const Config& config) {
   DailyBackup backup;
   backup.app = config.app_name;
-  backup.program = absolute_path(boost::dll::program_location().string(), "the program");
+  backup.program = absolute_path(own_program_file(), "the program");
   backup.config = absolute_path(command.common.config, "the configuration");
   if (const auto home = command.common.environment.find("HOME"); home != command.common.environment.end())
     backup.home = absolute_path(home->second, "HOME");

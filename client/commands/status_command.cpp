@@ -5,8 +5,10 @@
 #include <optional>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/jobs.h"
+#include "client/base/output.h"
 #include "client/base/whole_file.h"
 #include "client/commands/commands.h"
 #include "client/config/origin.h"

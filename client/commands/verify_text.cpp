@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/base/progress.h"
-#include "client/store/unchecked_text.h"
+#include "client/store/file_check.h"
 #include "common/error.h"
 
 namespace litepull {

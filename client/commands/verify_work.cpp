@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/progress.h"
 #include "client/config/origin.h"
 #include "client/store/select_snapshot.h"
 
@@ -17,7 +18,7 @@ constexpr int kLockPatienceMs = 5000;
 constexpr const char* kAll = "all";
 
 // What all steps of one run are given.
-struct VerifyRun {
+struct VerifyJob {
   const Store& store;
   const Listing& listing;
   const VerifyOptions& options;
@@ -91,7 +92,7 @@ bool same_files(const Manifest& a, const Manifest& b) {
 }
 
 // Takes the lock only to write. The manifest is read again, since it may have changed during the check.
-void record(const VerifyRun& run, const Manifest& seen, VerifyOutcome& outcome) {
+void record(const VerifyJob& run, const Manifest& seen, VerifyOutcome& outcome) {
   const CheckDepth depth = run.options.depth;
   Manifest trial = seen;
   if (!apply_report(outcome.report, depth, unix_ms_now(), trial)) return;
@@ -123,15 +124,16 @@ VerifyOutcome::Result result_of(const SnapshotReport& report) {
   return VerifyOutcome::Result::kUnchecked;
 }
 
-SnapshotReport look_into(const VerifyRun& run, const Snapshot& snapshot) {
+SnapshotReport look_into(const VerifyJob& run, const Snapshot& snapshot) {
   const Store& store = run.store;
   const CheckDepth depth = run.options.depth;
   if (snapshot.old_script())
     return verify_old_script(store, snapshot.name,
                              {depth, checks_in_children({}), run.app.cancel, run.progress});
   const Fd dir = store.open_snapshot(snapshot.name);
-  return verify_snapshot(dir.get(), store.path_of(snapshot.name), *snapshot.manifest,
-                         {depth, checks_in_children(store.digest_key_if_there()), run.app.cancel, run.progress});
+  return verify_snapshot(
+      dir.get(), store.path_of(snapshot.name), *snapshot.manifest,
+      {depth, checks_in_children(store.digest_key_if_there()), run.app.cancel, run.progress});
 }
 
 void throw_cancelled(const std::unique_ptr<Error>& error) {
@@ -139,7 +141,7 @@ void throw_cancelled(const std::unique_ptr<Error>& error) {
 }
 
 // Retention may remove the snapshot at any moment. What was found until then means nothing.
-VerifyOutcome verify_one(const VerifyRun& run, const Snapshot& snapshot) {
+VerifyOutcome verify_one(const VerifyJob& run, const Snapshot& snapshot) {
   const std::uint64_t started_us = monotonic_us();
   VerifyOutcome outcome;
   outcome.name = snapshot.name;
@@ -185,7 +187,7 @@ class LinesTo {
 };
 
 // The user's command may fail for reasons of its own, so its result never marks the snapshot.
-void try_out(const VerifyRun& run, Snapshot snapshot, VerifyOutcome& outcome) {
+void try_out(const VerifyJob& run, Snapshot snapshot, VerifyOutcome& outcome) {
   if (snapshot.manifest)  // the check has just found them good
     for (Manifest::Database& database : snapshot.manifest->databases) database.verified = Verified::kOk;
   LinesTo lines(run.app.board);
@@ -218,7 +220,7 @@ std::vector<VerifyOutcome> verify_snapshots(const VerifyOptions& options, bool q
   const Chosen chosen = choose(listing, options.snapshot, unix_ms_now() / 1000);
   if (!chosen.warning.empty()) app.board.say("litepull: warning: " + chosen.warning);
   Progress progress(app.board, config.app_name);
-  const VerifyRun run{store, listing, options, quiet, app, progress};
+  const VerifyJob run{store, listing, options, quiet, app, progress};
   std::vector<VerifyOutcome> outcomes;
   for (const Stranger& stranger : chosen.damaged) outcomes.push_back(outcome_of(store, stranger));
   for (const Snapshot& snapshot : chosen.snapshots) {

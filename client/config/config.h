@@ -1,6 +1,6 @@
-// The second step of a run: what the names of one `.env` file mean. Everything after it can rely on the
-// rules below; whatever breaks one is Error{kConfiguration} with file, line, value and remedy. Only files
-// named by SSH_KEY, SSH_KNOWN_HOSTS and SSH_CONFIG are looked at; nothing is created and nothing is run.
+// The second step of a run: what the names of one `.env` file mean. Later steps can rely on the rules below.
+// A value that breaks one is Error{kConfiguration} with file, line, value and remedy. Only files that
+// SSH_KEY, SSH_KNOWN_HOSTS and SSH_CONFIG name are looked at; nothing is created and nothing is run.
 #pragma once
 
 #include <cstdint>
@@ -55,19 +55,19 @@ struct Config {
 
 Config load_config(const std::string& path, const Environment& environment);
 
-// The same of a text that is not in a file yet; `path` is its name in what it says.
+// The same for a text that is not in a file yet. `path` is its name in messages.
 Config parse_config(std::string_view text, const std::string& path, const Environment& environment);
 
-// Throws Error{kConfiguration} when databases on this machine are to be pulled, and of LOCAL_BACKUP_ROOT and
-// REMOTE_BACKUP_DIR one is inside the other, whatever links lead there: snapshots would be taken of
-// snapshots. Whoever pulls asks this first; what is pulled already stays within reach.
+// Throws Error{kConfiguration} when TRANSPORT is `local` and one of LOCAL_BACKUP_ROOT and REMOTE_BACKUP_DIR
+// is inside the other, also through links: snapshots would be taken of snapshots. Only commands that pull
+// call this, so existing snapshots stay usable.
 void require_apart(const Config& config);
 
 // Every key that has a meaning.
 std::span<const std::string_view> config_keys();
 
-// Ten times the idle timeout, since signs of life are not progress, and a slow disk needs time to open its
-// databases.
+// How long a peer may live without progress, in microseconds: ten times the idle timeout, since a slow disk
+// needs time to open its databases.
 std::uint64_t patience_us(int idle_timeout_s);
 
 }  // namespace litepull

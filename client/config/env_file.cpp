@@ -238,7 +238,8 @@ void Parser::take_escaped_in_quotes() {
   rest_.remove_prefix(escape ? 2 : 1);
 }
 
-// A '$' that starts nothing is a '$', as in the shell; what the shell alone could expand is refused.
+// A '$' that begins no variable stands for itself, as in the shell. What only a shell could expand is
+// refused.
 void Parser::take_dollar(bool quoted) {
   rest_.remove_prefix(1);
   const char next = rest_.empty() ? ' ' : rest_[0];

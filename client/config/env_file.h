@@ -1,6 +1,6 @@
-// The first step of a run: one `.env` file in the shell-like form that a script used to `source`, read as
-// text. Nothing in it is ever executed, and what a shell would execute is refused with file and line.
-// What the names mean is client/config/config.h's business. Every failure is Error{kConfiguration}.
+// The first step of a run: one `.env` file, in the form that shell scripts `source`, is read as text. Nothing
+// in it is ever executed. What a shell would execute is refused with file and line. client/config/config.h
+// says what the names mean. Every failure is Error{kConfiguration}.
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@ using Environment = std::map<std::string, std::string>;
 
 struct EnvAssignment {
   std::string name;
-  std::string value;  // may hold any byte but those the file may not; an environment value may hold more
+  std::string value;  // has the bytes that the file may have; a value of the environment may have others
   int line = 0;
   bool tilde_expanded = false;  // the value began with an unquoted `~`, which is now this machine's home
   bool referenced = false;      // a later line expands it
@@ -25,12 +25,12 @@ struct EnvFile {
   std::vector<std::string> warnings;
 };
 
-// Reads the text of the file at `path`. Refuses what is not a regular file, what is past the size cap, and
-// what another user could have written: the file decides where backups go and which host is trusted.
+// Reads the text of the file at `path`. Refuses anything but a regular file, a file past the size cap, and
+// one that another user could have written: the file decides where backups go and which host is trusted.
 std::string read_env_text(const std::string& path);
 
-// Parses `text`; `file` is the name for messages, safe to print. `$NAME` is looked up on earlier lines,
-// then in `environment`; a name found in neither is an error, not an empty string.
+// Parses `text`; `file` is the name for messages, safe to print. `$NAME` is looked up on earlier lines, then
+// in `environment`. A name that is in neither is an error, not an empty string.
 EnvFile parse_env(std::string_view text, const std::string& file, const Environment& environment);
 
 }  // namespace litepull

@@ -1,4 +1,4 @@
-// What somebody has probably meant who mistyped a name.
+// Which known word a mistyped name probably means.
 #pragma once
 
 #include <span>
@@ -6,8 +6,8 @@
 
 namespace litepull {
 
-// Of `words`, which are in capitals, the one that is at most two letters away from `name`, whatever its case;
-// else empty.
+// The one of `words`, which are in capitals, that is at most two letters away from `name`, whatever its case;
+// empty when there is none.
 std::string_view near_word(std::string_view name, std::span<const std::string_view> words);
 
 }  // namespace litepull

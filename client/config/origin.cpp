@@ -24,7 +24,7 @@ bool both_differ(const std::string& a, const std::string& b) {
   return !a.empty() && !b.empty() && a != b;
 }
 
-// Names of hosts know no case, and a dot at the end changes nothing (RFC 4343; RFC 1034, section 3.1).
+// Case and a final dot do not count in names of hosts (RFC 4343; RFC 1034, section 3.1).
 std::string plain_host(std::string host) {
   if (host.ends_with('.')) host.pop_back();
   std::transform(host.begin(), host.end(), host.begin(),
@@ -43,7 +43,7 @@ bool same_directory(const Source& a, const Source& b) {
   return plain_directory(a.directory) == plain_directory(b.directory) && (!in_home || a.user == b.user);
 }
 
-// By what the configurations call it.
+// Compares servers by the names in their configurations.
 bool same_name(const Source& a, const Source& b) {
   return plain_host(a.host) == plain_host(b.host) && a.port == b.port;
 }
@@ -60,7 +60,7 @@ bool says_its_source(const Snapshot& snapshot) {
   return snapshot.manifest && !snapshot.manifest->server.transport.empty();
 }
 
-// Sources that are known to be one; adding one more makes its key known, too.
+// Sources that are known to be the same. Adding one also makes its host key known.
 class Sources {
  public:
   explicit Sources(std::vector<Source> sources) : sources_(std::move(sources)) {}
@@ -70,7 +70,7 @@ class Sources {
                        [&](const Source& one) { return same_source(one, source); });
   }
 
-  // One without an id must not lead to those that have another app's.
+  // A source without an id must not connect sources of two apps.
   void add(Source source, const std::string& app_id) {
     if (source.app_id.empty()) source.app_id = app_id;
     if (std::find(sources_.begin(), sources_.end(), source) == sources_.end())
@@ -92,7 +92,7 @@ std::string proxy_text(const SshProxy& proxy) {
          (proxy.port ? ":" + std::to_string(*proxy.port) : "");
 }
 
-// What tells `one` from `other`, where the place does not.
+// The place of `one`, with the port, jump host, host key and app id that tell it from `other`.
 std::string text_beside(const Source& one, const Source& other) {
   std::string text = place_text(one);
   if (one.transport == "ssh" && (one.port != kUsualPort || other.port != one.port))
@@ -114,7 +114,7 @@ const Snapshot* newest(const Listing& listing, Condition fits) {
   return found == listing.snapshots.rend() ? nullptr : &*found;
 }
 
-// Where the directory is, or will be.
+// The directory with links resolved as far as it exists.
 std::string snapshots_of(const Config& config) {
   const std::string path = config.local_backup_root + "/" + config.app_name;
   std::error_code unknown;
@@ -142,7 +142,7 @@ const Snapshot& newest_foreign(const Listing& listing, std::int64_t now_unix_s) 
               "leave out --moved: it is for the first run after the app has moved");
 }
 
-// Of two that are the same.
+// A note about two sources that are the same.
 std::string change_note(const Snapshot& snapshot, const Source& here) {
   const Source& before = snapshot.manifest->server;
   const SourceTexts texts = side_by_side(before, here);

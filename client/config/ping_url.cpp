@@ -14,7 +14,7 @@ constexpr std::size_t kMaxUrlBytes = 2048;
 using Url = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
 using Text = std::unique_ptr<char, decltype(&curl_free)>;
 
-// Null when it cannot be understood.
+// Null when the URL cannot be parsed.
 Url parsed(const std::string& text) {
   Url url(curl_url(), curl_url_cleanup);
   if (url && curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();

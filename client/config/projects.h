@@ -1,4 +1,4 @@
-// Where the configurations of all apps are, for `--all`.
+// The configurations of all apps, for `--all`.
 #pragma once
 
 #include <string>

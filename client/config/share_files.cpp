@@ -2,9 +2,10 @@
 
 #include <unistd.h>
 
-#include <boost/dll/runtime_symbol_info.hpp>
+#include <filesystem>
 #include <vector>
 
+#include "client/base/own_program.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -13,7 +14,7 @@ namespace {
 std::vector<std::string> places(const Environment& environment) {
   const auto own = environment.find("LITEPULL_SHARE");
   if (own != environment.end() && !own->second.empty()) return {own->second};
-  const auto above = boost::dll::program_location().parent_path().parent_path();
+  const auto above = std::filesystem::path(own_program_file()).parent_path().parent_path();
   return {(above / "share" / "litepull").string(),
           (above.parent_path().parent_path() / "deploy").string()};  // of build/PRESET/bin in a source tree
 }

@@ -1,4 +1,4 @@
-// Files that come with litepull: where they are when it is installed, and in its source tree.
+// Finds files that come with litepull, in an installation and in a source tree.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@
 
 namespace litepull {
 
-// The path of `name`, e.g. "kamal/pre-deploy": below $LITEPULL_SHARE when that is set, else below
-// ../share/litepull beside the running program, else below deploy/ of the source tree that it lies in.
-// Throws Error{kFailed} when it is in none of them.
+// The path of `name`, such as "kamal/pre-deploy". It is below $LITEPULL_SHARE if that is set, else below
+// ../share/litepull beside the running program, else below deploy/ of the source tree that the program lies
+// in. Throws Error{kFailed} when it is nowhere.
 std::string find_share_file(const std::string& name, const Environment& environment);
 
 }  // namespace litepull

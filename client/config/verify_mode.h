@@ -7,7 +7,7 @@
 
 namespace litepull {
 
-// kStrict looks as kFull does, and takes what it cannot check for a failure.
+// kStrict checks what kFull checks, and fails when a part cannot be checked.
 enum class VerifyMode { kNone, kQuick, kFull, kStrict };
 
 inline constexpr const char* kVerifyModes = "full, quick, none or strict";

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/base/clock.h"
+#include "client/base/exit_code.h"
 #include "client/config/origin.h"
 #include "client/sandbox/child.h"
 #include "client/store/select_snapshot.h"
@@ -211,7 +212,7 @@ int exit_code(const DiffResult& result) {
                      [](const DatabaseDiff& database) {
                        return database.status == DatabaseStatus::kError || database.diff.failed();
                      })
-             ? 4
+             ? kExitIncomplete
              : 0;
 }
 

@@ -4,29 +4,23 @@
 #include <optional>
 #include <utility>
 
+#include "client/init/words.h"
 #include "client/init/yaml_tree.h"
 #include "common/error.h"
 
 namespace litepull {
 namespace {
 
-using Kind = YamlValue::Kind;
 using Variables = std::map<std::string, std::string>;
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
 
 // --- plain Ruby ------------------------------------------------------------------------------------------
 
-// Reads an expression from the left; each `take` moves on only when it succeeds.
+// Reads an expression from the left. Each `take` moves on only if it succeeds.
 class Expression {
  public:
   Expression(std::string_view code, const Variables& environment) : rest_(code), environment_(environment) {}
 
-  // The value of the whole expression; nothing when it is of no form that is known.
+  // The value of the whole expression; nullopt when its form is not known.
   std::optional<std::string> value();
 
  private:
@@ -129,7 +123,7 @@ std::optional<std::string> Expression::value() {
   return trimmed(rest_).empty() ? found : std::nullopt;
 }
 
-// `text` with each tag's value in its place; nothing when one of them is not known.
+// `text` with the value of each tag in its place; nullopt when one is not known.
 std::optional<std::string> with_values(std::string_view text, const Variables& environment) {
   std::string out;
   for (std::size_t tag; (tag = text.find("<%=")) != std::string_view::npos;) {
@@ -160,7 +154,7 @@ bool is_url(std::string_view text) {
   return text.starts_with("sqlite3:") || text.starts_with("file:");
 }
 
-// %{tenant} as a wildcard: a name of any letters, in one component of the path.
+// Puts a wildcard for %{tenant}: any name, in one component of the path.
 std::string with_any_tenant(std::string_view path) {
   std::string out;
   for (std::size_t at; (at = path.find("%{")) != std::string_view::npos;) {
@@ -189,9 +183,9 @@ std::string in_container(const std::string& path) {
 
 // --- the file --------------------------------------------------------------------------------------------
 
-class Reader {
+class DatabaseReader {
  public:
-  explicit Reader(const Variables& environment) : environment_(environment) {}
+  explicit DatabaseReader(const Variables& environment) : environment_(environment) {}
   std::vector<RailsDatabase> read(const Yaml& root) &&;
 
  private:
@@ -204,10 +198,10 @@ class Reader {
 
 std::string scalar(const Yaml& entry, std::string_view key) {
   const Yaml value = entry->find(key);
-  return value != nullptr && value->is(Kind::kScalar) ? value->text : "";
+  return value != nullptr && value->is(YamlKind::kScalar) ? value->text : "";
 }
 
-void Reader::add_path(const std::string& name, const YamlValue& value) {
+void DatabaseReader::add_path(const std::string& name, const YamlValue& value) {
   const auto text = with_values(value.text, environment_);
   if (!text) {
     found_.push_back({name, value.where, "", printable(value.text)});
@@ -218,24 +212,24 @@ void Reader::add_path(const std::string& name, const YamlValue& value) {
   found_.push_back({name, value.where, in_container(with_any_tenant(path)), ""});
 }
 
-// A url counts before a path, as it does to Rails; one of another database's form is none of ours.
-void Reader::add(const std::string& name, const Yaml& entry) {
+// A url counts before a path, as in Rails. A url of another kind of database is ignored.
+void DatabaseReader::add(const std::string& name, const Yaml& entry) {
   const Yaml url = entry->find("url"), path = entry->find("database");
   const std::string adapter = scalar(entry, "adapter");
-  const bool has_url = url != nullptr && url->is(Kind::kScalar) && is_url(url->text);
+  const bool has_url = url != nullptr && url->is(YamlKind::kScalar) && is_url(url->text);
   const bool is_sqlite = adapter.find("lite") != std::string::npos || adapter.find("<%") != std::string::npos;
   if (has_url)
     add_path(name, *url);
-  else if (is_sqlite && path != nullptr && path->is(Kind::kScalar))
+  else if (is_sqlite && path != nullptr && path->is(YamlKind::kScalar))
     add_path(name, *path);
 }
 
-std::vector<RailsDatabase> Reader::read(const Yaml& root) && {
+std::vector<RailsDatabase> DatabaseReader::read(const Yaml& root) && {
   const Yaml production = root == nullptr ? nullptr : root->find("production");
-  if (production == nullptr || !production->is(Kind::kMapping)) return {};
+  if (production == nullptr || !production->is(YamlKind::kMapping)) return {};
   bool several = false;
   for (const auto& [key, value] : production->entries) {
-    if (!value->is(Kind::kMapping)) continue;
+    if (!value->is(YamlKind::kMapping)) continue;
     several = true;
     add(key->text, value);
   }
@@ -248,7 +242,7 @@ std::vector<RailsDatabase> Reader::read(const Yaml& root) && {
 }  // namespace
 
 std::vector<RailsDatabase> read_database_yml(const KamalText& file, const Variables& environment) {
-  return Reader(environment).read(read_yaml(file.text, file.file));
+  return DatabaseReader(environment).read(read_yaml(file.text, file.file));
 }
 
 }  // namespace litepull

@@ -1,7 +1,7 @@
-// What Rails' config/database.yml says of production's SQLite files, so that `init` can write patterns that
-// match them. Forms are those of Rails 8 (https://guides.rubyonrails.org/configuring.html, "Configuring a
-// Database"), and of activerecord-tenanted, where `%{tenant}` stands for a tenant's name. Of ERB only a few
-// plain forms are understood, by reading; no Ruby is run, and no environment is looked at.
+// What Rails' config/database.yml says about production's SQLite files, so that `init` can write patterns
+// that match them. It knows the forms of Rails 8 (https://guides.rubyonrails.org/configuring.html,
+// "Configuring a Database") and of activerecord-tenanted, in which `%{tenant}` stands for a tenant's name. It
+// understands a few plain forms of ERB without running Ruby, and does not look at the environment.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@
 
 namespace litepull {
 
-// Where the app's image has the app: what a relative path starts from.
+// The app's directory in its image, from which relative paths start.
 inline constexpr std::string_view kRailsRoot = "/rails";
 
 struct RailsDatabase {
@@ -22,9 +22,9 @@ struct RailsDatabase {
   std::string erb;    // what only Ruby can tell, when `path` is empty
 };
 
-// Those that use SQLite, the primary one first. `environment` is what the app's containers are given, as far
-// as it is known (env/clear of Kamal's configuration). Throws Error{kConfiguration} with file and line for
-// what is not YAML.
+// The databases that use SQLite, the primary one first. `environment` is that of the app's containers as far
+// as it is known (env/clear of Kamal's configuration). Throws Error{kConfiguration} with file and line when
+// the file is not YAML.
 std::vector<RailsDatabase> read_database_yml(const KamalText& file,
                                              const std::map<std::string, std::string>& environment);
 

@@ -28,7 +28,7 @@ std::string as_pattern(std::string_view path) {
   return out;
 }
 
-// db/production.sqlite3 stands for its kind, db/*.sqlite3: Rails names the others alike.
+// db/production.sqlite3 becomes db/*.sqlite3, since Rails gives the other databases such names.
 std::string pattern_for(const std::string& path) {
   const std::size_t name = path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1;
   const std::size_t dot = path.rfind('.');
@@ -70,7 +70,7 @@ class Chooser {
   DatabasePatterns made_;
 };
 
-// Below the storage directory; empty when it is not there, or nobody can tell.
+// The path below the storage directory; empty when it is not there or not known.
 std::string Chooser::place_of(const RailsDatabase& database) const {
   const KamalVolume* volume = volume_holding(app_, database.path);
   const std::string path = volume == nullptr ? "" : host_path(*volume, database.path);
@@ -83,7 +83,7 @@ void Chooser::add(const std::string& path) {
     made_.patterns.push_back(std::move(pattern));
 }
 
-// The directory was named by hand, and no volume leads there: it is taken for the app's storage.
+// The user named the directory and no volume leads there, so it is taken for the app's storage.
 void Chooser::add_as_if_storage() {
   const std::string path = storage_path(app_, databases_);
   for (const RailsDatabase* database : std::exchange(uncovered_, {}))
@@ -112,7 +112,7 @@ void Chooser::note_unused_storage() {
       fmt::format("the databases are in {}; {} has none of them", shown(*used), shown(*storage)));
 }
 
-// Without the names of databases, any other volume of the app may hold one.
+// If the databases are not known, any other volume of the app may hold one.
 void Chooser::note_other_volumes() {
   const KamalVolume* used = volume_holding(app_, storage_path(app_, databases_));
   for (const KamalVolume& volume : app_.volumes)

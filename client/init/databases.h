@@ -1,5 +1,5 @@
-// Which part of the app's storage a configuration is to name, and with which patterns, by what Kamal's
-// configuration says of volumes and Rails' of databases. Pure.
+// Chooses the storage directory and the patterns of a new configuration, from the volumes in Kamal's
+// configuration and the databases in Rails'. Pure.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace litepull {
 
-// The directory in the container that holds the primary database and its neighbours: kRailsStorage, or where
-// the volume that holds them is mounted. kRailsStorage when no database is known to be in a volume.
+// The directory in the container that holds the primary database and its neighbours: kRailsStorage, or the
+// mount point of the volume that holds them. kRailsStorage also when no database is known to be in a volume.
 std::string storage_path(const KamalApp& app, const std::vector<RailsDatabase>& databases);
 
 struct DatabasePatterns {
@@ -19,7 +19,8 @@ struct DatabasePatterns {
   std::vector<std::string> notes;     // for a person: databases and volumes that they do not cover
 };
 
-// `storage` is the directory on the host that is to be named; `app_name` is for the commands in notes.
+// `storage` is the directory on the host that the configuration names; `app_name` is for commands in the
+// notes.
 DatabasePatterns database_patterns(const KamalApp& app, const std::vector<RailsDatabase>& databases,
                                    const std::string& storage, const std::string& app_name);
 

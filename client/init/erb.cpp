@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "client/init/words.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -17,12 +18,6 @@ constexpr std::size_t kMaxShownBytes = 120;
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 std::string on_one_line(std::string_view text) {
@@ -98,7 +93,7 @@ ErbText Renderer::render() && {
     take_text(std::min(rest_.find("<%"), rest_.size()));
     if (!rest_.empty()) take_tag();
   }
-  while (!open_.empty()) close_block();  // an `end` that was not found: anything up to here may be meant
+  while (!open_.empty()) close_block();  // no `end` was found, so the block reaches up to here
   return std::move(result_);
 }
 
@@ -148,7 +143,7 @@ void Renderer::take_output(ErbTag tag) {
   result_.outputs.push_back(std::move(tag));
 }
 
-// `else` and the like neither open nor close: what is on either side of them is in the block.
+// `else` and its like neither open nor close a block; both sides belong to it.
 void Renderer::take_statement(std::string_view code, ErbTag tag) {
   if (opens(code))
     open_.push_back({rendered_line(), 0, std::move(tag)});
@@ -171,7 +166,7 @@ struct Mark {
   const ErbTag* tag = nullptr;
 };
 
-// The first mark in `text`. A YAML escape can write what looks like one: that is text like any other.
+// The first mark in `text`. A YAML escape can produce the same characters; those are ordinary text.
 std::optional<Mark> find_mark(std::string_view text, const std::vector<ErbTag>& outputs) {
   for (std::size_t at = text.find(kMarkStart); at != std::string_view::npos;
        at = text.find(kMarkStart, at + kMarkStart.size())) {

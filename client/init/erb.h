@@ -1,7 +1,7 @@
-// ERB templates without Ruby: Kamal renders its files with ERB before they are read as YAML, and what Ruby
-// would print can be known only to Ruby. So each output is replaced by a mark that says "not known here", and
-// what stands between statements (`<% if ... %>` ... `<% end %>`) is remembered as perhaps not being there.
-// Pure: text in, text out; nothing of it is ever run.
+// ERB templates without Ruby. Kamal renders its files with ERB before it reads them as YAML, and only Ruby
+// can tell what a tag prints. So each output is replaced by a mark that means "not known here". Lines between
+// statements (`<% if ... %>` ... `<% end %>`) are recorded, since Ruby may leave them out. Pure; nothing is
+// ever run.
 #pragma once
 
 #include <string>
@@ -15,10 +15,10 @@ struct ErbTag {
   int line = 0;      // of the template, from 1
 };
 
-// Rendered lines that may or may not be there when Ruby renders the file, or more than once.
+// Lines that may be missing, or there more than once, when Ruby renders the file.
 struct ErbBlock {
   std::size_t first = 0, last = 0;  // of ErbText::text, from 0, both included
-  ErbTag tag;                       // the statement that decides it
+  ErbTag tag;                       // the statement that decides
 };
 
 struct ErbText {
@@ -27,7 +27,8 @@ struct ErbText {
   std::vector<ErbTag> outputs;    // what the marks in `text` stand for
   std::vector<ErbBlock> blocks;
 
-  // The tag that keeps `value`, which begins on line `line` of `text`, from being known; null when none does.
+  // The tag because of which `value`, which begins on line `line` of `text`, is not known; null when it is
+  // known.
   const ErbTag* unknown_in(std::string_view value, std::size_t line) const;
   int source_line(std::size_t line) const;
 };
@@ -36,7 +37,7 @@ struct ErbText {
 // for text that uses the marks itself.
 ErbText read_erb(std::string_view text, const std::string& file);
 
-// `text` with the marks of `erb` as the tags they stand for.
+// `text` with the tags of `erb` in place of their marks.
 std::string with_tags(std::string_view text, const ErbText& erb);
 
 }  // namespace litepull

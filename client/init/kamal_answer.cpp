@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "client/base/run_program.h"
 #include "client/init/yaml_tree.h"
 #include "common/error.h"
@@ -11,11 +11,9 @@
 namespace litepull {
 namespace {
 
-using Kind = YamlValue::Kind;
-
 constexpr const char* kSource = "kamal config";  // where values come from, in notes
 
-// What Kamal says on stderr may hold secrets as well: it is not even read.
+// Kamal's stderr may hold secrets too, so it is not read.
 constexpr const char* kAsk =
     "if [ -x bin/kamal ]; then set -- bin/kamal; else set -- kamal; fi; "
     "exec \"$@\" config -c \"$LITEPULL_KAMAL_FILE\" "
@@ -23,7 +21,7 @@ constexpr const char* kAsk =
 
 constexpr int kNotFound = 127;  // of a shell
 
-[[noreturn]] void refuse(const std::string& what, const std::string& hint) {
+[[noreturn]] void refuse_answer(const std::string& what, const std::string& hint) {
   throw Error(ErrorKind::kConfiguration, std::string(kSource) + " " + what, hint);
 }
 
@@ -36,23 +34,23 @@ KamalValue known(std::string text) {
 }
 
 // Keys are Ruby's symbols in most versions of Kamal.
-Yaml at(const Yaml& mapping, const std::string& key) {
-  if (mapping == nullptr || !mapping->is(Kind::kMapping)) return nullptr;
+Yaml field_at(const Yaml& mapping, const std::string& key) {
+  if (mapping == nullptr || !mapping->is(YamlKind::kMapping)) return nullptr;
   const Yaml symbol = mapping->find(":" + key);
   return symbol != nullptr ? symbol : mapping->find(key);
 }
 
 std::string text_at(const Yaml& mapping, const std::string& key) {
-  const Yaml value = at(mapping, key);
-  return value != nullptr && value->is(Kind::kScalar) ? value->text : "";
+  const Yaml value = field_at(mapping, key);
+  return value != nullptr && value->is(YamlKind::kScalar) ? value->text : "";
 }
 
 std::vector<std::string> list_at(const Yaml& mapping, const std::string& key) {
-  const Yaml value = at(mapping, key);
+  const Yaml value = field_at(mapping, key);
   std::vector<std::string> out;
-  if (value == nullptr || !value->is(Kind::kSequence)) return out;
+  if (value == nullptr || !value->is(YamlKind::kSequence)) return out;
   for (const Yaml& item : value->items)
-    if (item->is(Kind::kScalar)) out.push_back(item->text);
+    if (item->is(YamlKind::kScalar)) out.push_back(item->text);
   return out;
 }
 
@@ -75,14 +73,14 @@ void take_hosts(KamalApp& app, const Yaml& root) {
 
 // The proxy is an object of Net::SSH: Proxy::Jump has `jump_proxies`, Proxy::Command `command_line_template`.
 void take_proxy(KamalApp& app, const Yaml& ssh) {
-  const Yaml proxy = at(ssh, "proxy");
+  const Yaml proxy = field_at(ssh, "proxy");
   if (const std::string jump = text_at(proxy, "jump_proxies"); !jump.empty()) app.proxy = known(jump);
   const std::string command = text_at(proxy, "command_line_template");
   if (!command.empty()) app.proxy_command = known(command);
 }
 
 void take_ssh(KamalApp& app, const Yaml& ssh) {
-  // What the files do not say is Kamal's default here; it is left to OpenSSH's configuration then.
+  // Where the files have no value, the answer has Kamal's default. OpenSSH's configuration decides then.
   if (const std::string user = text_at(ssh, "user"); !user.empty() && app.user.said()) app.user = known(user);
   if (const std::string port = text_at(ssh, "port"); !port.empty() && app.port.said()) app.port = known(port);
   if (const auto keys = list_at(ssh, "keys"); !keys.empty()) {
@@ -92,7 +90,7 @@ void take_ssh(KamalApp& app, const Yaml& ssh) {
   take_proxy(app, ssh);
 }
 
-// "--volume", "app_storage:/rails/storage", ...: what stood in `volumes`.
+// `volumes` as arguments: "--volume", "app_storage:/rails/storage", ...
 void take_volumes(KamalApp& app, const Yaml& root) {
   const std::vector<std::string> words = list_at(root, "volume_args");
   if (words.empty()) return;
@@ -109,28 +107,33 @@ std::string ask_kamal(const std::string& project, const std::string& file, const
                       const Cancel& cancel) {
   std::string answer;
   const CommandRun run = run_command(
-      kAsk, project, {"LITEPULL_KAMAL_FILE=" + file, "LITEPULL_KAMAL_DESTINATION=" + destination},
-      kKamalTimeoutS,
+      {kAsk,
+       project,
+       {"LITEPULL_KAMAL_FILE=" + file, "LITEPULL_KAMAL_DESTINATION=" + destination},
+       kKamalTimeoutS},
       [&](std::string_view piece) {
         if (answer.size() <= kMaxYamlBytes) answer += piece;
       },
       cancel);
   if (run.timed_out)
-    refuse("did not end within two minutes", "see what it waits for: " + by_hand(destination));
-  if (run.status == kNotFound) refuse("cannot be run: kamal is not installed", "gem install kamal");
+    refuse_answer("did not end within two minutes", "see what it waits for: " + by_hand(destination));
+  if (run.status == kNotFound) refuse_answer("cannot be run: kamal is not installed", "gem install kamal");
   if (run.status != 0)
-    refuse("failed with status " + std::to_string(run.status), "see what it says: " + by_hand(destination));
+    refuse_answer("failed with status " + std::to_string(run.status),
+                  "see what it says: " + by_hand(destination));
   return answer;
 }
 
 KamalApp with_answer(KamalApp app, const std::string& answer) {
   Yaml root;
   // The error would quote the answer.
-  if (error_of([&] { root = read_yaml(answer, kSource); }) || root == nullptr || !root->is(Kind::kMapping))
-    refuse("gave no configuration that can be read", "leave out --kamal, and give flags for what is missing");
+  if (error_of([&] { root = read_yaml(answer, kSource); }) || root == nullptr ||
+      !root->is(YamlKind::kMapping))
+    refuse_answer("gave no configuration that can be read",
+                  "leave out --kamal, and give flags for what is missing");
   take_service(app, root);
   take_hosts(app, root);
-  take_ssh(app, at(root, "ssh_options"));
+  take_ssh(app, field_at(root, "ssh_options"));
   take_volumes(app, root);
   return app;
 }

@@ -1,8 +1,8 @@
-// Kamal's own account of an app's configuration, as `kamal config` prints it: with ERB run and destinations
-// merged. It is asked only when the user wants that, since it runs the Ruby in the app's files. Kamal may
-// print secrets: nothing of the answer but hosts, user, port, key files, jump host, volumes and the service's
-// name is kept, and nothing of it is ever shown, not in errors either.
-// Form: Kamal's Configuration#to_h (https://kamal-deploy.org/docs/commands/config/).
+// An app's configuration as `kamal config` prints it, with ERB run and destinations merged. Kamal is asked
+// only when the user wants that, because it runs the Ruby in the app's files. The answer may hold secrets.
+// Only hosts, user, port, key files, jump host, volumes and the service's name are taken from it, and no part
+// of it is ever shown, not even in errors. Form: Kamal's Configuration#to_h
+// (https://kamal-deploy.org/docs/commands/config/).
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ inline constexpr double kKamalTimeoutS = 120;  // it starts Ruby, and may fetch 
 std::string ask_kamal(const std::string& project, const std::string& file, const std::string& destination,
                       const Cancel& cancel);
 
-// `app`, as read from the files, with what `answer` says in place of what only Ruby can tell. Throws
+// `app`, as read from the files, with the values of `answer` where only Ruby could tell. Throws
 // Error{kConfiguration}.
 KamalApp with_answer(KamalApp app, const std::string& answer);
 

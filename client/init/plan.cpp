@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "client/base/directory.h"
+#include "client/config/path_text.h"
 #include "client/init/databases.h"
+#include "client/init/words.h"
 #include "client/init/workspace.h"
 #include "common/error.h"
 
@@ -37,14 +39,14 @@ constexpr Field kBackupRoot{"LOCAL_BACKUP_ROOT", "--backup-root", "DIRECTORY",
 constexpr Field kKey{"SSH_KEY", "--key", "FILE", "the private key's file, or none", true};
 constexpr Field kProxy{"SSH_PROXY", "--proxy", "[USER@]HOST[:PORT]", "the host to jump over, or none", true};
 
-// What the file has for a field.
+// What Kamal's file says about a field.
 struct Offer {
-  std::string value;      // empty: it does not say, or cannot be known
-  std::string why;        // why not, when a default will not do
+  std::string value;      // empty when the file does not say, or only Ruby knows
+  std::string why;        // the reason, when no default may be used
   std::string otherwise;  // Kamal's default, or one that may be suggested
 };
 
-// The tag, and what it stands around when it is a statement.
+// Names the tag, and what it surrounds if it is a statement.
 std::string known_to_ruby(const KamalValue& value) {
   const bool within = value.text.find("<%") != std::string::npos;
   const std::string around = within || value.text.empty() ? "" : " ... " + value.text;
@@ -57,16 +59,12 @@ Offer offer_of(const KamalValue& value, const std::string& otherwise = "") {
   return {"", value.erb.empty() ? "" : known_to_ruby(value), otherwise};
 }
 
-std::string joined(const std::vector<std::string>& words, const std::string& between = ", ") {
-  return fmt::format("{}", fmt::join(words, between));
-}
-
 bool is_quiet_flag(std::string_view word) {
   return word == "-q" || word == "-T" || word == "-a" || word == "-x" || word == "-n";
 }
 
-// `ssh -W %h:%p [-p PORT] USER@HOST` is a jump over that host: USER@HOST[:PORT]. Empty for any other command,
-// and where it leaves the user to OpenSSH.
+// `ssh -W %h:%p [-p PORT] USER@HOST` is a jump over that host, USER@HOST[:PORT]. Empty for any other command,
+// and when OpenSSH is to choose the user.
 std::string jump_of(const std::string& command) {
   std::istringstream in(command);
   std::vector<std::string> words;
@@ -130,7 +128,7 @@ class Planner {
   const Environment& environment_;
   InitPlan plan_;
   std::vector<std::string> missing_, missing_flags_;
-  bool ruby_knows_ = false;  // something that is missing
+  bool ruby_knows_ = false;  // something that is missing, so --kamal may help
 };
 
 InitPlan Planner::plan() && {
@@ -155,7 +153,7 @@ std::string Planner::refusal_of(const Field& field, const std::string& value) co
   return field.may_be_none && value == kNone ? "" : why_not(field.key, value, environment_);
 }
 
-// Empty when it is missing, which is noted, or none.
+// Empty when the user wants none, and when it is missing, which is recorded.
 std::string Planner::choose(const Field& field, const std::string& flag, Offer offer) {
   if (!flag.empty()) {
     if (const std::string why = refusal_of(field, flag); !why.empty())
@@ -196,14 +194,14 @@ void Planner::require_all() const {
 
 // --- the app and its server ------------------------------------------------------------------------------
 
-// A destination's databases are other databases.
+// Each destination has databases of its own.
 void Planner::choose_app() {
   Offer offer = offer_of(app_.service);
   if (!offer.value.empty() && !flags_.destination.empty()) offer.value += "-" + flags_.destination;
   plan_.env.app_name = choose(kApp, flags_.app, std::move(offer));
 }
 
-// Where the storage volume is: on the primary role, unless only another one has it.
+// The hosts of the storage volume: those of the primary role, unless only another one has it.
 const std::vector<KamalHost>& Planner::hosts() const {
   const KamalVolume* volume = flags_.storage.empty() ? storage_volume() : nullptr;
   return volume == nullptr || volume->hosts.empty() ? app_.hosts : volume->hosts;
@@ -228,12 +226,12 @@ void Planner::choose_host() {
   note(
       fmt::format("{} is not the only host: there are {}, each with a storage of its own. For one of them: "
                   "litepull init --host HOST --app NAME",
-                  plan_.env.host, joined(others)));
+                  plan_.env.host, joined(others, ", ")));
 }
 
-// A user in the host's own text counts before ssh/user; a port in it does not count, since Kamal takes
-// ssh/port. What neither says is left to OpenSSH's configuration, where that is read; Kamal's own default for
-// the user is root.
+// A user in the host's text counts before ssh/user. A port in it does not count, since Kamal takes ssh/port.
+// If neither says, OpenSSH's configuration decides where it is read. Kamal's own default for the user is
+// root.
 void Planner::choose_login() {
   const KamalHost host = hosts().empty() || !flags_.host.empty() ? KamalHost{} : hosts().front();
   Offer user = host.user.empty() ? offer_of(app_.user, "root") : Offer{host.user, "", "root"};
@@ -265,7 +263,7 @@ std::string Planner::mounts_text() const {
   std::vector<std::string> mounts;
   for (const KamalVolume& volume : app_.volumes)
     mounts.push_back(printable(volume.source.text + (volume.mount.empty() ? "" : ":" + volume.mount)));
-  return mounts.empty() ? "" : "; what there is: " + joined(mounts);
+  return mounts.empty() ? "" : "; what there is: " + joined(mounts, ", ");
 }
 
 Offer Planner::storage_offer() {
@@ -305,14 +303,13 @@ void Planner::choose_storage() {
 
 // --- this machine ----------------------------------------------------------------------------------------
 
-// The first key that is there; the SSH agent and the usual keys are tried without one, as Kamal does.
+// Takes the first key that exists. Without one, the SSH agent and the usual keys are tried, as Kamal does.
 void Planner::choose_key() {
   Offer offer{"", "", kNone};
   std::vector<std::string> others;
   for (const KamalValue& key : app_.keys) {
     Offer one = offer_of(key);
-    if (!one.value.empty() && !one.value.starts_with('/') && !one.value.starts_with("~/"))
-      one.value = sources_.project + "/" + one.value;
+    if (!one.value.empty() && !is_whole_path(one.value)) one.value = sources_.project + "/" + one.value;
     if (!one.why.empty()) offer.why = one.why;
     if (one.value.empty() || !offer.value.empty()) continue;
     if (why_not(kKey.key, one.value, environment_).empty())
@@ -325,12 +322,12 @@ void Planner::choose_key() {
   if (!any && !others.empty() && flags_.key.empty())
     note(fmt::format(
         "ssh/keys: {} cannot be read here; without a key the SSH agent and the usual keys are tried",
-        joined(others)));
+        joined(others, ", ")));
   if (app_.key_data && flags_.key.empty())
     note("ssh/key_data: keys in secrets are not read; name a key's file with SSH_KEY, or use an SSH agent");
 }
 
-// Kamal jumps as root where no user is named, and takes a proxy before a proxy_command.
+// Kamal jumps as root if no user is named, and takes a proxy before a proxy_command.
 Offer Planner::proxy_offer() {
   Offer offer = offer_of(app_.proxy, kNone);
   if (!app_.proxy.said() && app_.proxy_command.known()) {
@@ -354,12 +351,11 @@ void Planner::choose_proxy() {
   plan_.env.proxy = choose(kProxy, flags_.proxy, proxy_offer());
 }
 
-// As Kamal: it reads OpenSSH's configuration unless it is told not to. Empty: the usual files.
+// As Kamal, which reads OpenSSH's configuration unless it is told not to. Empty for the usual files.
 std::string Planner::own_ssh_config() {
   if (app_.ssh_configs.empty()) return "";
   const KamalValue& first = app_.ssh_configs.front();
-  const bool is_whole = first.text.starts_with('/') || first.text.starts_with("~/");
-  const std::string path = is_whole ? first.text : sources_.project + "/" + first.text;
+  const std::string path = is_whole_path(first.text) ? first.text : sources_.project + "/" + first.text;
   const std::string why = first.known() ? why_not("SSH_CONFIG", path, environment_) : known_to_ruby(first);
   if (!why.empty())
     note(fmt::format("{}: {}; ~/.ssh/config is read in its place", first.where, why));

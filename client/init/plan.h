@@ -1,6 +1,6 @@
-// What init writes: for each key a flag, else what Kamal's configuration says, else Kamal's default, else
-// what the person at the terminal answers. Nothing is guessed: what none of them tells is an error that names
-// the flags. Looks at key files; writes nothing.
+// What init writes. The value of each key comes from a flag, else from Kamal's configuration, else from
+// Kamal's default, else from the person at the terminal. Nothing is guessed: if none of them tells a value,
+// the error names the flags. Looks at key files; writes nothing.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 
 namespace litepull {
 
-// As on the command line; empty: not given. `none` for key or proxy stands for going without.
+// As on the command line; empty when not given. `none` as key or proxy means that there is none.
 struct InitFlags {
   std::string destination{};
   std::string app{}, host{}, user{}, port{}, key{}, proxy{}, storage{}, workspace{}, backup_root{};
@@ -21,11 +21,11 @@ struct InitFlags {
 
 struct Question {
   std::string about;       // "the server's name or address"
-  std::string why;         // why it must be asked; empty when there is nothing to say
+  std::string why;         // why it must be asked; may be empty
   std::string suggestion;  // taken when the answer is empty; empty: there is none
 };
 
-// An answer that is not empty. Called again, with another `why`, when it does not do.
+// Returns an answer, never an empty one. Called again, with another `why`, when the answer cannot be used.
 using Ask = std::function<std::string(const Question&)>;
 
 struct InitSources {
@@ -33,9 +33,10 @@ struct InitSources {
   std::string project;                    // the project's directory, absolute
   std::vector<std::string> destinations;  // those that have a file of their own
   std::vector<RailsDatabase> databases;   // by config/database.yml; empty when there is none
-  // Called as soon as the app's name is known, so that nobody is asked the rest in vain; may be empty.
+  // Called as soon as the app's name is known. It may throw before the other questions are asked. May be
+  // empty.
   std::function<void(const std::string&)> app_chosen;
-  bool kamal_asked = false;  // by --kamal: Ruby has told what it knows
+  bool kamal_asked = false;  // --kamal was given, so Ruby has told what it knows
   // The user that OpenSSH's configuration names for a host, in `file` or, when that is empty, in the usual
   // files; empty when it names none. May be empty itself.
   std::function<std::string(const std::string& file, const std::string& host)> configured_user;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "client/config/config.h"
+#include "client/config/path_text.h"
+#include "client/init/words.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -19,7 +21,7 @@ bool is_plain(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_plain_byte);
 }
 
-// For inside double quotes.
+// Escapes text for double quotes.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -35,7 +37,8 @@ std::string shell_quoted(std::string_view text) {
   return "\"" + escaped(text) + "\"";
 }
 
-// A path on this machine, below the home directory where it is, so that the file can move with it.
+// A path on this machine. It is written relative to the home directory if possible, so that the file can move
+// along.
 std::string local_path(const std::string& path, const std::string& home) {
   std::string_view below;
   if (path.starts_with("~/"))
@@ -48,14 +51,7 @@ std::string local_path(const std::string& path, const std::string& home) {
 }
 
 std::string backup_root_path(const std::string& path, const std::string& home) {
-  const bool is_relative = !path.starts_with('/') && !path.starts_with("~/");
-  return is_relative ? "\"$WORKSPACE_DIR/" + escaped(path) + "\"" : local_path(path, home);
-}
-
-std::string joined(const std::vector<std::string>& patterns) {
-  std::string out;
-  for (const std::string& pattern : patterns) out += (out.empty() ? "" : " ") + pattern;
-  return out;
+  return is_whole_path(path) ? local_path(path, home) : "\"$WORKSPACE_DIR/" + escaped(path) + "\"";
 }
 
 class Writer {
@@ -135,12 +131,12 @@ std::string render_env(const ProjectEnv& env, const std::string& home) {
   write_server(out, env, home);
   out.blank();
   out.line("Which databases: patterns divided by spaces; **/ descends into directories.", "DATABASES",
-           shell_quoted(joined(env.databases)));
+           shell_quoted(joined(env.databases, " ")));
   out.line("How many days to keep snapshots; the newest good one is always kept.", "RETENTION_DAYS", "7");
   return std::move(out).text();
 }
 
-// The parser alone knows its rules: it reads a file that is sound but for this value.
+// Only the parser knows its rules, so it reads a file in which everything but this value is sound.
 std::string why_not(std::string_view key, const std::string& value, const Environment& environment) {
   ProjectEnv env = sound_env();
   field(env, key) = value;

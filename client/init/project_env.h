@@ -1,5 +1,5 @@
-// The text of a configuration that init writes: what client/config/config.h reads, a comment over each line.
-// Pure.
+// The text of a configuration that init writes, with a comment above each line. client/config/config.h reads
+// it. Pure.
 #pragma once
 
 #include <string>
@@ -25,12 +25,12 @@ struct ProjectEnv {
   std::vector<std::string> databases{"*.sqlite3"};  // patterns
 };
 
-// Reading it back gives each value as it is here, whatever it holds; the parser refuses control bytes.
-// `home` is this machine's home directory, or empty.
+// Reading the text gives back each value exactly; only control bytes are refused by the parser. `home` is
+// this machine's home directory, or empty.
 std::string render_env(const ProjectEnv& env, const std::string& home);
 
-// Why `key` cannot have `value`, in the words of client/config/config.h; empty when it can. Looks at the file
-// when `key` is SSH_KEY.
+// Why `key` cannot have `value`, in the words of client/config/config.h; empty when it can. For SSH_KEY the
+// file is looked at.
 std::string why_not(std::string_view key, const std::string& value, const Environment& environment);
 
 }  // namespace litepull

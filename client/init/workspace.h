@@ -1,5 +1,6 @@
-// Where the snapshots of an app's project go by default: db_backups in the app's workspace, the directory
-// that also holds its code. Never in the project's own storage/, which the app and its image builds read.
+// Where the snapshots of a project go by default: to db_backups in the workspace, the directory that also
+// holds the app's code. They never go into the project's own storage/, which the app and its image builds
+// read.
 #pragma once
 
 #include <string>
@@ -14,8 +15,8 @@ struct Workspace {
   std::string why;  // "it holds the project"
 };
 
-// The nearest directory above `project` (absolute) that is called NAME-workspace for one of `names`; else
-// such a directory beside the project, for the first name.
+// The nearest directory above `project` (absolute) that is called NAME-workspace for one of `names`. If there
+// is none, such a directory beside the project, with the first name.
 Workspace workspace_of(const std::string& project, const std::vector<std::string>& names);
 
 }  // namespace litepull

@@ -13,24 +13,23 @@
 namespace litepull {
 namespace {
 
-using Kind = YamlValue::Kind;
-
 constexpr const char* kRenderHint =
     "let Ruby render the file, and take that: ruby -rerb -e 'puts ERB.new(STDIN.read, trim_mode: "
     "\"-\").result' "
     "<config/deploy.yml >/tmp/deploy.yml && litepull init --from /tmp/deploy.yml";
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& hint) {
+[[noreturn]] void refuse_yaml(const std::string& where, const std::string& what, const std::string& hint) {
   throw Error(ErrorKind::kConfiguration, where + ": " + what, hint);
 }
 
-// How many values may still be made of a file.
+// How many more values a file may have.
 class Budget {
  public:
   void take(std::size_t count, const std::string& where) {
     if (count > left_)
-      refuse(where, "more than " + std::to_string(kMaxYamlValues) + " values, aliases and merge keys counted",
-             "check that this is Kamal's configuration");
+      refuse_yaml(where,
+                  "more than " + std::to_string(kMaxYamlValues) + " values, aliases and merge keys counted",
+                  "check that this is Kamal's configuration");
     left_ -= count;
   }
 
@@ -40,11 +39,11 @@ class Budget {
 
 void require_shallow(const YamlValue& value) {
   if (value.height > kMaxYamlNesting)
-    refuse(value.where, "more than " + std::to_string(kMaxYamlNesting) + " levels deep",
-           "check that this is Kamal's configuration");
+    refuse_yaml(value.where, "more than " + std::to_string(kMaxYamlNesting) + " levels deep",
+                "check that this is Kamal's configuration");
 }
 
-// The last one of a name counts, in the place of the first.
+// Of repeated names the last value counts, in the place of the first.
 void put(YamlValue& mapping, const Yaml& key, const Yaml& value) {
   for (auto& [known, old] : mapping.entries)
     if (known->text == key->text) {
@@ -54,7 +53,7 @@ void put(YamlValue& mapping, const Yaml& key, const Yaml& value) {
   mapping.entries.emplace_back(key, value);
 }
 
-// Builds values out of the parser's events, the ones that are not finished on a stack.
+// Builds values from the parser's events. Unfinished ones are on a stack.
 class Builder : public YAML::EventHandler {
  public:
   Builder(const ErbText& erb, const std::string& file) : erb_(erb), file_(file) {}
@@ -78,11 +77,11 @@ class Builder : public YAML::EventHandler {
   struct Open {
     std::shared_ptr<YamlValue> value;
     YAML::anchor_t anchor;
-    Yaml key;  // of a mapping, when its value is still to come
+    Yaml key;  // of a mapping, while its value is still missing
   };
 
-  std::shared_ptr<YamlValue> make(const YAML::Mark& mark, Kind kind, std::string_view text) const;
-  void open(const YAML::Mark& mark, Kind kind, YAML::anchor_t anchor);
+  std::shared_ptr<YamlValue> make(const YAML::Mark& mark, YamlKind kind, std::string_view text) const;
+  void open(const YAML::Mark& mark, YamlKind kind, YAML::anchor_t anchor);
   void close();
   void finish(const Yaml& value, YAML::anchor_t anchor);
   void add(const Yaml& value);
@@ -97,7 +96,7 @@ class Builder : public YAML::EventHandler {
   std::map<YAML::anchor_t, Yaml> anchors_;
 };
 
-std::shared_ptr<YamlValue> Builder::make(const YAML::Mark& mark, Kind kind, std::string_view text) const {
+std::shared_ptr<YamlValue> Builder::make(const YAML::Mark& mark, YamlKind kind, std::string_view text) const {
   const std::size_t line = static_cast<std::size_t>(std::max(mark.line, 0));
   auto value = std::make_shared<YamlValue>();
   value->kind = kind;
@@ -108,35 +107,35 @@ std::shared_ptr<YamlValue> Builder::make(const YAML::Mark& mark, Kind kind, std:
 }
 
 void Builder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
-  finish(make(mark, Kind::kNull, ""), anchor);
+  finish(make(mark, YamlKind::kNull, ""), anchor);
 }
 
 void Builder::OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                        const std::string& text) {
-  finish(make(mark, Kind::kScalar, text), anchor);
+  finish(make(mark, YamlKind::kScalar, text), anchor);
 }
 
 void Builder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
   const auto found = anchors_.find(anchor);
   if (found == anchors_.end())
-    refuse(make(mark, Kind::kNull, "")->where, "an alias inside the value that it names",
-           "write the value out");
+    refuse_yaml(make(mark, YamlKind::kNull, "")->where, "an alias inside the value that it names",
+                "write the value out");
   add(found->second);
 }
 
 void Builder::OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                               YAML::EmitterStyle::value) {
-  open(mark, Kind::kSequence, anchor);
+  open(mark, YamlKind::kSequence, anchor);
 }
 
 void Builder::OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                          YAML::EmitterStyle::value) {
-  open(mark, Kind::kMapping, anchor);
+  open(mark, YamlKind::kMapping, anchor);
 }
 
-void Builder::open(const YAML::Mark& mark, Kind kind, YAML::anchor_t anchor) {
+void Builder::open(const YAML::Mark& mark, YamlKind kind, YAML::anchor_t anchor) {
   open_.push_back({make(mark, kind, ""), anchor, nullptr});
-  open_.back().value->height = open_.size();  // to be refused here, not when the parser is thousands deep
+  open_.back().value->height = open_.size();  // refused here, before the parser is thousands of levels deep
   require_shallow(*open_.back().value);
   open_.back().value->height = 0;
 }
@@ -161,7 +160,7 @@ void Builder::add(const Yaml& value) {
   Open& parent = open_.back();
   parent.value->height = std::max(parent.value->height, value->height + 1);
   require_shallow(*parent.value);
-  if (parent.value->is(Kind::kSequence)) {
+  if (parent.value->is(YamlKind::kSequence)) {
     parent.value->items.push_back(value);
   } else if (parent.key == nullptr) {
     parent.key = value;
@@ -171,41 +170,41 @@ void Builder::add(const Yaml& value) {
 }
 
 void Builder::add_entry(YamlValue& mapping, const Yaml& key, const Yaml& value) {
-  if (key->is(Kind::kSequence) || key->is(Kind::kMapping))
-    refuse(key->where, "a key that is a list or a mapping", "write a name in front of the ':'");
-  if (key->text == "<<" && !value->erb.empty() && value->is(Kind::kScalar))
-    refuse(value->where, printable(value->text) + " decides what is merged here", kRenderHint);
-  if (key->text == "<<" && (value->is(Kind::kMapping) || value->is(Kind::kSequence)))
+  if (key->is(YamlKind::kSequence) || key->is(YamlKind::kMapping))
+    refuse_yaml(key->where, "a key that is a list or a mapping", "write a name in front of the ':'");
+  if (key->text == "<<" && !value->erb.empty() && value->is(YamlKind::kScalar))
+    refuse_yaml(value->where, printable(value->text) + " decides what is merged here", kRenderHint);
+  if (key->text == "<<" && (value->is(YamlKind::kMapping) || value->is(YamlKind::kSequence)))
     return merge(mapping, value);
   budget_.take(mapping.entries.size() / 16, key->where);  // what looking for a key of that name costs
   put(mapping, key, value);
 }
 
-// Ruby's YAML lets `<<` replace what stands before it, and be replaced by what comes after (Psych's
-// visitors/to_ruby.rb, revive_hash); of a list, the first mapping counts most.
+// In Ruby's YAML `<<` replaces what stands before it and is replaced by what comes after it (Psych's
+// visitors/to_ruby.rb, revive_hash). In a list of mappings, the first one wins.
 void Builder::merge(YamlValue& mapping, const Yaml& from) {
-  if (from->is(Kind::kMapping))
+  if (from->is(YamlKind::kMapping))
     for (const auto& [key, value] : from->entries) {
       budget_.take(1 + mapping.entries.size() / 16, key->where);
       put(mapping, key, value);
     }
   budget_.take(from->items.size() / 16, from->where);
   for (auto item = from->items.rbegin(); item != from->items.rend(); ++item)
-    if ((*item)->is(Kind::kMapping)) merge(mapping, *item);
+    if ((*item)->is(YamlKind::kMapping)) merge(mapping, *item);
 }
 
 void require_text(std::string_view text, const std::string& file) {
   if (text.size() > kMaxYamlBytes)
-    refuse(file, "is larger than " + std::to_string(kMaxYamlBytes / 1024) + " kB",
-           "check that this is Kamal's configuration");
+    refuse_yaml(file, "is larger than " + std::to_string(kMaxYamlBytes / 1024) + " kB",
+                "check that this is Kamal's configuration");
   int line = 1;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string plain(text.substr(0, end));
     std::erase_if(plain, [](char c) { return c == '\t' || c == '\r'; });
     if (!is_clean_utf8(plain))
-      refuse(file + ":" + std::to_string(line), "holds control characters or is not UTF-8",
-             "save the file as plain UTF-8 text");
+      refuse_yaml(file + ":" + std::to_string(line), "holds control characters or is not UTF-8",
+                  "save the file as plain UTF-8 text");
     text.remove_prefix(std::min(end + 1, text.size()));
     ++line;
   }
@@ -216,8 +215,8 @@ void require_text(std::string_view text, const std::string& file) {
   std::string what = "cannot be read as YAML: " + printable(error.msg);
   const bool by_erb = !erb.outputs.empty() || !erb.blocks.empty();
   if (by_erb) what += " (its ERB was not run)";
-  refuse(file + ":" + std::to_string(erb.source_line(line)), what,
-         by_erb ? kRenderHint : "mend the file; kamal config says whether Kamal can read it");
+  refuse_yaml(file + ":" + std::to_string(erb.source_line(line)), what,
+              by_erb ? kRenderHint : "mend the file; kamal config says whether Kamal can read it");
 }
 
 Yaml parse(const ErbText& erb, const std::string& file) {
@@ -232,7 +231,7 @@ Yaml parse(const ErbText& erb, const std::string& file) {
 }
 
 Yaml merged(const Yaml& base, const Yaml& over, Budget& budget) {
-  if (!base->is(Kind::kMapping) || !over->is(Kind::kMapping)) return over;
+  if (!base->is(YamlKind::kMapping) || !over->is(YamlKind::kMapping)) return over;
   budget.take(1 + base->entries.size(), base->where);
   auto result = std::make_shared<YamlValue>(*base);
   for (const auto& [key, value] : over->entries) {
@@ -249,7 +248,7 @@ Yaml merged(const Yaml& base, const Yaml& over, Budget& budget) {
 
 Yaml YamlValue::find(std::string_view key) const {
   for (const auto& [name, value] : entries)
-    if (name->text == key && name->is(Kind::kScalar)) return value;
+    if (name->text == key && name->is(YamlKind::kScalar)) return value;
   return nullptr;
 }
 

@@ -1,7 +1,7 @@
-// YAML as a tree of plain values, each with the line it is on and, where ERB decides it, the tag that does.
-// The parser is yaml-cpp's, by events; the tree is ours, so that what a file may cost is bounded: nesting,
-// the number of values, and what aliases and merge keys make of them. An alias shares the value it names.
-// Pure. What breaks a rule is Error{kConfiguration} with file and line.
+// YAML as a tree of plain values. Each value has its line and, if ERB decides it, the tag that does. yaml-cpp
+// parses the text into events, and the tree is built here. So the cost of a file is bounded: its nesting, its
+// number of values, and how aliases and merge keys multiply them. An alias shares the value that it names.
+// Pure. A text that breaks a rule is Error{kConfiguration} with file and line.
 #pragma once
 
 #include <cstddef>
@@ -20,12 +20,12 @@ inline constexpr std::size_t kMaxYamlNesting = 64;
 inline constexpr std::size_t kMaxYamlValues = 100'000;  // with those that aliases and merging repeat
 
 struct YamlValue;
-using Yaml = std::shared_ptr<const YamlValue>;  // never null
+using Yaml = std::shared_ptr<const YamlValue>;  // null only where a comment says so
+
+enum class YamlKind { kNull, kScalar, kSequence, kMapping };
 
 struct YamlValue {
-  enum class Kind { kNull, kScalar, kSequence, kMapping };
-
-  Kind kind = Kind::kNull;
+  YamlKind kind = YamlKind::kNull;
   std::string text;                            // of a scalar, with ERB tags as they are written
   std::string where;                           // "config/deploy.yml:12"
   std::string erb;                             // "<%= ENV["HOST"] %>" when only Ruby can tell; else empty
@@ -35,15 +35,15 @@ struct YamlValue {
 
   // The value of `key`, or null when this is no mapping that has it.
   Yaml find(std::string_view key) const;
-  bool is(Kind other) const { return kind == other; }
+  bool is(YamlKind other) const { return kind == other; }
 };
 
-// The first document of `text`, which is ERB over YAML; null when it is empty. `file` is the name for
-// messages, safe to print. Keys that are given twice, and `<<`, mean what they mean to Ruby's YAML.
+// The first document of `text`, which is YAML with ERB in it; null when it is empty. `file` is the name for
+// messages, safe to print. Repeated keys and `<<` mean what they mean to Ruby's YAML.
 Yaml read_yaml(std::string_view text, const std::string& file);
 
-// As Kamal lays a destination's file over the first one: mappings are merged at every level, anything else is
-// replaced (ActiveSupport's Hash#deep_merge).
+// Merges a destination's file over the first one, as Kamal does: mappings are merged at every level, anything
+// else is replaced (ActiveSupport's Hash#deep_merge).
 Yaml deep_merge(const Yaml& base, const Yaml& over);
 
 }  // namespace litepull

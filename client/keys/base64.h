@@ -9,7 +9,7 @@
 
 namespace litepull {
 
-// With its padding and no stray bits; nullopt when it is anything else, nothing at all included.
+// nullopt unless the text is base64 with its padding and no stray bits. Also for an empty text.
 std::optional<Bytes> decode_base64(std::string_view text);
 // The same as a string, and empty for nullopt.
 std::string from_base64(std::string_view text);

@@ -1,4 +1,4 @@
-// The host key that a server has shown: what a person compares.
+// The host key that a server has shown, for a person to compare.
 #pragma once
 
 #include <libssh/libssh.h>
@@ -15,7 +15,7 @@ struct HostKey {
   std::string shown() const { return type + " " + fingerprint; }
 };
 
-// After the key exchange. Throws Error{kConnection} when there is none that can be read.
+// To be called after the key exchange. Throws Error{kConnection} when no key can be read.
 HostKey host_key_of(ssh_session session, const std::string& shown_host);
 
 }  // namespace litepull

@@ -19,8 +19,8 @@ namespace {
 constexpr std::uint16_t kSshPort = 22;
 constexpr std::string_view kCertificate = "-cert-v01@openssh.com";
 
-// OpenSSH's, in its order, without what nobody should trust any more (SHA-1) and without certificates, of
-// which libssh checks none.
+// OpenSSH's list, in its order, without SHA-1, which is not safe any more, and without certificates, which
+// libssh does not check.
 constexpr std::string_view kAlgorithms[] = {"ssh-ed25519",
                                             "ecdsa-sha2-nistp256",
                                             "ecdsa-sha2-nistp384",
@@ -40,7 +40,7 @@ std::vector<std::string> split_at_commas(const std::string& list) {
   return parts;
 }
 
-// The type of the keys that sign with it.
+// The type of the keys that use the algorithm.
 std::string key_type_of(std::string algorithm) {
   if (algorithm.ends_with(kCertificate)) algorithm.resize(algorithm.size() - kCertificate.size());
   if (algorithm == "sk-ssh-ed25519" || algorithm == "sk-ecdsa-sha2-nistp256") algorithm += "@openssh.com";
@@ -87,13 +87,13 @@ class Judge {
     for (const std::string& file : trust_.revoked_keys) {
       const std::optional<bool> is_revoked = is_in_revoked_keys(file, key_);
       if (!is_revoked)
-        fail("its host key cannot be held against " + printable(file) + " (RevokedHostKeys), which is a KRL",
+        fail("its host key cannot be compared with " + printable(file) + " (RevokedHostKeys), which is a KRL",
              "list the revoked keys as text, one public key on each line, which ssh reads, too");
       if (*is_revoked) fail_revoked("in " + printable(file) + " (RevokedHostKeys)");
     }
   }
 
-  // A line for the name alone holds for every port, unless one names the host with this port.
+  // A line with the name alone counts for every port, unless another line has the host with this port.
   bool is_known_without_port() const {
     if (trust_.port == kSshPort) return false;
     const auto lines = known_lines_of(trust_.files, known_hosts_name(trust_.name, kSshPort));
@@ -102,7 +102,7 @@ class Judge {
     return true;
   }
 
-  // CheckHostIP: an address that is known by another key. One that is not known at all is no matter.
+  // CheckHostIP refuses an address that is known with another key. An unknown address is accepted.
   void require_address(std::uint16_t port) const {
     if (!trust_.check_address || address_.empty() || is_loopback(address_) || address_ == trust_.name) return;
     const std::string name = known_hosts_name(address_, port);
@@ -155,7 +155,7 @@ class Judge {
     return printable(trust_.own_file) + " has no line for " + name;
   }
 
-  // The line has the very key that the fingerprint is of: to ask the network once more could give another.
+  // The line holds the key whose fingerprint is shown. Asking the network again could give another key.
   std::string how_to_trust() const {
     const std::string line = known_hosts_name(trust_.name, trust_.port) + " " + key_.type + " " + key_.base64;
     const std::string file =
@@ -167,7 +167,7 @@ class Judge {
            (trust_.own_file.empty() ? ", and set SSH_KNOWN_HOSTS=" + shell_path(file) : "");
   }
 
-  // A last line without its end would swallow the new one.
+  // A last line without a line break would absorb the new one.
   static std::string appending(const std::string& line, const std::string& file) {
     const std::size_t slash = file.find_last_of('/');
     const std::string directory = slash == std::string::npos ? "" : file.substr(0, slash);
@@ -195,8 +195,8 @@ class Judge {
 
 }  // namespace
 
-// As order_hostkeyalgs of sshconnect2.c: the list as it is when a key of the best type is known, else those
-// of known types first.
+// As order_hostkeyalgs of sshconnect2.c: if a key of the best type is known, the list stays as it is; else
+// known types come first.
 std::string host_key_algorithms(const HostTrust& trust) {
   std::vector<std::string> wanted = split_at_commas(trust.algorithms);
   if (wanted.empty()) wanted.assign(std::begin(kAlgorithms), std::end(kAlgorithms));

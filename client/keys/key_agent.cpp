@@ -11,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -45,8 +45,8 @@ std::string with_length(const std::string& bytes) {
   return big_endian(bytes.size()) + bytes;
 }
 
-// Takes a string with its length from `rest`; false when there is no whole one.
-bool take_string(std::string& rest, std::string& into) {
+// Takes a string with its length from `rest`; false when it is incomplete.
+bool take_string_into(std::string& rest, std::string& into) {
   if (rest.size() < 4 || rest.size() - 4 < number_at(rest, 0)) return false;
   into = rest.substr(4, number_at(rest, 0));
   rest.erase(0, 4 + into.size());
@@ -98,7 +98,7 @@ bool KeyAgent::wait(short events, std::uint64_t deadline_us) {
   }
 }
 
-// One whose queue is full (it accepts nobody any more) has the kernel say EAGAIN at once.
+// When the queue of an agent that accepts nobody is full, the kernel says EAGAIN at once.
 bool KeyAgent::connect() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -155,7 +155,7 @@ std::string KeyAgent::ask(const std::string& message) {
   if (!send_all(with_length(message), deadline_us) || !receive(answer.data(), 4, deadline_us)) return {};
   const std::size_t size = number_at(answer, 0);
   if (size == 0 || size > kMaxAgentMessageBytes) {
-    give_up("gives an answer that is none");
+    give_up("gives an answer that is not valid");
     return {};
   }
   answer.resize(size);
@@ -172,7 +172,7 @@ std::vector<AgentKey> KeyAgent::list() {
   answer.erase(0, 5);
   std::vector<AgentKey> keys;
   for (AgentKey key; keys.size() < std::min(count, kMaxAgentKeys);) {
-    if (!take_string(answer, key.blob) || !take_string(answer, key.comment)) break;
+    if (!take_string_into(answer, key.blob) || !take_string_into(answer, key.comment)) break;
     keys.push_back(key);
   }
   return keys;
@@ -212,7 +212,7 @@ bool AgentRelay::read_all(char* into, std::size_t size) {
   return true;
 }
 
-// Until libssh, or the destructor, closes the connection. An answer always comes: libssh waits for it.
+// Runs until libssh or the destructor closes the connection. It always answers, because libssh waits for it.
 void AgentRelay::serve() {
   std::string message(4, '\0');
   while (message.resize(4), read_all(message.data(), 4)) {
@@ -230,7 +230,7 @@ void AgentRelay::serve() {
       if (done > 0) sent += static_cast<std::size_t>(done);
     }
   }
-  ::shutdown(ours_.get(), SHUT_RDWR);  // who still asks must not wait
+  ::shutdown(ours_.get(), SHUT_RDWR);  // a reader must not wait any more
 }
 
 std::string AgentRelay::answer(const std::string& message) {

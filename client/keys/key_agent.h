@@ -1,8 +1,8 @@
-// The user's SSH agent: which keys it has, and signatures with them (draft-miller-ssh-agent). An agent may
-// stop answering, or wait for a click that nobody makes: each wait here ends at a deadline or a cancellation.
+// The user's SSH agent: its keys, and signatures with them (draft-miller-ssh-agent). An agent may stop
+// answering, or wait for a click that nobody makes. So each wait here ends at a deadline or a cancellation.
 //
-// libssh speaks to an agent with reads that nothing ends. So it never meets the real one: it gets a socket of
-// ours, where a thread offers it one key at a time and passes on what is to be signed.
+// libssh's own reads from an agent have no timeout. So libssh never talks to the real agent. It gets a socket
+// of ours, on which a thread offers one key at a time and passes on what is to be signed.
 #pragma once
 
 #include <cstdint>
@@ -24,22 +24,22 @@ struct AgentKey {
   std::string comment;  // not safe to print
 };
 
-// A connection to an agent. For one thread at a time.
+// A connection to an agent. One thread at a time.
 class KeyAgent {
  public:
   // How long each answer may take. `cancel` must outlive this.
   KeyAgent(std::string path, int timeout_s, const Cancel& cancel)
       : path_(std::move(path)), timeout_s_(timeout_s), cancel_(cancel) {}
 
-  // False when nobody listens there, or the time is up; why_not() then tells.
+  // False when nobody listens there or the time is up; why_not() then tells the reason.
   bool connect();
-  // Its keys, in its order; empty also when it gives none, see why_not().
+  // The agent's keys, in its order. Empty also on a failure; see why_not().
   std::vector<AgentKey> list();
-  // The answer to one message of the protocol, without its length; empty when there is none: see why_not().
+  // The answer to one message of the protocol, without its length. Empty when there is none; see why_not().
   std::string ask(const std::string& message);
 
-  // Why it is of no use, for people and safe to print: "the SSH agent (PATH) has not answered within 15 s".
-  // Empty as long as nothing is wrong, and when there is no agent at all.
+  // Why the agent cannot be used, safe to print: "the SSH agent (PATH) has not answered within 15 s". Empty
+  // as long as nothing is wrong, and when there is no agent.
   const std::string& why_not() const { return why_not_; }
   bool is_late() const { return late_; }
   const std::string& path() const { return path_; }
@@ -59,7 +59,7 @@ class KeyAgent {
   bool late_ = false;
 };
 
-// The agent that libssh sees: it has the one key that was offered last.
+// The agent that libssh sees. It has one key, the one that was offered last.
 class AgentRelay {
  public:
   // `agent` must outlive this, and nothing else may speak to it meanwhile.
@@ -70,7 +70,7 @@ class AgentRelay {
 
   Fd take_socket() { return std::move(theirs_); }  // for libssh; once
   void offer(const AgentKey& key);
-  // Whether the agent was asked for a signature with that key, and gave none.
+  // True when the agent was asked for a signature with that key and gave none.
   bool was_refused();
 
  private:

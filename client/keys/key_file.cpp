@@ -11,7 +11,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "client/keys/base64.h"
 #include "client/keys/key_agent.h"
 #include "client/sandbox/child.h"
@@ -27,14 +27,14 @@ constexpr int kTypingS = 110;  // sshd hangs up after 120 (LoginGraceTime)
 constexpr std::size_t kMaxKeyFileBytes = 256 * 1024;
 constexpr std::size_t kMaxUnlockedBytes = 64 * 1024;
 
-// Fixed in place, so that no copy of it is left behind by a string that grew.
+// Of a fixed size, since a string that grows leaves copies behind.
 class Passphrase {
  public:
   Passphrase() = default;
   Passphrase(const Passphrase&) = delete;
   Passphrase& operator=(const Passphrase&) = delete;
   ~Passphrase() {
-    for (volatile char& byte : bytes_) byte = 0;  // volatile: an optimiser may not leave it out
+    for (volatile char& byte : bytes_) byte = 0;  // volatile, so that the compiler does not remove it
   }
 
   void add(char byte) {
@@ -80,12 +80,12 @@ Fd open_terminal() {
   return Fd(retry_eintr([] { return ::open(kTerminal, O_RDWR | O_NOCTTY | O_CLOEXEC); }));
 }
 
-// Whoever is not in the foreground would be stopped by the kernel when it changes the terminal.
+// The kernel stops a background process that changes the terminal.
 bool is_in_front(int terminal) {
   return ::tcgetpgrp(terminal) == ::getpgrp();
 }
 
-// Another job's question is answered first, also another process's. False when its turn never comes.
+// Waits until no other job or process asks. False when its turn never comes.
 bool take_turn(int terminal, const Cancel& cancel) {
   const std::uint64_t deadline_us = monotonic_us() + std::uint64_t{1'000'000} * kTypingS;
   while (::flock(terminal, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -117,7 +117,7 @@ bool ask(int terminal, const std::string& question, Passphrase& answer, const Ca
   return read_line(terminal, answer, cancel) && !answer.empty();
 }
 
-// OpenSSH opens whatever there is; what is no file (a pipe that nobody writes to) may never end.
+// OpenSSH opens anything. Something else than a file, such as a pipe that nobody writes to, may never end.
 bool is_regular_file(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
@@ -137,7 +137,7 @@ Key import_public(const std::string& path) {
   return Key(result == SSH_OK ? raw : nullptr);
 }
 
-// The second word of "TYPE BASE64 COMMENT", whatever the type: also one that libssh does not know.
+// The second word of "TYPE BASE64 COMMENT". The type may be one that libssh does not know.
 std::string base64_in(const std::string& path) {
   if (!is_regular_file(path)) return {};
   std::string text;
@@ -222,7 +222,7 @@ int unlock_key_command(const std::string& path) {
   while (::read(STDIN_FILENO, &byte, 1) == 1) answer.add(byte);
   const Key key = import_key(path, answer.c_str(), nullptr, nullptr);
   char* text = nullptr;
-  if (key == nullptr) return 0;  // the answer is that there is none
+  if (key == nullptr) return 0;  // an empty answer tells that there is no key
   if (ssh_pki_export_privkey_base64(key.get(), nullptr, nullptr, nullptr, &text) != SSH_OK) return 1;
   const bool printed = std::fputs(text, stdout) >= 0 && std::fflush(stdout) == 0;
   ssh_string_free_char(text);

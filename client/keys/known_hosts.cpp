@@ -30,7 +30,7 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
-// With '*' and '?', in time that grows with the product of the lengths.
+// Matches '*' and '?', in time bounded by the product of the lengths.
 bool matches_pattern(std::string_view text, std::string_view pattern) {
   std::size_t at = 0, in_text = 0, after_star = std::string_view::npos, retry = 0;
   while (in_text < text.size()) {
@@ -65,8 +65,8 @@ HostMatch matches_list(std::string_view list, const std::string& name) {
   return result;
 }
 
-// OpenSSH writes the hash anew from the name and the line's salt, and compares the texts. The hash is
-// libssh's (HMAC-SHA1), which wants a line with a key: this one is nobody's.
+// OpenSSH computes the hash again from the name and the line's salt, and compares the texts. libssh computes
+// the hash (HMAC-SHA1) here. It needs a line with a key, so it gets one that belongs to nobody.
 bool matches_hash(std::string_view hashed, const std::string& name) {
   const bool is_shaped = hashed.size() == kHashedNameBytes && hashed.starts_with("|1|") &&
                          hashed[31] == '|' && decode_base64(hashed.substr(3, 28)) &&
@@ -80,8 +80,8 @@ bool matches_hash(std::string_view hashed, const std::string& name) {
   return result == SSH_OK;
 }
 
-// What a key of a type is made of (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709, section 4;
-// OpenSSH's PROTOCOL.u2f): so many strings, its own type the first.
+// How many strings a key of each type has, the first being its type (RFC 4253, section 6.6; RFC 5656, section
+// 3.1; RFC 8709, section 4; OpenSSH's PROTOCOL.u2f).
 struct KeyKind {
   std::string_view word, type;  // as a line and the key itself have it
   std::size_t strings;
@@ -98,7 +98,7 @@ constexpr KeyKind kKinds[] = {
     {"sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", 3},
     {"sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", 4}};
 
-// Its strings, each after its length; nullopt when they do not end where the key does.
+// The key's strings, each of which follows its length; nullopt when they do not end where the key does.
 std::optional<std::vector<std::string_view>> strings_of(std::string_view blob) {
   std::vector<std::string_view> strings;
   while (!blob.empty()) {
@@ -112,7 +112,7 @@ std::optional<std::vector<std::string_view>> strings_of(std::string_view blob) {
   return strings;
 }
 
-// The type of the key, or nothing: one that OpenSSH does not know, or that is not what its word says.
+// The type of the key; empty when OpenSSH does not know it, or the line names another one.
 std::string type_of(std::string_view word, std::string_view base64) {
   const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
                                  [&](const KeyKind& known) { return known.word == word; });
@@ -128,7 +128,7 @@ void skip_blanks(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
 }
 
-// The word in front, which is taken away with the blanks behind it.
+// Takes the first word and the blanks after it.
 std::string_view take_word(std::string_view& text) {
   const std::string_view word = text.substr(0, text.find_first_of(kBlanks));
   text.remove_prefix(word.size());
@@ -136,8 +136,8 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
-// "TYPE KEY", from OpenSSH's reader of keys; white space of other kinds within the key is none of it: a CR at
-// the end of the line, above all.
+// Reads "TYPE KEY" as OpenSSH does. Other white space ends the key, in particular a CR at the end of the
+// line.
 PublicKey take_key(std::string_view& text) {
   const std::string_view word = take_word(text);
   std::string base64(take_word(text));
@@ -145,7 +145,7 @@ PublicKey take_key(std::string_view& text) {
   return {type_of(word, base64), base64};
 }
 
-// nullopt: a marker that there is not, or a second one; the line is passed over then.
+// nullopt for an unknown marker or a second one. The line is skipped then.
 std::optional<LineMarker> take_marker(std::string_view& text) {
   if (!text.starts_with('@')) return LineMarker::kNone;
   const std::string_view word = take_word(text);
@@ -154,9 +154,9 @@ std::optional<LineMarker> take_marker(std::string_view& text) {
   return word == "@cert-authority" ? std::optional(LineMarker::kCertAuthority) : std::nullopt;
 }
 
-// Nothing unless the line names the host.
-std::optional<KnownLine> read_line(std::string_view text, const std::string& name) {
-  text = text.substr(0, text.find('\0'));  // where OpenSSH's ends
+// nullopt unless the line names the host.
+std::optional<KnownLine> known_line_in(std::string_view text, const std::string& name) {
+  text = text.substr(0, text.find('\0'));  // OpenSSH stops there
   skip_blanks(text);
   if (text.empty() || text.front() == '#') return std::nullopt;
   const auto marker = take_marker(text);
@@ -184,7 +184,7 @@ void for_each_line(std::string_view text, Each each) {
   }
 }
 
-// nullopt when it cannot be opened, or is no regular file: /dev/null, or something that would never end.
+// nullopt when it cannot be opened or is not a regular file, such as /dev/null or a pipe that never ends.
 std::optional<std::string> text_of(const std::string& path) {
   const Fd fd(
       retry_eintr([&] { return ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); }));
@@ -226,7 +226,7 @@ HostMatch match_hosts(std::string_view hosts, const std::string& name) {
 std::vector<KnownLine> known_lines(std::string_view text, const std::string& file, const std::string& name) {
   std::vector<KnownLine> lines;
   for_each_line(text, [&](std::string_view each, std::size_t number) {
-    auto line = read_line(each, name);
+    auto line = known_line_in(each, name);
     if (!line) return;
     line->file = file;
     line->number = number;
@@ -246,8 +246,8 @@ std::vector<KnownLine> known_lines_of(const std::vector<std::string>& files, con
   return all;
 }
 
-// As check_hostkeys_by_key_or_type of hostfile.c. Two keys are equal when their bytes are: base64 without
-// stray bits has one text for each.
+// As check_hostkeys_by_key_or_type of hostfile.c. Comparing the texts of two keys compares their bytes, since
+// base64 without stray bits has one text for each key.
 Judgement judge(const std::vector<KnownLine>& lines, const PublicKey& key) {
   Judgement result;
   for (const KnownLine& line : lines) {

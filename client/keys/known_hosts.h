@@ -1,6 +1,6 @@
-// The files of trusted host keys, read line by line as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE
-// FORMAT"; hostfile.c and match.c of OpenSSH), and what they say of one host and one key. Text in, verdict
-// out: nothing here talks to a server.
+// The files of trusted host keys, and what they say about one host and one key. They are read line by line,
+// as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; hostfile.c and match.c of OpenSSH). Nothing
+// here talks to a server.
 //
 // libssh's own reader is not used. It trusts a host that a line excludes with '!', and misses lines that
 // OpenSSH knows.
@@ -17,8 +17,8 @@ namespace litepull {
 
 enum class HostMatch { kNo, kYes, kExcluded };
 
-// Does the first field of a line, "a.example,*.b.example,!c.b.example" or "|1|salt|hash", stand for `name`?
-// `name` is in lower case. Any exclusion that fits wins.
+// Tells whether the first field of a line, "a.example,*.b.example,!c.b.example" or "|1|salt|hash", matches
+// `name`, which is in lower case. An exclusion that matches wins.
 HostMatch match_hosts(std::string_view hosts, const std::string& name);
 
 enum class LineMarker { kNone, kRevoked, kCertAuthority };
@@ -36,12 +36,12 @@ struct KnownLine {
   std::string shown() const;  // "line 3 of /home/u/.ssh/known_hosts"
 };
 
-// The lines of `text` that name the host, in their order. Unreadable ones are left out, as in OpenSSH, but
-// for those whose key alone cannot be read: their `type` is empty.
+// The lines of `text` that name the host, in their order. Unreadable ones are left out, as in OpenSSH. A line
+// whose key alone cannot be read is returned with an empty `type`.
 std::vector<KnownLine> known_lines(std::string_view text, const std::string& file, const std::string& name);
 
-// The same of all files. One that cannot be opened is passed over, as in OpenSSH. Throws Error{kFailed} when
-// one cannot be read to its end, or has more than kMaxKnownHostsBytes.
+// The same for all files. A file that cannot be opened is skipped, as in OpenSSH. Throws Error{kFailed} when
+// one cannot be read to its end or has more than kMaxKnownHostsBytes.
 std::vector<KnownLine> known_lines_of(const std::vector<std::string>& files, const std::string& name);
 inline constexpr std::size_t kMaxKnownHostsBytes = 64 << 20;
 
@@ -60,14 +60,14 @@ struct Judgement {
 };
 Judgement judge(const std::vector<KnownLine>& lines, const PublicKey& key);
 
-// The lines' types of keys, without those of marked lines and revoked keys.
+// The types of the lines' keys, without marked lines and revoked keys.
 std::vector<std::string> known_types(const std::vector<KnownLine>& lines);
 
-// Is it one of the keys in a file of RevokedHostKeys, "TYPE KEY [COMMENT]" on each line? nullopt: the file is
-// a KRL, which is binary. Throws Error{kFailed} when it cannot be read.
+// Tells whether the key is in a file of RevokedHostKeys, which has "TYPE KEY [COMMENT]" on each line. nullopt
+// when the file is a KRL, which is binary. Throws Error{kFailed} when it cannot be read.
 std::optional<bool> is_in_revoked_keys(const std::string& file, const PublicKey& key);
 
-// How a file of trusted keys names a host: "host", or "[host]:port" for a port other than 22. In lower case.
+// The name of a host in such a file, in lower case: "host", or "[host]:port" for a port other than 22.
 std::string known_hosts_name(const std::string& host, std::uint16_t port);
 
 }  // namespace litepull

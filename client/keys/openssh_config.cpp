@@ -25,8 +25,8 @@ constexpr std::size_t kMaxAnswerBytes = 256 * 1024;
 constexpr std::size_t kMaxFiles = 32;  // of one keyword; OpenSSH takes no more
 constexpr std::size_t kMaxPathBytes = 4096;
 
-// The text is the same for every configuration; what varies is in the environment. -T: it would speak of
-// terminals otherwise.
+// The command is the same for every configuration; what varies is in the environment. Without -T, ssh would
+// print messages about terminals.
 constexpr const char* kAsk =
     "exec ssh -T -G ${LITEPULL_SSH_FILE:+-F \"$LITEPULL_SSH_FILE\"} "
     "${LITEPULL_SSH_USER:+-l \"$LITEPULL_SSH_USER\"} ${LITEPULL_SSH_PORT:+-p \"$LITEPULL_SSH_PORT\"} "
@@ -80,7 +80,7 @@ class AnswerReader {
   }
 
  private:
-  // Empty when it is not there, or "none".
+  // Empty when it is missing or "none".
   std::string one(const std::string& keyword) const {
     const auto found = values_.find(keyword);
     return found == values_.end() || found->second[0] == "none" ? "" : found->second[0];
@@ -124,8 +124,8 @@ class AnswerReader {
     }
   }
 
-  // OpenSSH has put in what '%' stands for, and has a space between two paths as well as within one: the
-  // longest run of words that names a file is taken for a path.
+  // OpenSSH has expanded '%'. Spaces stand between paths and may stand within one, so the longest run of
+  // words that names a file is taken as a path.
   std::vector<std::string> files(const std::string& keyword) const {
     std::vector<std::string> paths;
     const std::string list = one(keyword);
@@ -156,7 +156,7 @@ class AnswerReader {
     HostTrust& trust = host_.trust;
     const std::string alias = one("hostkeyalias");
     if (!alias.empty() && !is_word(alias, ".:_-[]%/+@"))
-      refuse(query_, "has a HostKeyAlias that is no host name: '" + printable(alias) + "'",
+      refuse(query_, "has a HostKeyAlias that is not a host name: '" + printable(alias) + "'",
              "write a plain name");
     trust.name = alias.empty() ? host_.host : alias;  // an alias is looked up without a port
     trust.port = alias.empty() ? host_.port : 22;
@@ -180,7 +180,7 @@ class AnswerReader {
       settings.push_back("NoHostAuthenticationForLocalhost");
   }
 
-  // A new line would be lost in /dev/null.
+  // A line written to /dev/null would be lost.
   static std::string first_of_files(const std::vector<std::string>& paths) {
     struct stat status {};
     for (const std::string& path : paths)
@@ -222,11 +222,13 @@ OpenSshHost ask_openssh(const OpenSshQuery& query, const Cancel& cancel) {
   const auto keep = [&](std::string_view text) {
     if (answer.size() < kMaxAnswerBytes) answer += text;
   };
-  const CommandRun run = run_command(kAsk, "/",
-                                     {"LITEPULL_SSH_FILE=" + query.file, "LITEPULL_SSH_USER=" + query.user,
-                                      "LITEPULL_SSH_PORT=" + (query.port ? std::to_string(*query.port) : ""),
-                                      "LITEPULL_SSH_HOST=" + query.host},
-                                     query.timeout_s, keep, cancel);
+  const CommandRun run = run_command({kAsk,
+                                      "/",
+                                      {"LITEPULL_SSH_FILE=" + query.file, "LITEPULL_SSH_USER=" + query.user,
+                                       "LITEPULL_SSH_PORT=" + (query.port ? std::to_string(*query.port) : ""),
+                                       "LITEPULL_SSH_HOST=" + query.host},
+                                      static_cast<double>(query.timeout_s)},
+                                     keep, cancel);
   if (run.timed_out)
     throw Error(ErrorKind::kConnection,
                 shown_file(query) + ": OpenSSH (ssh -G) has not read it within " +

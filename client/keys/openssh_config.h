@@ -1,7 +1,7 @@
-// What the user's OpenSSH configuration says of one host, as OpenSSH itself reads it: `ssh -G` prints it,
-// with Host, Match, Include and the order of precedence seen to. libssh's own reader is not used: it knows
-// fewer keywords, and with `StrictHostKeyChecking no` it would take an unknown host key for a known one
-// (ssh_session_is_known_server in 0.10). Of the answer, only what is named below is used.
+// What the user's OpenSSH configuration says about one host. OpenSSH itself reads it and prints the result
+// (`ssh -G`), so Host, Match, Include and the order of precedence count. libssh's own reader is not used: it
+// knows fewer keywords, and with `StrictHostKeyChecking no` it would accept an unknown host key as a known
+// one (ssh_session_is_known_server in 0.10). Only the settings below are taken from the answer.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct OpenSshQuery {
   int timeout_s = 15;  // `Match exec` runs commands
 };
 
-// Sequences such as %h are expanded, `~` too. `none` is empty.
+// `~` and sequences such as %h are expanded. `none` becomes empty.
 struct OpenSshHost {
   std::string user;  // is_user
   std::string host;  // is_host
@@ -35,13 +35,14 @@ struct OpenSshHost {
   std::string proxy_command;  // for a shell, only with values that are is_host and is_user put in
 };
 
-// Throws Error{kConfiguration} when OpenSSH is not installed, refuses the file, or says what cannot be used.
+// Throws Error{kConfiguration} when OpenSSH is not installed, refuses the file, or gives an answer that
+// cannot be used.
 OpenSshHost ask_openssh(const OpenSshQuery& query, const Cancel& cancel);
 
-// The answer of `ssh -G`, by itself.
+// Parses the answer of `ssh -G`.
 OpenSshHost parse_openssh_answer(const std::string& answer, const OpenSshQuery& query);
 
-// Where OpenSSH and libssh look for .ssh: of the user, not of $HOME.
+// The directory in which OpenSSH and libssh look for .ssh: the user's home by the system, not $HOME.
 std::string home_directory();
 
 }  // namespace litepull

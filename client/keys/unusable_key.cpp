@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kLookedAtBytes = 64 * 1024;
 constexpr std::string_view kOpenSshKey = "-----BEGIN OPENSSH PRIVATE KEY-----";
 
-// As much as a key may have; empty with errno when it cannot be had.
+// At most as many bytes as a key may have; empty, with errno set, when the file cannot be read.
 std::string beginning_of(const std::string& path) {
   const Fd fd(
       retry_eintr([&] { return ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); }));
@@ -32,7 +32,7 @@ std::string beginning_of(const std::string& path) {
   return text;
 }
 
-// A string with its length before it, which is taken away; empty when there is none.
+// Takes a string that follows its length; empty when there is none.
 std::string_view take_string(std::string_view& bytes) {
   std::size_t size = 0;
   for (const char c : bytes.substr(0, 4)) size = size << 8 | static_cast<unsigned char>(c);
@@ -42,8 +42,8 @@ std::string_view take_string(std::string_view& bytes) {
   return text;
 }
 
-// PROTOCOL.key of OpenSSH: a cipher, its key's derivation and that one's options, how many keys, and the
-// public half, which is in the clear.
+// By PROTOCOL.key of OpenSSH: the cipher, the key derivation and its options, the number of keys, and the
+// public half, which is not encrypted.
 std::string kind_within(const std::string& text) {
   const std::size_t from = text.find(kOpenSshKey);
   if (from == std::string::npos) return "";
@@ -113,8 +113,8 @@ UnusableKey why_unusable(const std::string& path) {
   if (text.starts_with("PuTTY-User-Key-File-")) return of_putty(path);
   if (is_public(text)) return of_public_half(path);
   if (text.find("BEGIN DSA PRIVATE KEY") != std::string::npos)
-    return {shown + " is a DSA key, which OpenSSH takes no more", kMakeOne};
-  return {shown + " is no private key that can be read",
+    return {shown + " is a DSA key, which OpenSSH no longer accepts", kMakeOne};
+  return {shown + " is not a private key that can be read",
           "look at it with: ssh-keygen -y -f " + shell_path(path) + " ; or " + kMakeOne};
 }
 

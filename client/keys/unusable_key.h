@@ -1,5 +1,5 @@
-// Why a file is no private key that can be used here, told from its own bytes: a public half, a PuTTY key,
-// the key of a FIDO device.
+// Why a file is not a private key that can be used here, as its bytes tell: it may be a public half, a PuTTY
+// key, or the key of a FIDO device.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ struct UnusableKey {
   std::string hint;     // what to type
 };
 
-// To be asked once libssh could not read it.
+// To be called when libssh could not read the file.
 UnusableKey why_unusable(const std::string& path);
 
 // The kind of a FIDO device's key: "sk-ssh-ed25519@openssh.com", whether or not a passphrase is on it; empty

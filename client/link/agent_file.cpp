@@ -5,10 +5,10 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <boost/dll/runtime_symbol_info.hpp>
 #include <cstdint>
 #include <filesystem>
 
+#include "client/base/own_program.h"
 #include "common/error.h"
 #include "common/posix.h"
 #include "common/wire/protocol.h"
@@ -65,7 +65,7 @@ fs::path own_directory() {
     throw Error(ErrorKind::kFailed, "this machine has no /proc, which litepull needs to find its own program",
                 "mount it: mount -t proc proc /proc");
 #endif
-  return boost::dll::program_location().parent_path().string();
+  return fs::path(own_program_file()).parent_path();
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "client/base/shown_lines.h"
 #include "client/link/agent_file.h"
 #include "client/link/agent_messages.h"

@@ -47,7 +47,7 @@ SnapshotFacts facts_of(const Snapshot& snapshot) {
   if (!snapshot.manifest) return facts;
   const Manifest& manifest = *snapshot.manifest;
   facts.fully = manifest.verify == "full";
-  facts.pinned = manifest.pinned;
+  facts.kept = manifest.kept;
   facts.label = printable(manifest.label);
   const std::int64_t difference_ms = manifest.clock_difference_ms.value_or(0);
   facts.time_in_doubt = difference_ms / 1000 > kClockToleranceS;

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
-#include "client/base/json_text.h"
+#include "client/base/error_of.h"
+#include "client/base/output.h"
 #include "common/error.h"
 #include "common/short_name.h"
 

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "client/base/clock.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/run_program.h"
 #include "client/base/shown_lines.h"
 #include "common/error.h"
@@ -12,7 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxPingText = 10'000;  // services cut longer texts, and the end matters most
 constexpr double kNotifySeconds = 30;
-constexpr int kBusyExitCode = 5;
 
 std::string one_line(const std::string& app, const RunEnd& end) {
   if (end.exit_code == 0) return app + ": good again: " + end.snapshot;
@@ -39,7 +40,7 @@ void RunReport::end(const Store& store, const AppLock& lock, const RunEnd& end) 
 }
 
 void RunReport::tell(const RunEnd& end) {
-  if (!begun_ && end.exit_code == kBusyExitCode) return;
+  if (!begun_ && end.exit_code == kExitBusy) return;
   const bool good = end.exit_code == 0;
   const std::string text = with_hint(one_line(config_.app_name, end), end);
   if (good)
@@ -74,9 +75,9 @@ void RunReport::notify(const std::string& event, const RunEnd& end) {
   CommandRun run;
   const Cancel never;  // a run that was stopped is reported too
   const auto error = error_of([&] {
+    const std::string input = with_hint(line, end).substr(0, kMaxCommandInput);
     run = run_command(
-        config_.notify_command, ".", variables, kNotifySeconds, [](std::string_view) {}, never,
-        with_hint(line, end).substr(0, kMaxCommandInput));
+        {config_.notify_command, ".", variables, kNotifySeconds, input}, [](std::string_view) {}, never);
   });
   if (error)
     log_.logger().warn("{}: NOTIFY_COMMAND: {}", config_.app_name, describe(*error));

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "client/base/console.h"
+#include "client/base/log.h"
 #include "client/config/config.h"
 #include "client/nightly/ping.h"
 #include "client/nightly/run_record.h"

@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
 #include "client/base/whole_file.h"
 #include "client/config/share_files.h"
 #include "common/error.h"

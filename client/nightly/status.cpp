@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
+#include "client/base/exit_code.h"
 #include "client/config/origin.h"
+#include "client/store/file_check.h"
 #include "client/store/select_snapshot.h"
 #include "client/store/snapshot_files.h"
-#include "client/store/unchecked_text.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -132,7 +132,7 @@ AppStatus status_of(const Config& config, std::int64_t now_unix_s) {
 }
 
 int exit_code(const AppStatus& status) {
-  return status.fresh() ? 0 : kTooOldExitCode;
+  return status.fresh() ? 0 : kExitTooOld;
 }
 
 }  // namespace litepull

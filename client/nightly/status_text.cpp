@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "client/base/age_text.h"
 #include "client/base/clock.h"
 #include "client/base/progress.h"
+#include "client/nightly/age_text.h"
 #include "common/short_name.h"
 
 namespace litepull {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "client/nightly/schedule.h"
 #include "client/store/git_ignore.h"
 #include "client/store/store.h"
+#include "common/disk.h"
 #include "common/error.h"
 #include "common/posix.h"
 #include "common/shell_word.h"
@@ -40,9 +40,9 @@ void require_writable(const std::string& directory) {
 }
 
 std::uint64_t available_bytes(const std::string& directory) {
-  struct statvfs disk {};
-  if (::statvfs(directory.c_str(), &disk) != 0) throw_errno("look at the disk of " + printable(directory));
-  return std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::optional<DiskSpace> disk = disk_space(directory);
+  if (!disk) throw_errno("look at the disk of " + printable(directory));
+  return disk->free_bytes;
 }
 
 }  // namespace

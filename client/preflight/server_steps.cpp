@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "client/base/progress.h"
 #include "client/config/origin.h"
 #include "client/link/agent_file.h"

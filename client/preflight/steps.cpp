@@ -1,6 +1,7 @@
 #include "client/preflight/steps.h"
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/jobs.h"
 
 namespace litepull {

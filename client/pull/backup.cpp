@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
+#include "client/base/progress.h"
 #include "client/pull/manifest_of.h"
 #include "client/pull/pull.h"
+#include "client/store/file_check.h"
 #include "client/store/store.h"
-#include "client/store/unchecked_text.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -129,7 +131,7 @@ Manifest staged_manifest(const Config& config, const BackupOptions& options, con
                          const Start& start) {
   Manifest manifest = manifest_of(config, pulled.pull);
   manifest.label = options.label;
-  manifest.pinned = options.pinned;
+  manifest.kept = options.pinned;
   manifest.before_restore = options.before_restore;
   manifest.verify = verify_text(options.verify);
   manifest.wire = pulled.wire;
@@ -210,14 +212,14 @@ BackupResult run_backup(const AppRun& run, const BackupOptions& options) {
 }
 
 int exit_code(const BackupResult& result) {
-  if (result.unfinished) return 4;
+  if (result.unfinished) return kExitIncomplete;
   const auto& databases = result.manifest.databases;
   const Verified enough = result.manifest.verify == "none" ? Verified::kSkipped : Verified::kOk;
   const auto is_good = [&](const Manifest::Database& database) {
     const bool wholly = !result.strict || database.unchecked.empty();
     return !database.error && database.verified == enough && wholly;
   };
-  return std::all_of(databases.begin(), databases.end(), is_good) ? 0 : 4;
+  return std::all_of(databases.begin(), databases.end(), is_good) ? 0 : kExitIncomplete;
 }
 
 }  // namespace litepull

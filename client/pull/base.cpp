@@ -8,6 +8,7 @@
 #include "client/base/directory.h"
 #include "client/base/file_digest.h"
 #include "common/file_buffer.h"
+#include "common/page_size.h"
 #include "common/wire/digest.h"
 
 namespace litepull {
@@ -15,7 +16,6 @@ namespace {
 
 // How long the server's word is taken that a database has not changed: less than lies between two nights.
 constexpr std::int64_t kReadAgainAfterMs = 20LL * 3600 * 1000;
-constexpr std::size_t kPageSizeOffset = 16;  // https://sqlite.org/fileformat2.html#page_size
 
 std::uint64_t bytes_of(const Fd& file, const std::string& shown) {
   return static_cast<std::uint64_t>(look_at(file.get(), shown).st_size);
@@ -23,11 +23,10 @@ std::uint64_t bytes_of(const Fd& file, const std::string& shown) {
 
 // 0 when it is none.
 std::uint32_t page_size_of(const BaseReader& base) {
-  std::uint8_t raw[2];
-  base.read(kPageSizeOffset, raw, sizeof raw);
-  std::uint32_t page_size = static_cast<std::uint32_t>(raw[0]) << 8 | raw[1];
-  if (page_size == 1) page_size = kMaxPageSize;
-  return page_size < kMinPageSize || (page_size & (page_size - 1)) != 0 ? 0 : page_size;
+  PageSizeField field;
+  base.read(kPageSizeAt, field, sizeof field);
+  const std::uint32_t page_size = page_size_in(field);
+  return valid_page_size(page_size) ? page_size : 0;
 }
 
 // The agent may then say that nothing has changed since, without a look at the pages. Not for ever: a disk

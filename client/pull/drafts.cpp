@@ -1,9 +1,8 @@
 #include "client/pull/drafts.h"
 
-#include <sys/statvfs.h>
-
 #include <utility>
 
+#include "common/disk.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -26,8 +25,8 @@ std::vector<Base> Drafts::offers() const {
 bool Drafts::has_room() const {
   std::uint64_t needed = 0;
   for (const auto& [name, draft] : drafts_) needed += draft->bytes_to_clone();
-  struct statvfs disk {};
-  return fstatvfs(staging_.fd(), &disk) == 0 && std::uint64_t{disk.f_bavail} * disk.f_frsize > needed;
+  const std::optional<DiskSpace> disk = disk_space(staging_.fd());
+  return disk && disk->free_bytes > needed;
 }
 
 void Drafts::start_cloning() {

@@ -1,8 +1,6 @@
 #include "client/pull/pull.h"
 #include "client/link/agent_messages.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "client/link/pinger.h"
 #include "client/pull/drafts.h"
 #include "client/pull/manifest_of.h"
+#include "common/disk.h"
 #include "common/posix.h"
 #include "common/unmatched_text.h"
 
@@ -144,9 +143,8 @@ void tell(const Pull& pull, const PullRun& run) {
 
 bool worth_keeping(const Staging& staging) {
   constexpr std::uint64_t kEnough = 1 << 20, kRoomLeft = 64 << 20;
-  struct statvfs disk {};
-  return fstatvfs(staging.fd(), &disk) == 0 && std::uint64_t{disk.f_bavail} * disk.f_frsize >= kRoomLeft &&
-         staging.bytes() >= kEnough;
+  const std::optional<DiskSpace> disk = disk_space(staging.fd());
+  return disk && disk->free_bytes >= kRoomLeft && staging.bytes() >= kEnough;
 }
 
 Pulled pull_set(std::optional<Staging>& staging, const Snapshot* newest, const PullRun& run) {

@@ -1,7 +1,5 @@
 #include "client/pull/receiver.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -10,13 +8,14 @@
 #include <utility>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
 #include "client/link/link.h"
 #include "client/pull/hash_sender.h"
 #include "client/pull/intake.h"
-#include "client/store/spelled_names.h"
+#include "client/pull/spelled_names.h"
 #include "common/database_name.h"
+#include "common/disk.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -218,9 +217,7 @@ class Receiver {
   }
 
   void require_space(std::uint64_t needed) const {
-    struct statvfs disk {};
-    if (fstatvfs(staging_.fd(), &disk) != 0) throw_errno("look at the disk of " + staging_.path());
-    const std::uint64_t available = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    const std::uint64_t available = free_bytes_on(staging_.fd(), staging_.path());
     if (needed > available)
       throw Error(ErrorKind::kFailed,
                   "the snapshot needs " + std::to_string(needed >> 20) +

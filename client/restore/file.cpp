@@ -5,19 +5,18 @@
 #include "client/base/file_digest.h"
 #include "client/store/store.h"
 #include "common/error.h"
+#include "common/page_size.h"
 #include "common/wire/digest.h"
 
 namespace litepull {
 namespace {
 
-constexpr std::size_t kPageSizeAt = 16;  // https://sqlite.org/fileformat2.html#page_size
 constexpr std::uint32_t kAtOnceBytes = 1 << 20;
 
 std::uint32_t page_size_of(int fd, const std::string& shown) {
-  std::uint8_t raw[2];
-  pread_all(fd, raw, sizeof raw, kPageSizeAt, shown);
-  const std::uint32_t size = std::uint32_t{raw[0]} << 8 | raw[1];
-  return size == 1 ? kMaxPageSize : size;
+  PageSizeField field;
+  pread_all(fd, field, sizeof field, kPageSizeAt, shown);
+  return page_size_in(field);
 }
 
 }  // namespace
@@ -30,9 +29,8 @@ RestoreFile::RestoreFile(int snapshot_dir_fd, const std::string& shown, const Ma
   if (::fstat(file_.get(), &status) != 0) throw_errno("look at " + shown_);
   item_.name = entry.name;
   item_.page_size = page_size_of(file_.get(), shown_);
-  const bool valid = item_.page_size >= kMinPageSize && (item_.page_size & (item_.page_size - 1)) == 0;
   const auto bytes = static_cast<std::uint64_t>(status.st_size);
-  if (!valid || bytes != entry.bytes || bytes % item_.page_size != 0 ||
+  if (!valid_page_size(item_.page_size) || bytes != entry.bytes || bytes % item_.page_size != 0 ||
       bytes / item_.page_size > kMaxPageCount)
     throw Error(ErrorKind::kCorrupt, printable(shown_) + " does not have the size that its manifest says",
                 verify);

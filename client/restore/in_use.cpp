@@ -1,6 +1,5 @@
 #include "client/restore/in_use.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <optional>
 
 #include "client/base/directory.h"
+#include "common/disk.h"
 
 namespace litepull {
 namespace {
@@ -50,8 +50,8 @@ Fd open_to_ask(int dir_fd, const std::string& name, const std::string& shown) {
   return open_at(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, shown);
 }
 
-std::unique_ptr<DIR, int (*)(DIR*)> open_listing(const std::string& path) {
-  return {::opendir(path.c_str()), [](DIR* dir) { return dir == nullptr ? 0 : ::closedir(dir); }};
+DirectoryStream open_listing(const std::string& path) {
+  return DirectoryStream(::opendir(path.c_str()));
 }
 
 bool has_open(const std::string& pid, const struct stat& file) {

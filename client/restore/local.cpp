@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "client/base/directory.h"
-#include "client/base/staged_directory.h"
 #include "client/restore/in_use.h"
 #include "client/restore/placement.h"
+#include "client/restore/staged_directory.h"
 
 namespace litepull {
 namespace fs = std::filesystem;

@@ -9,8 +9,8 @@
 #include <set>
 #include <utility>
 
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
 #include "common/error.h"
 
 namespace litepull {

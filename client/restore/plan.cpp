@@ -7,8 +7,8 @@
 
 #include "client/base/clock.h"
 #include "client/base/progress.h"
+#include "client/store/file_check.h"
 #include "client/store/manifest_json.h"
-#include "client/store/unchecked_text.h"
 #include "common/error.h"
 #include "common/glob.h"
 

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "client/base/staged_directory.h"
+#include "client/restore/staged_directory.h"
 
 namespace litepull {
 
@@ -13,9 +13,11 @@ CommandRun run_on_restored(const RestoreSource& source, const TrialOptions& opti
   const StagedDirectory directory(parent, "trial");
   source.copy_to(directory.fd(), directory.path(), cancel, progress);
   progress.step("running " + printable(options.command));
-  return run_command(options.command, directory.path(),
-                     {"LITEPULL_RESTORED_DIR=" + directory.path(), "LITEPULL_SNAPSHOT=" + source.snapshot()},
-                     options.timeout_s, output, cancel);
+  return run_command({options.command,
+                      directory.path(),
+                      {"LITEPULL_RESTORED_DIR=" + directory.path(), "LITEPULL_SNAPSHOT=" + source.snapshot()},
+                      static_cast<double>(options.timeout_s)},
+                     output, cancel);
 }
 
 }  // namespace litepull

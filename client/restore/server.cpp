@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/exit_code.h"
 #include "client/base/file_digest.h"
+#include "client/base/progress.h"
 #include "client/config/origin.h"
 #include "client/store/select_snapshot.h"
 #include "client/store/store.h"
@@ -297,7 +299,8 @@ ServerRestore restore_to_server(const Config& config, const ServerRestoreOptions
 }
 
 int exit_code(const ServerRestore& restore) {
-  return restore.state == RestoreState::kPartly || restore.state == RestoreState::kUnknown ? 4 : 0;
+  return restore.state == RestoreState::kPartly || restore.state == RestoreState::kUnknown ? kExitIncomplete
+                                                                                           : 0;
 }
 
 }  // namespace litepull

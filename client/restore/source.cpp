@@ -1,23 +1,18 @@
 #include "client/restore/source.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <utility>
 
-#ifdef __linux__
-#include <linux/fs.h>
-#endif
-
 #include "client/base/clock.h"
 #include "client/base/directory.h"
 #include "client/base/file_digest.h"
+#include "client/pull/spelled_names.h"
 #include "client/sandbox/recover.h"
 #include "client/store/select_snapshot.h"
-#include "client/store/spelled_names.h"
 #include "client/verify/verify.h"
+#include "common/disk.h"
 
 namespace litepull {
 namespace {
@@ -33,15 +28,6 @@ Fd create_file(int dir_fd, const std::string& name, const std::string& dir) {
   const Place place = find_place(dir_fd, name, true, dir);
   return open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode,
                  dir + "/" + name);
-}
-
-bool clone(int from, int to) {
-#ifdef FICLONE
-  return ::ioctl(to, FICLONE, from) == 0;
-#else
-  (void)from, (void)to;
-  return false;
-#endif
 }
 
 Digest copy_through_memory(int from, const std::string& from_shown, int to, const std::string& to_shown,
@@ -104,9 +90,7 @@ const Snapshot& select_restorable(const Listing& listing, const std::string& wor
 }
 
 void require_room(int dir_fd, std::uint64_t bytes, const std::string& shown) {
-  struct statvfs disk {};
-  if (::fstatvfs(dir_fd, &disk) != 0) throw_errno("see how full the disk of " + shown + " is");
-  const std::uint64_t free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::uint64_t free_bytes = free_bytes_on(dir_fd, shown);
   if (bytes == 0 || free_bytes >= bytes + kSpareBytes) return;
   throw Error(ErrorKind::kFailed,
               fmt::format("{} is needed on the disk of {}, and {} is free", format_bytes(bytes + kSpareBytes),
@@ -207,7 +191,7 @@ std::vector<RestoredDatabase> RestoreSource::copy_to(int dir_fd, const std::stri
       require_told_apart(names, items_[i].name);  // if it is there, it is another one's
       const Fd to = create_file(dir_fd, items_[i].name, dir);
       require_told_apart(names, items_[i].name);
-      cloned[i] = clone(from.get(), to.get());
+      cloned[i] = share_blocks(from.get(), to.get());
     }
     if (!cloned[i]) to_copy_bytes += items_[i].bytes;
   }

@@ -8,7 +8,8 @@
 #include <thread>
 #include <utility>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
+#include "client/base/progress.h"
 #include "client/link/agent_messages.h"
 #include "client/link/link.h"
 #include "client/link/pinger.h"

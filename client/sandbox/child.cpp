@@ -14,7 +14,7 @@
 #include <cstring>
 #include <utility>
 
-#include "client/sandbox/own_program.h"
+#include "client/base/own_program.h"
 #include "common/error.h"
 #include "common/posix.h"
 

@@ -3,13 +3,8 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <linux/fs.h>
-#endif
 
 #include <algorithm>
 #include <array>
@@ -22,6 +17,7 @@
 #include "client/sandbox/child.h"
 #include "client/sandbox/hostile_database.h"
 #include "client/store/store.h"
+#include "common/disk.h"
 #include "common/error.h"
 #include "common/posix.h"
 #include "common/short_name.h"
@@ -44,14 +40,6 @@ std::uint64_t size_of(int fd, const std::string& shown) {
 }
 
 // --- copying ---------------------------------------------------------------------------------------------
-
-bool share_blocks(int from, int to) {
-#ifdef FICLONE
-  return ::ioctl(to, FICLONE, from) == 0;
-#else
-  return (void)from, (void)to, false;
-#endif
-}
 
 void copy_content(int from, const std::string& shown, int to, const std::string& shown_to,
                   const Cancel& cancel) {
@@ -122,9 +110,7 @@ void require_journal_of_its_own(const Source& journal, const std::string& shown)
 }
 
 void require_room(const RecoverTarget& target, std::uint64_t bytes) {
-  struct statvfs disk {};
-  if (::fstatvfs(target.dir_fd, &disk) != 0) throw_errno("look at the disk of " + target.path);
-  const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::uint64_t free = free_bytes_on(target.dir_fd, target.path);
   if (free < bytes + kRoomLeft)
     throw Error(ErrorKind::kFailed,
                 fmt::format("a copy to work on needs {} in {}, and {} are free",

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <utility>
 
-#include "client/base/console.h"
+#include "client/base/error_of.h"
 #include "client/keys/host_trust.h"
 #include "client/keys/known_hosts.h"
 #include "client/ssh/login.h"

@@ -1,4 +1,5 @@
-// What a check of a database file found. The check itself is in client/sandbox/check_file.h.
+// What a check of a database file found, and how a person is told. The check itself is in
+// client/sandbox/check_file.h.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +8,13 @@
 
 namespace litepull {
 
-// How a problem begins that says nothing about the file, only that it could not be checked.
+// Prefix of problems that mean that the check itself failed. They say nothing about the file.
 inline constexpr const char* kNotChecked = "could not be checked: ";
 
-// Of a table's name in a check's result and in a manifest; a longer one is short_name of it.
+// The longest name of a table in a check's result and in a manifest. Longer ones are cut by short_name.
 inline constexpr std::size_t kMaxTableNameBytes = 600;
 
-// Whether these say that a check did not come to its end, and not that there is damage.
+// True when all of these say that the check failed, and none that the file is damaged.
 bool only_not_checked(const std::vector<std::string>& problems);
 
 struct FileCheck {
@@ -22,8 +23,8 @@ struct FileCheck {
     std::int64_t rows = 0;
   };
 
-  bool ok = false;                     // nothing is wrong, as far as it could be checked
-  std::vector<std::string> problems;   // what the integrity check said, the first few
+  bool ok = false;                     // nothing is wrong as far as it could be checked
+  std::vector<std::string> problems;   // the first few that the integrity check reported
   std::vector<std::string> unchecked;  // parts that only the app can judge, each with why; at most 100
   std::int64_t foreign_key_violations = 0;
   std::vector<std::string> foreign_keys_unchecked;  // tables whose keys cannot be looked up, each with why
@@ -31,5 +32,12 @@ struct FileCheck {
 };
 
 enum class CheckDepth { kQuick, kFull };  // PRAGMA quick_check or integrity_check
+
+// One line about a database that is sound as far as it could be checked: "sound as far as it could be
+// checked; left out: index "i" of table "names": needs ...; and 3 more". `parts` has at least one.
+std::string unchecked_text(const std::vector<std::string>& parts);
+
+// The same of tables whose foreign keys could not be looked up.
+std::string foreign_keys_unchecked_text(const std::vector<std::string>& tables);
 
 }  // namespace litepull

@@ -39,15 +39,17 @@ bool keep_out_of_git(const std::string& directory, const std::string& pattern) {
   return true;
 }
 
-// Without the hook that a repository's own configuration may name for this.
+// Git must not run the hook that a repository's configuration may name for this.
 std::optional<std::string> tracked_by_git(const std::string& path, const Cancel& cancel) {
   const std::string whole = absolute(path);
   const std::string tree = work_tree_of(whole);
   if (tree.empty()) return std::nullopt;
   std::string answer;
   const CommandRun run = run_command(
-      "exec git -c core.fsmonitor=false ls-files -z -- " + shell_word(":(literal)" + whole) + " 2>/dev/null",
-      tree, {}, kTimeoutS,
+      {"exec git -c core.fsmonitor=false ls-files -z -- " + shell_word(":(literal)" + whole) + " 2>/dev/null",
+       tree,
+       {},
+       kTimeoutS},
       [&](std::string_view piece) {
         answer += piece.substr(0, kMaxAnswerBytes - std::min(kMaxAnswerBytes, answer.size()));
       },

@@ -13,7 +13,7 @@ constexpr std::uint32_t kSeededFormat = 1, kFormat = 2;
 constexpr std::size_t kHeadBytes = 32;
 constexpr std::size_t kFlushBytes = 64 * 1024;
 
-// The check tells a damaged head from one of another key.
+// The check tells a damaged head from one made with another key.
 Bytes head_bytes(const HashFileHead& head, std::uint64_t mark, std::uint32_t check) {
   ByteWriter out;
   for (const char c : kMagic) out.u8(static_cast<std::uint8_t>(c));
@@ -37,7 +37,7 @@ struct Head {
   std::uint64_t file_bytes = 0;
 };
 
-// Nothing when the file cannot be read, or does not begin as one of ours.
+// nullopt when the file cannot be read or does not begin as one of ours.
 std::optional<Head> read_head(int fd, const std::string& shown) {
   struct stat info {};
   if (::fstat(fd, &info) != 0 || static_cast<std::size_t>(info.st_size) < kHeadBytes) return std::nullopt;

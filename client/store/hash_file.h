@@ -1,6 +1,6 @@
-// The page hashes of one database of a snapshot, kept beside it in `.hashes/` so that the next pull need not
-// read the database to know them. Never trusted alone: a file that is wrong costs pages that are sent again,
-// or, when it claims pages that are not there, a checksum of the whole database that does not fit.
+// The page hashes of one database of a snapshot. They lie beside it in `.hashes/`, so that the next pull need
+// not read the database to know them. They are never trusted alone. If a file is wrong, pages are sent again;
+// if it claims pages that the database does not have, the checksum of the whole database does not match.
 //
 // Format, integers little-endian: 8 bytes "LPHASHES", u32 format (2), u32 page size in bytes, u32 number of
 // pages, u32 the lower half of XXH3-64 of the head with zeros in this place, u64 the mark of the key, then a

@@ -1,7 +1,7 @@
-// What a snapshot says about itself: `manifest.json` in its directory, described field by field in
-// client/store/SNAPSHOT_FORMAT.md. Written when the snapshot is staged, replaced once it has been verified,
-// read by list, verify, restore and retention. A manifest on disk is treated as hostile: reading one throws
-// Error{kCorrupt} and never more than 16 MiB of it is looked at. Plain values; any thread.
+// What a snapshot says about itself, in `manifest.json` in its directory. client/store/SNAPSHOT_FORMAT.md
+// describes every field. It is written when the snapshot is staged and replaced once the snapshot has been
+// verified; list, verify, restore and retention read it. A manifest on disk may be hostile: a bad one is
+// Error{kCorrupt}, and at most 16 MiB of it is read. Plain values; any thread.
 #pragma once
 
 #include <cstddef>
@@ -18,22 +18,23 @@ namespace litepull {
 inline constexpr std::size_t kMaxManifestBytes = 16 * 1024 * 1024;
 inline constexpr std::int64_t kMaxOrder = 1'000'000'000'000;  // later than any name's year
 
-// What the checks found. kOk: nothing wrong, as far as it could be checked (`unchecked` of each database says
-// how far). kPending: published, the result is not recorded yet.
+// What the checks found. kOk: nothing is wrong as far as it could be checked; `unchecked` of each database
+// lists the rest. kPending: the snapshot is published and the result is not recorded yet.
 enum class Verified { kOk, kFailed, kSkipped, kPending };
 
 std::string_view verified_text(Verified verified);  // "ok", "failed", "skipped", "pending"
 std::optional<Verified> parse_verified(std::string_view text);
 
 struct Manifest {
-  // Whom it came from, as the configuration named it; client/config/origin.h compares two of these.
+  // The server that it came from, as the configuration named it; client/config/origin.h compares two of
+  // these.
   struct Server {
     std::string transport;  // "ssh" or "local"; empty: the manifest does not say
     std::string host;       // this and the next two are empty and 0 for "local": it was this machine
     std::uint16_t port = 0;
     std::string user;
     std::string directory;
-    // Each of these is empty when it is not known: manifests did not always have them.
+    // Each of these is empty when it is not known, since older manifests do not have them.
     std::string host_key{};  // the fingerprint of the key that the server showed: "SHA256:..."
     std::string proxy{};     // SSH_PROXY, as [user@]host[:port]
     std::string app_id{};    // APP_ID
@@ -130,26 +131,26 @@ struct Manifest {
   double duration_s = 0;
   std::string verify = "full";             // what was asked for: "full", "quick" or "none"
   Verified verified = Verified::kPending;  // the whole snapshot
-  bool pinned = false;                     // kept whatever its age
+  bool kept = false;                       // whatever its age
   std::optional<BeforeRestore> before_restore;
   std::vector<Database> databases;
 
   bool operator==(const Manifest&) const = default;
 };
 
-// The verdict on a snapshot with these databases: kOk only when there are some, none is missing and each is
-// ok. Retention trusts this, so a snapshot that lacks a database never takes the place of one that has it.
+// The verdict on a snapshot with these databases. It is kOk only when there is at least one, none is missing
+// and each is ok. Retention relies on this, so an incomplete snapshot never replaces a complete one.
 Verified verified_together(const std::vector<Manifest::Database>& databases);
 
-// Whether a snapshot that failed is not known to be bad: nothing is missing, and what did not pass could not
-// be checked.
+// True when a failed snapshot may still be good: nothing is missing, and the only failures are checks that
+// could not be made.
 bool failed_unchecked(const Manifest& manifest);
 
-// Writes or replaces the manifest in one step, and returns once it is on disk. `shown` is the snapshot's
-// path for messages. One writer at a time: the caller holds the app's lock.
+// Writes or replaces the manifest in one step, and returns once it is on disk. `shown` is the snapshot's path
+// for messages. The caller holds the app's lock, so there is one writer at a time.
 void write_manifest(int snapshot_dir_fd, const Manifest& manifest, const std::string& shown);
 
-// nullopt when the directory has none. A link, or anything else that is not a regular file, is kCorrupt.
+// nullopt when the directory has none. kCorrupt when it is a link or anything else but a regular file.
 std::optional<Manifest> read_manifest(int snapshot_dir_fd, const std::string& shown);
 
 }  // namespace litepull

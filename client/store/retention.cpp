@@ -22,7 +22,7 @@ bool is_taken_later(const SnapshotFacts& one, const SnapshotFacts* other) {
                                  std::tie(other->order, other->time.unix_s, other->name);
 }
 
-// Neither is ever a snapshot from the future; null when there is none.
+// Null when there is none. Never a snapshot from the future.
 struct Newest {
   const SnapshotFacts* verified = nullptr;
   const SnapshotFacts* fully_verified = nullptr;
@@ -76,7 +76,7 @@ std::int64_t instant(const SnapshotTime& time) {
   return time.unix_s;
 }
 
-// Days since 1970-01-01, by the clock on the wall where the snapshot was taken.
+// Days since 1970-01-01, by the local time at which the snapshot was taken.
 std::int64_t local_day(const SnapshotTime& time) {
   const std::chrono::seconds local(time.unix_s + std::int64_t{time.offset_min} * 60);
   return std::chrono::floor<std::chrono::days>(local).count();
@@ -106,7 +106,7 @@ std::vector<Rule> rules_of(const Policy& policy) {
   return rules;
 }
 
-// How well a snapshot stands for its period.
+// How well a snapshot represents its period; a greater rank is better.
 int rank(const SnapshotFacts& snapshot) {
   switch (snapshot.verified) {
     case Verified::kOk:
@@ -129,7 +129,7 @@ using NewestFirst = std::vector<const SnapshotFacts*>;
 
 void apply(const Rule& rule, const NewestFirst& snapshots, Reasons& reasons) {
   if (snapshots.empty()) return;
-  // The periods' order is that of their keys, also when somebody travelled and their days overlap.
+  // Periods are ordered by their keys, even if days overlap because the time zone changed.
   std::map<std::int64_t, const SnapshotFacts*, std::greater<>> best;
   for (const SnapshotFacts* snapshot : snapshots) {
     const SnapshotFacts*& standing = best[rule.period(snapshot->time)];
@@ -185,7 +185,7 @@ Decision decide_one(const SnapshotFacts& snapshot, const Newest& newest, const R
   auto keep = [&](std::string reason) { return Decision{snapshot.name, true, std::move(reason)}; };
   if (is_from_future(snapshot.time.unix_s, now_unix_s))
     return keep("from the future by this machine's clock");
-  if (snapshot.pinned) return keep(snapshot.label.empty() ? "pinned" : "pinned: " + snapshot.label);
+  if (snapshot.kept) return keep(snapshot.label.empty() ? "pinned" : "pinned: " + snapshot.label);
   if (&snapshot == newest.verified) return keep("newest verified snapshot");
   if (&snapshot == newest.fully_verified) return keep("newest fully verified snapshot");
   if (&snapshot == newest.of_all && newest.verified == nullptr)

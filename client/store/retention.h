@@ -1,6 +1,6 @@
-// The last step of a run: which snapshots stay. A pure function: no clock, no files; the caller lists the
-// snapshots that are ours (client/store/store.h leaves strangers out) and removes what is not kept. Cannot
-// fail.
+// The last step of a run decides which snapshots stay. It is a pure function, without clock and files, and
+// cannot fail. The caller lists the snapshots that are ours (client/store/store.h leaves strangers out) and
+// removes those that are not kept.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,16 @@ namespace litepull {
 struct SnapshotFacts {
   std::string name;
   SnapshotTime time;
-  Verified verified = Verified::kPending;  // a directory of the old script was never verified
+  Verified verified = Verified::kPending;  // never kOk for a directory of the old script
   std::string label;                       // shown in the reason; does not by itself keep a snapshot
-  bool pinned = false;                     // kept whatever its age
+  bool kept = false;                       // whatever its age
   bool fully = true;                       // verified by integrity_check, not only by quick_check
   std::int64_t order = 0;                  // greater for what was taken later; where equal, the time decides
-  bool time_in_doubt = false;              // by the server's clock it was taken earlier than its time says
+  bool time_in_doubt = false;              // the server's clock says that it was taken earlier
 };
 
-// The counts are restic's `forget --keep-*`; 0 is no such rule. A snapshot stays when any rule keeps it.
+// The counts mean what restic's `forget --keep-*` means; 0 is no rule. A snapshot stays when any rule keeps
+// it.
 struct Policy {
   std::optional<std::int64_t> retention_days = 7;
   std::int64_t keep_last = 0;
@@ -42,20 +43,30 @@ struct Decision {
   std::string reason;  // a short sentence for people
 };
 
-// Whether a snapshot with this label was taken for a deploy: "pre-deploy", or that and a blank before more.
+// True when a snapshot with this label was taken for a deploy: "pre-deploy", or "pre-deploy " and more.
 bool is_pre_deploy(const std::string& label);
 
-// One decision for each snapshot, in the order given. Always kept: the newest one verified ok, the newest one
-// verified fully (quick_check passes what integrity_check refuses), the newest one of all, every pinned one,
-// and those from the future (client/base/clock.h). The newest is the one that was taken last. A snapshot from
-// the future never takes the place of another: a clock that was once wrong must not cost the last good copy.
+// One decision for each snapshot, in the order given. The newest is the one that was taken last. Always kept
+// are:
 //
-// Of the rest, those taken for a deploy stay while they are among the newest `keep_pre_deploy` of their kind,
-// and no other rule looks at them: a busy afternoon must not push out last month. All others stay while they
-// are at most `retention_days` times 24 hours old, or as one of the last N, or as the one that stands for one
-// of the last N days (weeks, months, years) that have any, by the local time in their names. A period's
-// newest verified snapshot stands for it; where none is verified, its newest. What failed its check uses up
-// none of the N. While a rule has places left, it keeps the oldest snapshot, too.
+// - the newest one of all;
+// - the newest one verified ok, and the newest one verified fully, since quick_check passes some files that
+//   integrity_check refuses;
+// - every one that is marked `kept`;
+// - those from the future (client/base/clock.h). They never take the place of another: a clock that was once
+//   wrong must not cost the last good copy.
+//
+// Snapshots taken for a deploy stay while they are among the newest `keep_pre_deploy` of their kind. No other
+// rule counts them, so a busy afternoon cannot push out last month. Any other snapshot stays for one of three
+// reasons:
+//
+// - it is at most `retention_days` times 24 hours old;
+// - it is one of the last N;
+// - it represents one of the last N days (weeks, months, years) that have any, by the local time in the
+//   names. A period is represented by its newest verified snapshot, or by its newest if none is verified.
+//
+// A snapshot that failed its check uses up none of the N. While a rule has places left, it also keeps the
+// oldest snapshot.
 std::vector<Decision> decide(std::span<const SnapshotFacts> snapshots, const Policy& policy,
                              std::int64_t now_unix_s);
 

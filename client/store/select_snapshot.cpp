@@ -14,7 +14,7 @@ using Matches = std::vector<const Snapshot*>;
 
 constexpr std::string_view kFuture = "future", kForeign = "foreign";
 constexpr std::size_t kMaxNamed = 5;
-constexpr std::size_t kMaxDigits = 3;  // what is longer is the beginning of a name, a year say
+constexpr std::size_t kMaxDigits = 3;  // a longer number is the beginning of a name, such as a year
 
 std::string names_of(const Matches& matches) {
   std::string names;
@@ -51,7 +51,7 @@ const Snapshot& only(const Matches& matches, const std::string& what) {
               newest.empty() ? "make one with: litepull backup CONFIG" : "litepull list CONFIG shows all");
 }
 
-// 0 when the word is no number.
+// 0 when the word is not a number.
 std::size_t parse_number(const std::string& word) {
   std::size_t number = 0;
   const char* end = word.data() + word.size();
@@ -63,7 +63,7 @@ bool is_relative(const std::string& word) {
   return word == "latest" || word == "latest-verified" || parse_number(word) != 0;
 }
 
-// Those that numbers mean, oldest first.
+// The snapshots that numbers mean, oldest first.
 Matches numbered(const Listing& listing, std::int64_t now_unix_s) {
   return find(listing,
               [&](const Snapshot& snapshot) { return why_unnumbered(snapshot, now_unix_s).empty(); });
@@ -73,7 +73,7 @@ std::string count_text(std::size_t count, const std::string& what) {
   return std::to_string(count) + (count == 1 ? " is " : " are ") + what;
 }
 
-// There are snapshots, and none that the word may mean.
+// For a word that means nothing although there are snapshots.
 [[noreturn]] void throw_unnumbered(const Listing& listing, const std::string& word, std::int64_t now_unix_s) {
   std::size_t future = 0, foreign = 0;
   for (const Snapshot& snapshot : listing.snapshots) {
@@ -93,7 +93,7 @@ std::string count_text(std::size_t count, const std::string& what) {
                   "give the name of one; litepull list CONFIG shows all");
 }
 
-// Of a word that means one by its place among those that are numbered.
+// The snapshot that `latest`, `latest-verified` or a number means.
 const Snapshot& select_relative(const Listing& listing, const std::string& word, std::int64_t now_unix_s) {
   if (listing.snapshots.empty()) throw_none(listing, "");
   Matches matches = numbered(listing, now_unix_s);

@@ -1,17 +1,17 @@
-// Which snapshot a user means by a word, everywhere a command takes one: nothing else decides what is latest,
-// or what a number means. Pure functions.
+// Which snapshot a user means by a word. Every command asks here, and nothing else decides what is latest or
+// what a number means. Pure functions.
 //
-// `latest` is the snapshot that was taken last (Snapshot::order), not the one with the latest name: a clock
-// that was once ahead, or was set back a little, changes nothing. Three kinds are never meant by `latest`,
-// `latest-verified` or a number, and are chosen by name, label or the beginning of a name alone:
+// `latest` is the snapshot that was taken last (Snapshot::order), not the one with the latest name. So a
+// clock that was once ahead, or was set back a little, changes nothing. `latest`, `latest-verified` and
+// numbers never mean three kinds of snapshots. These are chosen only by name, label or the beginning of a
+// name:
 //
-// - safety snapshots, which `restore --to-server` takes of what it replaces. They hold the accident, and a
-//   restore that is run again with the same word must mean the same snapshot.
-// - snapshots from the future, more than a day ahead of this machine's clock (client/base/clock.h). One clock
-// was
-//   wrong then, or this one is wrong now, which a directory alone cannot tell. So the past ones come first.
-//   When nothing was taken after them, the word may mean something old: newer_from_future() says so. When
-//   there are no past ones, the word means nothing: that is an error.
+// - safety snapshots, which `restore --to-server` takes of what it replaces. They hold the accident, and the
+//   same word must mean the same snapshot when the restore is run again.
+// - snapshots from the future, more than a day ahead of this machine's clock (client/base/clock.h). Either a
+//   clock was wrong then or this one is wrong now, and a directory alone cannot tell which. So the past ones
+//   come first. If the future ones were taken later, the word may mean something old; newer_from_future()
+//   says so. If there are no past ones, the word means nothing, and that is an error.
 // - foreign snapshots, which came from another server or app (client/config/origin.h).
 #pragma once
 
@@ -27,29 +27,28 @@ namespace litepull {
 
 inline constexpr const char* kSafetyLabel = "before-restore";
 
-// Taken of what a restore replaces; also by an earlier litepull, which only labelled it.
+// True for a snapshot of what a restore replaced. An earlier litepull only labelled it.
 bool is_safety_snapshot(const Snapshot& snapshot);
 
-// "future", "foreign" or "before-restore" for a snapshot that only its name, its label or their beginning
-// means; empty for the others.
+// "future", "foreign" or "before-restore" for a snapshot of these three kinds; empty for the others.
 std::string_view why_unnumbered(const Snapshot& snapshot, std::int64_t now_unix_s);
 
-// In this order: `latest`, `latest-verified`, a snapshot's whole name, a number as `list` shows it (1 is
-// `latest`), a label, the beginning of a name. Throws Error{kConfiguration} when none fits, or several labels
-// or beginnings do; the message names what there is. The result is part of `listing`.
+// Tries in this order: `latest`, `latest-verified`, a snapshot's whole name, a number as `list` shows it (1
+// is `latest`), a label, the beginning of a name. Throws Error{kConfiguration} when none matches, or when
+// several labels or beginnings do; the message names what there is. The result is part of `listing`.
 const Snapshot& select_snapshot(const Listing& listing, const std::string& word, std::int64_t now_unix_s);
 
-// Its number in `list`; none when no number means it.
+// Its number in `list`; nullopt when no number means it.
 std::optional<std::size_t> number_of(const Listing& listing, const Snapshot& snapshot,
                                      std::int64_t now_unix_s);
 
-// Why a directory that cannot be read, newer than `snapshot`, was passed over by `latest`, `latest-verified`
-// or a number; empty when none was.
+// A sentence about an unreadable directory, newer than `snapshot`, that `latest`, `latest-verified` or a
+// number passed over; empty when there is none.
 std::string newer_stranger(const Listing& listing, const Snapshot& snapshot, const std::string& word);
-// The same for snapshots from the future that were taken after `snapshot`, but for safety snapshots.
+// The same about snapshots from the future that were taken after `snapshot`. Safety snapshots do not count.
 std::string newer_from_future(const Listing& listing, const Snapshot& snapshot, const std::string& word,
                               std::int64_t now_unix_s);
-// Both, as warnings; none when nothing was passed over.
+// Both, as warnings; empty when nothing was passed over.
 std::vector<std::string> passed_over(const Listing& listing, const Snapshot& snapshot,
                                      const std::string& word, std::int64_t now_unix_s);
 

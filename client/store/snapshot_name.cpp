@@ -34,7 +34,7 @@ int number(std::string_view name, std::size_t at, std::size_t length) {
   return value;
 }
 
-std::chrono::year_month_day date_of(std::string_view name) {
+std::chrono::year_month_day date_in(std::string_view name) {
   return {std::chrono::year(number(name, 0, 4)),
           std::chrono::month(static_cast<unsigned>(number(name, 5, 2))),
           std::chrono::day(static_cast<unsigned>(number(name, 8, 2)))};
@@ -45,7 +45,8 @@ std::optional<int> offset_of(std::string_view name) {
   const int offset_min = number(name, 18, 2) * 60 + minutes;
   const bool west = name[17] == '-';
   if (minutes > 59 || offset_min > kMaxOffsetMin) return std::nullopt;
-  if (west && offset_min == 0) return std::nullopt;  // "offset not known" (RFC 3339, 4.3); nobody writes it
+  if (west && offset_min == 0)
+    return std::nullopt;  // "offset not known" (RFC 3339, 4.3); no snapshot has that
   return west ? -offset_min : offset_min;
 }
 
@@ -53,7 +54,7 @@ std::optional<int> offset_of(std::string_view name) {
 
 std::optional<SnapshotTime> parse_snapshot_name(std::string_view name) {
   if (!has_shape(name)) return std::nullopt;
-  const auto date = date_of(name);
+  const auto date = date_in(name);
   const int hour = number(name, 11, 2), minute = number(name, 13, 2), second = number(name, 15, 2);
   const std::optional<int> offset_min = offset_of(name);
   if (!date.ok() || hour > 23 || minute > 59 || second > 59 || !offset_min) return std::nullopt;
@@ -81,9 +82,10 @@ std::string format_snapshot_name(SnapshotTime time) {
 SnapshotTime local_snapshot_time(std::int64_t unix_s) {
   const std::time_t instant = static_cast<std::time_t>(unix_s);
   std::tm local{};
-  ::tzset();  // localtime_r need not do it (POSIX)
+  ::tzset();  // POSIX does not require it of localtime_r
   if (::localtime_r(&instant, &local) == nullptr) return {unix_s, 0};
-  // Truncated to minutes, and UTC for an offset no name can hold: the name still means this instant.
+  // Offsets are cut to minutes, and an offset that no name can hold becomes UTC. The name still means this
+  // instant.
   const long offset_min = local.tm_gmtoff / 60;
   if (std::labs(offset_min) > kMaxOffsetMin) return {unix_s, 0};
   return {unix_s, static_cast<int>(offset_min)};

@@ -1,6 +1,6 @@
-// The name of a snapshot's directory: local time with its offset from UTC, `2026-11-22T020000+0100`.
-// A name says which instant it means without help from the TZ of whoever reads it. Pure functions; an
-// unacceptable name is an expected outcome, not an error.
+// The name of a snapshot's directory: local time with its offset from UTC, `2026-11-22T020000+0100`. A name
+// tells its instant whatever the reader's time zone. Pure functions; a name that is not acceptable is an
+// expected outcome and no error.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace litepull {
 
-// Order snapshots by `unix_s`: the hour that a clock change repeats sorts wrongly by name.
+// Snapshots are ordered by `unix_s`, because names sort wrongly in the hour that a clock change repeats.
 struct SnapshotTime {
   std::int64_t unix_s = 0;
   int offset_min = 0;  // east of UTC; only decides how the instant is written
@@ -18,14 +18,14 @@ struct SnapshotTime {
   bool operator==(const SnapshotTime&) const = default;
 };
 
-// Exactly `YYYY-MM-DDTHHMMSS+zzzz` or `-zzzz`, a time that exists, the offset at most 14:59. What this
-// accepts, format_snapshot_name writes again letter for letter.
+// Accepts exactly `YYYY-MM-DDTHHMMSS+zzzz` or `-zzzz`, with a time that exists and an offset of at most
+// 14:59. format_snapshot_name writes the same letters again.
 std::optional<SnapshotTime> parse_snapshot_name(std::string_view name);
 
 // Precondition: the local year has four digits and the offset is at most 14:59 either way.
 std::string format_snapshot_name(SnapshotTime time);
 
-// The instant with the offset this machine's time zone has at that instant.
+// The instant with the offset that this machine's time zone has then.
 SnapshotTime local_snapshot_time(std::int64_t unix_s);
 
 }  // namespace litepull

@@ -6,13 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <thread>
 #include <tuple>
 #include <utility>
 
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
 #include "client/base/file_digest.h"
 #include "client/store/git_ignore.h"
 #include "common/error.h"
@@ -20,7 +18,6 @@
 namespace litepull {
 namespace {
 
-constexpr const char* kLockName = ".lock";
 constexpr const char* kRecordName = ".last-run.json";
 constexpr const char* kNewRecordName = ".last-run.json.new";
 constexpr const char* kKeyName = ".key";
@@ -30,78 +27,6 @@ constexpr std::string_view kPartialPrefix = ".partial-";
 constexpr std::string_view kTrashPrefix = ".trash-";
 constexpr std::string_view kWorkPrefix = ".work-";
 constexpr int kNameWaitMs = 20;
-constexpr int kLockTries = 6;
-constexpr int kLockWaitMs = 15;
-
-// --- files below a snapshot ------------------------------------------------------------------------------
-
-std::string hash_file_of(const std::string& name) {
-  return std::string(kHashesName) + "/" + name;
-}
-
-void require_database_name(const std::string& name) {
-  if (!is_database_name(name))
-    throw Error(ErrorKind::kRefused, printable(name) + " is not a name a snapshot can hold",
-                "leave it out with EXCLUDE");
-}
-
-Fd open_regular(int top_fd, const std::string& name, const std::string& shown) {
-  const std::string path = shown + "/" + name;
-  const Place place = find_place(top_fd, name, false, shown);
-  Fd fd = open_at(place.dir.get(), place.leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path);
-  if (!S_ISREG(look_at(fd.get(), path).st_mode))
-    throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
-  return fd;
-}
-
-// --- what is in a snapshot -------------------------------------------------------------------------------
-
-void add_sizes(int dir_fd, dev_t device, const std::string& shown, Snapshot& snapshot) {
-  for (const std::string& name : names_in(dir_fd, shown)) {
-    const std::string path = shown + "/" + name;
-    const auto info = look_at_entry(dir_fd, name, path);
-    if (!info || info->st_dev != device) continue;
-    snapshot.disk_bytes += static_cast<std::uint64_t>(info->st_blocks) * 512;
-    if (name == kHashesName) continue;
-    if (is_file_type(*info, S_IFREG)) snapshot.size_bytes += static_cast<std::uint64_t>(info->st_size);
-    if (is_file_type(*info, S_IFDIR))
-      add_sizes(open_at(dir_fd, name, kDirFlags, 0, path).get(), device, path, snapshot);
-  }
-}
-
-void collect_files(int dir_fd, const std::string& below, dev_t device, const std::string& shown,
-                   std::vector<std::string>& found) {
-  for (const std::string& name : names_in(dir_fd, shown)) {
-    const std::string path = shown + "/" + name;
-    const auto info = look_at_entry(dir_fd, name, path);
-    if (info && is_file_type(*info, S_IFDIR) && info->st_dev == device)
-      collect_files(open_at(dir_fd, name, kDirFlags, 0, path).get(), below + name + "/", device, path, found);
-    else if (info)
-      found.push_back(below + name);
-  }
-}
-
-bool is_database_file(const std::string& name) {
-  return name.ends_with(".sqlite3");
-}
-
-bool is_sidecar(const std::string& name) {
-  for (const char* ending : {".sqlite3-wal", ".sqlite3-shm", ".sqlite3-journal"})
-    if (name.ends_with(ending)) return true;
-  return false;
-}
-
-// Empty when the directory is just what the old script leaves: databases, their sidecars, nothing else.
-std::string why_not_old_script(int dir_fd, const std::vector<std::string>& names, const std::string& shown) {
-  for (const std::string& name : names) {
-    const auto info = look_at_entry(dir_fd, name, shown + "/" + name);
-    const bool fits = is_database_file(name) || is_sidecar(name);
-    if (!fits || !info || !is_file_type(*info, S_IFREG))
-      return "it has no manifest, and holds " + printable(name);
-  }
-  if (std::none_of(names.begin(), names.end(), is_database_file)) return "it holds no database";
-  return {};
-}
 
 std::string why_not_ours(const Manifest& manifest, const std::string& app, const std::string& name) {
   if (manifest.app != app) return "its manifest is of the app " + printable(manifest.app);
@@ -114,142 +39,14 @@ std::size_t count_databases(const Manifest& manifest) {
                                                 [](const auto& database) { return !database.error; }));
 }
 
-// Removes what is no database of ours from an interrupted run's directory and collects the names of those
-// that are: single links only, for what is written into them must show up nowhere else.
-void keep_databases(int dir_fd, const std::string& below, dev_t device, const std::string& shown,
-                    std::vector<std::string>& found) {
-  for (const std::string& leaf : names_in(dir_fd, shown)) {
-    const std::string name = below + leaf, path = shown + "/" + leaf;
-    const auto info = look_at_entry(dir_fd, leaf, path);
-    if (!info) continue;
-    if (is_file_type(*info, S_IFDIR) && info->st_dev == device && name != kHashesName) {
-      keep_databases(open_at(dir_fd, leaf, kDirFlags, 0, path).get(), name + "/", device, path, found);
-      ::unlinkat(dir_fd, leaf.c_str(), AT_REMOVEDIR);  // fails when something was kept in it
-    } else if (is_file_type(*info, S_IFREG) && info->st_nlink == 1 && info->st_uid == ::geteuid() &&
-               is_database_name(name)) {
-      found.push_back(name);
-    } else {
-      remove_below(dir_fd, leaf, device, path);
-    }
-  }
-}
-
-// --- names and the lock -----------------------------------------------------------------------------------
-
-// Digits only: the file is there for anybody to write nonsense into.
-std::string pid_in(int lock_fd) {
-  char text[16] = {};
-  const ssize_t got = ::pread(lock_fd, text, sizeof text - 1, 0);
-  const std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
-  return pid.substr(0, pid.find_first_not_of("0123456789"));
-}
-
-// False when somebody holds it. Whoever only looks (lock_holder) has it for a moment, too, and must not make
-// a run believe that there is another.
-bool take_lock(int fd, const std::string& shown) {
-  for (int tries = kLockTries;;) {
-    if (retry_eintr([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) return true;
-    if (errno != EWOULDBLOCK) throw_errno("lock " + shown);
-    if (--tries == 0) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(kLockWaitMs));
-  }
-}
-
-void write_pid(int lock_fd, const std::string& shown) {
-  const std::string pid = std::to_string(::getpid()) + "\n";
-  if (retry_eintr([&] { return ::ftruncate(lock_fd, 0); }) != 0) throw_errno("write " + shown);
-  pwrite_all(lock_fd, pid.data(), pid.size(), 0, shown);
-}
-
-[[noreturn]] void throw_held(const std::string& app, const std::string& pid) {
-  throw Error(ErrorKind::kBusy,
-              "another run holds the lock of " + app + (pid.empty() ? "" : " (process " + pid + ")"),
-              "wait until it has ended, then run this again");
-}
-
 void require_app_name(const std::string& app) {
   if (app.empty() || app == "." || app == ".." || app.find('/') != std::string::npos || !is_clean_utf8(app))
     throw Error(ErrorKind::kConfiguration, printable(app) + " cannot be an app's directory",
                 "use letters, digits, - and _ in APP_NAME");
 }
 
-}  // namespace
-
-AppLock::~AppLock() {
-  if (fd_) ::flock(fd_.get(), LOCK_UN);  // at once, also while a child between fork and exec shares it
-}
-
-// --- Staging ---------------------------------------------------------------------------------------------
-
-Staging::~Staging() {
-  if (!dir_ || kept_) return;
-  try {
-    store_->remove_tree(name_);
-  } catch (const std::exception&) {
-    // A destructor cannot report it, and the next sweep tries again.
-  }
-}
-
-std::uint64_t Staging::bytes() const {
-  Snapshot all;
-  add_sizes(fd(), look_at(fd(), path_).st_dev, path_, all);
-  return all.size_bytes;
-}
-
-Fd Staging::open_file(const std::string& name) const {
-  require_database_name(name);
-  const std::string path = path_ + "/" + name;
-  const Place place = find_place(fd(), name, true, path_);
-  Fd fd = open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, path);
-  const struct stat info = look_at(fd.get(), path);
-  if (!is_file_type(info, S_IFREG) || info.st_nlink != 1)
-    throw Error(ErrorKind::kRefused, path + " is not a file of ours", "remove that directory");
-  if ((info.st_mode & 07777) != kFileMode && retry_eintr([&] { return ::fchmod(fd.get(), kFileMode); }) != 0)
-    throw_errno("make private " + path);
-  return fd;
-}
-
-Fd Staging::create_hash_file(const std::string& name) const {
-  require_database_name(name);
-  const std::string path = hash_file_of(name);
-  const Place place = find_place(fd(), path, true, path_);
-  return open_at(place.dir.get(), place.leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, kFileMode,
-                 path_ + "/" + path);
-}
-
-void Staging::discard_file(const std::string& name) const {
-  require_database_name(name);
-  discard(name);
-  discard(hash_file_of(name));
-}
-
-void Staging::discard(const std::string& path) const {
-  unlink_entry(fd(), path, 0, path_ + "/" + path);
-  std::string dir = path;
-  for (std::size_t slash; (slash = dir.rfind('/')) != std::string::npos;) {
-    dir.resize(slash);
-    if (::unlinkat(fd(), dir.c_str(), AT_REMOVEDIR) != 0) return;  // another database is in it
-  }
-}
-
-// --- WorkDir ---------------------------------------------------------------------------------------------
-
-WorkDir::~WorkDir() {
-  if (!dir_) return;
-  try {
-    store_->remove_tree(name_);
-  } catch (const std::exception&) {
-    // As in ~Staging.
-  }
-  ::flock(dir_.get(), LOCK_UN);  // at once, also while a child between fork and exec shares it
-}
-
-// --- Store -----------------------------------------------------------------------------------------------
-
-namespace {
-
-// Snapshots hold production's data. A directory that holds anything else is the user's to keep out of git;
-// and that this could not be written is no reason to go without a snapshot.
+// Snapshots hold production's data, so they are kept out of git. A directory with anything else in it is left
+// to the user. A failure to write .gitignore does not stop the run.
 void make_root(const std::string& root, const std::string& app) {
   make_dirs(root);
   error_of([&] {
@@ -286,22 +83,12 @@ void Store::open_app_dir(int root_fd, const std::string& app) {
 
 AppLock Store::lock() const {
   invariant(exists(), "a store that does not exist cannot be locked");
-  const std::string shown = path_of(kLockName);
-  // O_NONBLOCK: a FIFO of that name must not hang the run.
-  Fd fd = open_at(dir_.get(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, kFileMode, shown);
-  if (!S_ISREG(look_at(fd.get(), shown).st_mode))
-    throw Error(ErrorKind::kRefused, shown + " is not a regular file", "move it away");
-  if (!take_lock(fd.get(), shown)) throw_held(app_, pid_in(fd.get()));
-  write_pid(fd.get(), shown);
-  return AppLock(std::move(fd));
+  return AppLock::take(dir_.get(), app_, path_of(kLockName));
 }
 
 std::optional<std::string> Store::lock_holder() const {
   if (!exists() || !is_there(kLockName)) return std::nullopt;
-  const Fd fd = open_at(dir_.get(), kLockName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path_of(kLockName));
-  if (retry_eintr([&] { return ::flock(fd.get(), LOCK_SH | LOCK_NB); }) == 0) return std::nullopt;
-  if (errno != EWOULDBLOCK) throw_errno("look at the lock " + path_of(kLockName));
-  return pid_in(fd.get());
+  return lock_holder_in(dir_.get(), path_of(kLockName));
 }
 
 void Store::write_record(const AppLock&, const std::string& text) const {
@@ -326,7 +113,7 @@ DigestKey Store::digest_key(const AppLock&) const {
   return key;
 }
 
-// What is no key of ours is none: all that it costs is that the next pull reads more.
+// A file that is not a key of ours counts as none. The next pull then only reads more.
 std::optional<DigestKey> Store::digest_key_if_there() const {
   if (!exists() || !is_there(kKeyName)) return std::nullopt;
   const std::string shown = path_of(kKeyName);
@@ -377,8 +164,7 @@ Listing Store::list() const {
 }
 
 std::variant<Snapshot, Stranger> Store::examine(const std::string& name, SnapshotTime time) const {
-  // One child that cannot be read or understood must not hide the others: whatever is wrong with it is why
-  // it is not counted among ours.
+  // One entry that cannot be read must not hide the others. It becomes a stranger, and the error its reason.
   try {
     Snapshot snapshot;
     snapshot.name = name;
@@ -409,7 +195,9 @@ std::variant<Snapshot, Stranger> Store::examine_dir(Snapshot snapshot) const {
           ? count_databases(*snapshot.manifest)
           : static_cast<std::size_t>(std::count_if(names.begin(), names.end(), is_database_file));
   snapshot.verified = snapshot.manifest ? snapshot.manifest->verified : Verified::kSkipped;
-  add_sizes(dir.get(), device_, shown, snapshot);
+  const FileSizes sizes = sizes_below(dir.get(), device_, shown);
+  snapshot.size_bytes = sizes.bytes;
+  snapshot.disk_bytes = sizes.disk_bytes;
   return snapshot;
 }
 
@@ -437,16 +225,14 @@ Staging Store::resume_staging(const AppLock& lock) const {
   if (newest.empty()) return create_staging(lock);
   try {
     Staging staging(*this, newest, path_of(newest), open_snapshot(newest));
-    staging.kept_ = true;
-    keep_databases(staging.fd(), "", device_, staging.path(), staging.leftovers_);
-    staging.kept_ = false;
+    staging.keep_only_databases(device_);
     return staging;
   } catch (const Error&) {
-    return create_staging(lock);  // the sweep will say what is wrong with that one
+    return create_staging(lock);  // the sweep will report what is wrong with it
   }
 }
 
-// A sweep that had it first has removed it, or is about to.
+// A sweep may lock the new directory first and remove it. Then another one is made.
 WorkDir Store::create_work_dir() const {
   for (;;) {
     const std::string name = std::string(kWorkPrefix) + random_hex(), path = path_of(name);
@@ -487,7 +273,7 @@ Published Store::publish(const AppLock&, Staging&& staging, SnapshotTime time) c
   sync_tree(staging.fd(), staging.path());
   rename_dir(staging.name_, name);
   auto unflushed = error_of([&] { fsync_fd(dir_.get(), path_); });
-  // The caller will report that nothing was published: make it true.
+  // The caller will report that nothing was published, so the rename is taken back.
   if (unflushed && ::renameat(dir_.get(), name.c_str(), dir_.get(), staging.name_.c_str()) == 0)
     throw Error(*unflushed);
   staging.dir_.reset();
@@ -506,7 +292,7 @@ Sweep Store::sweep(const AppLock&, const Staging* spared) const {
     if (spared != nullptr && name == spared->name_) continue;
     const auto entry = look_at_entry(dir_.get(), name, path_of(name));
     if (!entry || !is_file_type(*entry, S_IFDIR)) continue;
-    // One that cannot be removed must not stop tonight's backup: it is reported instead.
+    // A directory that cannot be removed must not stop the backup. It is reported instead.
     try {
       const Fd taken = work ? take_over(name) : Fd();
       if (work && !taken) continue;
@@ -545,44 +331,6 @@ std::int64_t next_order(const Listing& listing, std::int64_t unix_s) {
   std::int64_t order = unix_s;
   for (const Snapshot& snapshot : listing.snapshots) order = std::max(order, snapshot.order() + 1);
   return std::min(order, kMaxOrder);
-}
-
-Fd open_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
-  require_database_name(name);
-  return open_regular(snapshot_dir_fd, name, shown);
-}
-
-Fd open_sidecar(int snapshot_dir_fd, const std::string& name, const std::string& ending,
-                const std::string& shown) {
-  require_database_name(name);
-  const Place place = find_place(snapshot_dir_fd, name, false, shown);
-  const std::string path = shown + "/" + name + ending;
-  const auto info = look_at_entry(place.dir.get(), place.leaf + ending, path);
-  if (!info) return {};
-  if (!is_file_type(*info, S_IFREG)) throw Error(ErrorKind::kCorrupt, path + " is not a regular file");
-  return open_regular(snapshot_dir_fd, name + ending, shown);
-}
-
-std::vector<std::string> files_below(int snapshot_dir_fd, const std::string& shown) {
-  std::vector<std::string> found;
-  collect_files(snapshot_dir_fd, "", look_at(snapshot_dir_fd, shown).st_dev, shown, found);
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-std::vector<std::string> old_script_databases(int snapshot_dir_fd, const std::string& shown) {
-  std::vector<std::string> names = names_in(snapshot_dir_fd, shown);
-  std::erase_if(names, [](const std::string& name) { return !is_database_file(name); });
-  return names;
-}
-
-Fd open_hash_file(int snapshot_dir_fd, const std::string& name, const std::string& shown) {
-  require_database_name(name);
-  try {
-    return open_regular(snapshot_dir_fd, hash_file_of(name), shown);
-  } catch (const Error&) {
-    return {};
-  }
 }
 
 }  // namespace litepull

@@ -10,8 +10,9 @@
 #include <utility>
 
 #include "client/base/clock.h"
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
+#include "client/base/progress.h"
 #include "client/sandbox/page_owners.h"
 #include "client/sandbox/recover.h"
 #include "client/verify/verify.h"

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "client/keys/base64.h"
 #include "common/error.h"
 #include "tests/e2e/ssh_login_fixture.h"
 #include "tests/e2e/ssh_server.h"
@@ -18,10 +19,6 @@
 
 namespace litepull::test {
 namespace {
-
-std::string from_base64(const std::string& text) {
-  return run({"sh", "-c", "printf %s \"$1\" | base64 -d", "sh", text}).out;
-}
 
 std::string with_length(const std::string& bytes) {
   std::string text;
@@ -125,7 +122,7 @@ TEST_F(SshLogin, AnSshAgentThatRefusesOrTalksNonsenseIsNamed) {
   use_agent_alone();
   const std::pair<Manner, std::string> manners[] = {
       {Manner::kRefusesToSign, "the SSH agent does not sign with 'a comment'"},
-      {Manner::kTalksNonsense, "gives an answer that is none"},
+      {Manner::kTalksNonsense, "gives an answer that is not valid"},
       {Manner::kHangsUp, "has closed the connection"}};
   for (const auto& [manner, words] : manners) {
     const BadAgent agent(agent_path(), manner, public_key());

@@ -20,8 +20,7 @@ std::size_t require_sound(const YamlValue& value, std::size_t depth) {
   std::size_t height = 0;
   for (const Yaml& item : value.items) height = std::max(height, 1 + require_sound(*item, depth + 1));
   for (const auto& [key, item] : value.entries) {
-    invariant(value.find(key->text) == item || !key->is(YamlValue::Kind::kScalar),
-              "a key that is there twice");
+    invariant(value.find(key->text) == item || !key->is(YamlKind::kScalar), "a key that is there twice");
     height = std::max(height, 1 + require_sound(*item, depth + 1));
   }
   invariant(height <= value.height, "a tree that is deeper than it says");

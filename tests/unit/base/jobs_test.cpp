@@ -1,4 +1,5 @@
 #include "client/base/jobs.h"
+#include "client/base/exit_code.h"
 
 #include <gtest/gtest.h>
 

@@ -20,7 +20,7 @@ class RunCommand : public testing::Test {
  protected:
   CommandRun run(const std::string& command, double timeout_s = 30) {
     return run_command(
-        command, dir_.path().string(), {"LITEPULL_TEST=a b", "HOME=/nowhere"}, timeout_s,
+        {command, dir_.path().string(), {"LITEPULL_TEST=a b", "HOME=/nowhere"}, timeout_s},
         [this](std::string_view text) { output_ += text; }, cancel_);
   }
 

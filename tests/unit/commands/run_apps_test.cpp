@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "client/base/console.h"
 #include "tests/support/temp_dir.h"
 
 namespace litepull {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "client/base/json_text.h"
+#include "client/base/output.h"
 #include "common/error.h"
 #include "common/short_name.h"
 #include "tests/support/process.h"

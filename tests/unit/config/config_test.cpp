@@ -1,115 +1,11 @@
 #include "client/config/config.h"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <sstream>
-#include <string>
-#include <vector>
-
-#include "common/error.h"
-#include "common/wire/protocol.h"
-#include "tests/support/baits.h"
+#include "tests/unit/config/config_fixture.h"
 
 namespace litepull {
 namespace {
-
-namespace fs = std::filesystem;
-
-// What the script's users have, as they have it.
-constexpr const char* kOldFile = R"(#!/bin/bash
-# Backup configuration for Billing
-export APP_NAME="billing"
-
-WORKSPACE_DIR="$HOME/projects/billing"
-LOCAL_BACKUP_ROOT="${WORKSPACE_DIR}/storage/backups"   # kept out of git
-
-# Server
-SERVER_USER=deploy
-SERVER_HOST='203.0.113.10'
-REMOTE_BACKUP_DIR=/var/lib/docker/volumes/billing_storage/_data
-SSH_KEY=~/.ssh/id_ed25519
-
-RETENTION_DAYS=14
-)";
-
-using Lines = std::map<std::string, std::string>;
-
-class ConfigTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "litepull-config-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    home_ = pattern;
-    path_ = home_ + "/app.env";
-    canary_ = home_ + "/canary";
-    fs::create_directories(home_ + "/.ssh");
-    std::ofstream(home_ + "/.ssh/id_ed25519") << "key";
-    std::ofstream(home_ + "/.ssh/known_hosts") << "hosts";
-  }
-  void TearDown() override { fs::remove_all(home_); }
-
-  Config load(const std::string& text) {
-    std::ofstream(path_, std::ios::binary) << text;
-    ::chmod(path_.c_str(), 0600);
-    return load_config(path_, {{"HOME", home_}, {"PATH", "/usr/bin:/bin"}});
-  }
-
-  // A complete file; `lines` replace or add to it, and an empty one removes the key.
-  std::string file_with(const Lines& lines) const {
-    Lines all{{"APP_NAME", "billing"},
-              {"LOCAL_BACKUP_ROOT", "/backups"},
-              {"SERVER_USER", "deploy"},
-              {"SERVER_HOST", "example.com"},
-              {"REMOTE_BACKUP_DIR", "/srv/storage"}};
-    for (const auto& [name, value] : lines) all[name] = value;
-    std::string text;
-    for (const auto& [name, value] : all)
-      if (!value.empty()) text += name + "=" + value + "\n";
-    return text;
-  }
-
-  Config load_with(const Lines& lines) { return load(file_with(lines)); }
-
-  Error refusal_of(const std::string& text) {
-    try {
-      load(text);
-    } catch (const Error& error) {
-      return error;
-    }
-    return Error(ErrorKind::kFailed, "it was accepted");
-  }
-
-  // "PATH:LINE: " for the line of the complete file that sets `name`.
-  std::string place_of(const std::string& name, const std::string& text) const {
-    std::istringstream in(text);
-    std::string line;
-    for (int number = 1; std::getline(in, line); ++number)
-      if (line.starts_with(name + "=")) return path_ + ":" + std::to_string(number) + ": ";
-    return "no such line";
-  }
-
-  void expect_refused(const std::string& name, const std::string& value, const std::string& says,
-                      Lines lines = {}) {
-    lines[name] = value;
-    const std::string text = file_with(lines);
-    const Error error = refusal_of(text);
-    const std::string shown = name + "=" + value + ": " + error.message();
-    EXPECT_EQ(error.kind(), ErrorKind::kConfiguration) << shown;
-    EXPECT_TRUE(error.message().starts_with(place_of(name, text) + name)) << shown;
-    EXPECT_NE(error.message().find(says), std::string::npos) << shown;
-    EXPECT_FALSE(error.hint().empty()) << shown;
-    EXPECT_TRUE(is_clean_utf8(error.message() + error.hint())) << shown;
-  }
-
-  std::string home_, path_, canary_;
-};
 
 TEST_F(ConfigTest, AFileOfTheOldScriptWorksUnchanged) {
   const Config config = load(kOldFile);
@@ -192,37 +88,6 @@ TEST_F(ConfigTest, CountsAloneLeaveNoLimitOfDays) {
   EXPECT_EQ(policy.retention_days, 8);
 }
 
-TEST_F(ConfigTest, EachMissingRequiredKeyIsNamedWithAnExampleLine) {
-  for (const char* name :
-       {"APP_NAME", "LOCAL_BACKUP_ROOT", "REMOTE_BACKUP_DIR", "SERVER_USER", "SERVER_HOST"}) {
-    const Error error = refusal_of(file_with({{name, ""}}));
-    EXPECT_EQ(error.kind(), ErrorKind::kConfiguration) << name;
-    EXPECT_EQ(error.message(), path_ + ": " + name + " is missing");
-    EXPECT_NE(error.hint().find(std::string(name) + "="), std::string::npos) << error.hint();
-  }
-}
-
-TEST_F(ConfigTest, EachEmptyRequiredKeyIsNamedWithItsLine) {
-  for (const char* name :
-       {"APP_NAME", "LOCAL_BACKUP_ROOT", "REMOTE_BACKUP_DIR", "SERVER_USER", "SERVER_HOST"})
-    expect_refused(name, "''", "is empty");
-}
-
-TEST_F(ConfigTest, AMisspeltRequiredKeyIsPointedOut) {
-  const Error error = refusal_of(file_with({{"APP_NAME", ""}, {"APPNAME", "billing"}}));
-  EXPECT_EQ(error.message(), path_ + ": APP_NAME is missing");
-  EXPECT_EQ(error.hint(), "line 1 sets APPNAME; did you mean APP_NAME?");
-}
-
-TEST_F(ConfigTest, EmptyOptionalKeysCountAsNotSet) {
-  const Config config =
-      load_with({{"SSH_KEY", "''"}, {"SSH_KNOWN_HOSTS", "''"}, {"WORKSPACE_DIR", "''"}, {"EXCLUDE", "''"}});
-  EXPECT_EQ(config.ssh_key, std::nullopt);
-  EXPECT_EQ(config.ssh_known_hosts, std::nullopt);
-  EXPECT_EQ(config.workspace_dir, "");
-  EXPECT_TRUE(config.exclude.empty());
-}
-
 TEST_F(ConfigTest, AnAppNameThatIsNoPlainNameIsRefused) {
   for (const char* name : {"../x", "..", ".", ".hidden", "-x", "_x", "a/b", "'a b'", "'a;b'", "'a$b'", "'*'",
                            "caf\xC3\xA9", "'a\tb'", "a:b", "a@b", "'$(touch x)'"})
@@ -252,8 +117,8 @@ TEST_F(ConfigTest, AServerHostIsANameOrAnAddressAndNeverAnOption) {
   EXPECT_EQ(load_with({{"SERVER_HOST", "[2001:db8::1]"}}).server_host, "2001:db8::1");
 }
 
-// As OpenSSH takes them, so that a directory service's users can log in; nothing that a shell or an option
-// could be made of.
+// Names that OpenSSH takes are accepted, so that users of a directory service can log in. Nothing is accepted
+// that a shell or an option could be made of.
 TEST_F(ConfigTest, AServerUserIsWhatOpenSshTakesAndNeverAnOption) {
   for (const char* user :
        {"-l", "-oProxyCommand=x", "'a;b'", "'$(x)'", "'`x`'", "'a|b'", "'a&b'", "'a>b'", "'a<b'", "'a\"b'",
@@ -466,45 +331,6 @@ TEST_F(ConfigTest, UpToSixtyFourPatternsAreRead) {
   EXPECT_EQ(load_with({{"DATABASES", "'..a a..b'"}}).databases.size(), 2u);
 }
 
-TEST_F(ConfigTest, AnUnknownKeyIsOnlyWarnedAbout) {
-  const Config config =
-      load(file_with({}) + "NOTIFY_EMAIL='a;b'\nRETENTION_DAY=3\nserver_port=1\nEXCLUDES=x\n");
-  EXPECT_EQ(config.policy.retention_days, 7);
-  EXPECT_EQ(config.warnings,
-            (std::vector<std::string>{
-                path_ + ":6: NOTIFY_EMAIL is not a key of litepull",
-                path_ + ":7: RETENTION_DAY is not a key of litepull; did you mean RETENTION_DAYS?",
-                path_ + ":8: server_port is not a key of litepull; did you mean SERVER_PORT?",
-                path_ + ":9: EXCLUDES is not a key of litepull; did you mean EXCLUDE?"}));
-}
-
-TEST_F(ConfigTest, AVariableThatOtherLinesUseIsNotWarnedAbout) {
-  EXPECT_TRUE(load("PROJECT=billing\n" + file_with({{"APP_NAME", "$PROJECT"}})).warnings.empty());
-  EXPECT_EQ(load("APPNAME=billing\n" + file_with({{"APP_NAME", "$APPNAME"}})).warnings.size(), 1u);
-}
-
-TEST_F(ConfigTest, AKeySetTwiceIsWarnedAboutAndTheLastCounts) {
-  const Config config = load(file_with({}) + "APP_NAME=second\n");
-  EXPECT_EQ(config.app_name, "second");
-  ASSERT_EQ(config.warnings.size(), 1u);
-  EXPECT_TRUE(config.warnings[0].starts_with(path_ + ":6: APP_NAME was set on line 1 already"));
-}
-
-TEST_F(ConfigTest, ALongValueIsCutInTheMessage) {
-  const Error error = refusal_of(file_with({{"APP_NAME", std::string(10000, 'a')}}));
-  EXPECT_LT(error.message().size(), 500u);
-}
-
-TEST_F(ConfigTest, TerminalEscapesInAFilesNameDoNotReachTheTerminal) {
-  try {
-    load_config(home_ + "/\x1B[31m.env", {});
-    FAIL() << "it was loaded";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kConfiguration);
-    EXPECT_TRUE(is_clean_utf8(error.message()));
-  }
-}
-
 TEST_F(ConfigTest, VerifyTakesTheWordsOfTheOption) {
   EXPECT_EQ(load_with({}).verify, VerifyMode::kFull);
   EXPECT_EQ(load_with({{"VERIFY", "full"}}).verify, VerifyMode::kFull);
@@ -512,127 +338,6 @@ TEST_F(ConfigTest, VerifyTakesTheWordsOfTheOption) {
   EXPECT_EQ(load_with({{"VERIFY", "none"}}).verify, VerifyMode::kNone);
   EXPECT_EQ(load_with({{"VERIFY", "strict"}}).verify, VerifyMode::kStrict);
   expect_refused("VERIFY", "yes", "must be full, quick, none or strict");
-}
-
-// Every way to write a command, in every key: refused or kept as text, and never run.
-TEST_F(ConfigTest, ACommandInAnyValueIsNeverRun) {
-  const std::string touch = "touch " + canary_;
-  const std::vector<std::string> executed{"$(" + touch + ")", "`" + touch + "`",  "x;" + touch,
-                                          "x; " + touch,      "x&&" + touch,      "x|" + touch,
-                                          ">" + canary_,      "<(" + touch + ")", "${X:=$(" + touch + ")}",
-                                          "x " + touch};
-  for (const std::string_view key : config_keys())
-    for (const std::string& value : executed) {
-      const std::string name(key);
-      EXPECT_EQ(refusal_of(file_with({{name, value}})).kind(), ErrorKind::kConfiguration)
-          << name << "=" << value;
-      for (const std::string quote : {"'", "\""}) {
-        try {
-          load_with({{name, quote + value + quote}});
-        } catch (const Error& error) {
-          EXPECT_EQ(error.kind(), ErrorKind::kConfiguration) << error.message();
-        }
-      }
-      ASSERT_FALSE(fs::exists(canary_)) << name << "=" << value;
-    }
-}
-
-// In each way of quoting that a file has.
-TEST_F(ConfigTest, NoneOfFiveHundredStringsInAnyValueIsRun) {
-  const std::vector<std::string> all = test::baits(canary_, "x");
-  ASSERT_EQ(all.size(), test::kBaits);
-  int taken = 0;
-  for (const std::string_view key : config_keys())
-    for (const std::string& bait : all) {
-      const std::string name(key);
-      for (const std::string& line : {test::env_line(name, bait), name + "=\"" + bait + "\"\n",
-                                      name + "=" + bait + "\n", bait + "\n"}) {
-        try {
-          parse_config(file_with({{name, ""}}) + line, path_, {{"HOME", home_}});
-          ++taken;
-        } catch (const Error& error) {
-          EXPECT_EQ(error.kind(), ErrorKind::kConfiguration) << line;
-          EXPECT_TRUE(is_clean_utf8(error.message())) << line;
-        }
-      }
-      ASSERT_FALSE(fs::exists(canary_)) << name << "=" << bait;
-    }
-  EXPECT_GT(taken, 0);
-}
-
-TEST_F(ConfigTest, ACommandInSingleQuotesIsTextForTheKeysThatTakeAnyText) {
-  const Config config = load_with({{"REMOTE_BACKUP_DIR", "'/srv/$(touch x)'"},
-                                   {"LOCAL_BACKUP_ROOT", "'/b/`touch x`'"},
-                                   {"WORKSPACE_DIR", "'/w;touch x'"},
-                                   {"DATABASES", "'$(touch x)'"}});
-  EXPECT_EQ(config.remote_backup_dir, "/srv/$(touch x)");
-  EXPECT_EQ(config.local_backup_root, "/b/`touch x`");
-  EXPECT_EQ(config.workspace_dir, "/w;touch x");
-  EXPECT_EQ(config.databases, (std::vector<std::string>{"$(touch", "x)"}));
-}
-
-TEST_F(ConfigTest, TheSampleShowsEveryKeyAndLoads) {
-  const fs::path root = fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
-  std::ifstream in(root / "config/projects/example.env.sample");
-  ASSERT_TRUE(in);
-  std::ostringstream text;
-  text << in.rdbuf();
-  EXPECT_TRUE(load(text.str()).warnings.empty());
-  // Those that most people leave alone are commented out; what stands there must be right, too.
-  std::string all = text.str();
-  for (const std::string_view key : config_keys())
-    if (const auto at = all.find("\n#" + std::string(key) + "="); at != std::string::npos)
-      all.erase(at + 1, 1);
-  EXPECT_TRUE(load(all).warnings.empty());
-  for (const std::string_view key : config_keys())
-    EXPECT_NE(all.find("\n" + std::string(key) + "="), std::string::npos) << key;
-}
-
-class Apart : public ConfigTest {
- protected:
-  void SetUp() override {
-    ConfigTest::SetUp();
-    for (const char* name : {"storage/backups", "elsewhere"}) fs::create_directories(in(name));
-    fs::create_directory_symlink(in("storage"), in("link"));
-  }
-
-  std::string in(const std::string& name) const { return home_ + "/" + name; }
-
-  // What is said of these two directories below the test's; empty: they are apart.
-  std::string refusal(const std::string& root, const std::string& storage, const char* transport = "local") {
-    const Config config = load_with({{"TRANSPORT", transport},
-                                     {"LOCAL_BACKUP_ROOT", "'" + in(root) + "'"},
-                                     {"REMOTE_BACKUP_DIR", "'" + in(storage) + "'"}});
-    try {
-      require_apart(config);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kConfiguration);
-      return error.message();
-    }
-    return "";
-  }
-};
-
-TEST_F(Apart, SnapshotsBelowTheStorageDirectoryAreRefusedWhateverLeadsThere) {
-  for (const char* root : {"storage/backups", "storage", "storage/new/deeper", "link/backups", "link/new",
-                           "elsewhere/../storage/backups", "elsewhere/../link"}) {
-    const std::string said = refusal(root, "storage");
-    EXPECT_NE(said.find("LOCAL_BACKUP_ROOT"), std::string::npos) << root;
-    EXPECT_NE(said.find("REMOTE_BACKUP_DIR"), std::string::npos) << root;
-    EXPECT_NE(said.find(in("storage")), std::string::npos) << root;
-  }
-}
-
-TEST_F(Apart, AStorageDirectoryBelowTheSnapshotsIsRefused) {
-  EXPECT_NE(refusal("storage", "storage/backups").find("is inside"), std::string::npos);
-  EXPECT_NE(refusal("storage", "link/backups").find("is inside"), std::string::npos);
-}
-
-TEST_F(Apart, NeighboursAndOtherMachinesAreNot) {
-  EXPECT_EQ(refusal("elsewhere", "storage"), "");
-  EXPECT_EQ(refusal("storage-backups", "storage"), "");
-  EXPECT_EQ(refusal("storage/backups", "missing"), "");
-  EXPECT_EQ(refusal("storage/backups", "storage", "ssh"), "");
 }
 
 }  // namespace

@@ -261,7 +261,7 @@ TEST(EnvFile, AFileOfTooManyLinesIsRefused) {
   EXPECT_NE(refusal_of(std::string(2001, '\n')).message().find("more than 2000 lines"), std::string::npos);
 }
 
-// Any cut of a file that holds every construct either parses or is refused: never a read past its end.
+// Any cut of a file that has every construct parses or is refused. Nothing reads past its end.
 TEST(EnvFile, AFileCutAtAnyByteIsParsedOrRefused) {
   const std::string text =
       "\xEF\xBB\xBF# c\r\nexport A='a'\"b$USER${USER}\\\"\"\\ c # d\r\nB=~/x\nC=$\nD=${A}";

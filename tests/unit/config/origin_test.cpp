@@ -35,7 +35,7 @@ Config config_of(const Source& source) {
   return config;
 }
 
-// Each an hour newer than the one before it; the last one an hour old.
+// Each is an hour newer than the one before it, and the last one is an hour old.
 Listing listing_of(const std::vector<Source>& sources) {
   Listing listing;
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -59,7 +59,7 @@ std::string origins_of(Listing listing, const Source& here) {
   return text;
 }
 
-// What the pull of `here` from the server with this key stops with; empty when it goes on.
+// The message with which a pull of `here` from the server with this key stops; empty when it goes on.
 std::string stopped(Listing listing, const Source& here, WhenForeign when = WhenForeign::kStop) {
   try {
     arrive(config_of(here), here.host_key, when, kNow, listing);

@@ -20,7 +20,7 @@ std::vector<RailsDatabase> read(const std::string& text, const Variables& enviro
   return read_database_yml({"config/database.yml", text}, environment);
 }
 
-// Of one database whose path is written so.
+// A file with one database, whose path is written so.
 RailsDatabase database_at(const std::string& path, const Variables& environment = {}) {
   const auto found = read("production:\n  adapter: sqlite3\n  database: " + path + "\n", environment);
   return found.size() == 1 ? found[0] : RailsDatabase{};

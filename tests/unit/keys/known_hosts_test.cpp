@@ -1,4 +1,4 @@
-// What the lines of a file of trusted host keys say of a host, held against OpenSSH's own reading of them.
+// What a file of trusted host keys says about a host, compared with OpenSSH's own reading.
 #include "client/keys/known_hosts.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +70,7 @@ TEST(Hosts, AnExclusionWinsWhereverItStandsAndHoweverLongTheList) {
   EXPECT_EQ(match_hosts(list + "*.example,!a.example", "a.example"), kExcluded);
 }
 
-// It would take a careless matcher years.
+// A careless matcher would need years.
 TEST(Hosts, APatternOfManyStarsIsMatchedAtOnce) {
   std::string stars;
   for (int i = 0; i < 300; ++i) stars += "*a";

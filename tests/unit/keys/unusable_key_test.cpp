@@ -1,4 +1,4 @@
-// Why a file is no key that can be used, as a person is told.
+// What a person is told about a file that is not a usable key.
 #include "client/keys/unusable_key.h"
 
 #include <gtest/gtest.h>
@@ -59,9 +59,9 @@ TEST_F(UnusableKeyTest, APublicHalfIsToldWithTheFileThatIsMeant) {
 }
 
 TEST_F(UnusableKeyTest, AnythingElseIsSaidToBeNoKeyOrNotToBeReadable) {
-  expect(path("notes", "hello\n"), "no private key", "ssh-keygen -y");
-  expect(path("cut", kFido.substr(0, 80)), "no private key", "ssh-keygen -y");
-  expect(path("empty", ""), "no private key", "ssh-keygen -y");
+  expect(path("notes", "hello\n"), "not a private key", "ssh-keygen -y");
+  expect(path("cut", kFido.substr(0, 80)), "not a private key", "ssh-keygen -y");
+  expect(path("empty", ""), "not a private key", "ssh-keygen -y");
   expect(dir_ / "missing", "No such file", "SSH_KEY");
   EXPECT_EQ(fido_kind_of(dir_ / "missing"), "");
 }

@@ -221,7 +221,7 @@ class World {
     snapshot.manifest.emplace();
     snapshot.manifest->order = next_order(listing_, snapshot.time.unix_s);
     snapshot.manifest->label = label;
-    snapshot.manifest->pinned = pinned;
+    snapshot.manifest->kept = pinned;
     snapshot.manifest->verify = chance(5) ? "quick" : "full";
     snapshot.manifest->clock_difference_ms = (here_s_ - server_s_) * 1000;
     snapshot.verified = failing_ && chance(3) ? static_cast<Verified>(pick(1, 3)) : Verified::kOk;
@@ -285,7 +285,7 @@ class World {
       if (!in_doubt && one.name != evidence.own_snapshot) believed.push_back(one.time.unix_s);
       ASSERT_TRUE(gone.empty() || in_doubt || one.time.unix_s <= now() + kDayS)
           << "removed though " << one.name << " is later than now";
-      ASSERT_FALSE(one.manifest->pinned && gone.contains(one.name));
+      ASSERT_FALSE(one.manifest->kept && gone.contains(one.name));
       if (one.verified != Verified::kOk) continue;
       ++good;
       good_gone += gone.count(one.name);

@@ -99,7 +99,7 @@ TEST_F(HashFileTest, WithAWrongHeadIsNothing) {
   EXPECT_TRUE(open());
 }
 
-// Such a file is sound, and nothing to call damaged.
+// Such a file is sound and must not be called damaged.
 TEST_F(HashFileTest, OfAnotherKeyOrTheFirstFormatIsKnownAsThat) {
   const auto is_of_another_key = [&](const DigestKey& key) {
     return HashFile::is_of_another_key(open_path(path_, O_RDONLY).get(), path_, key);
@@ -131,7 +131,7 @@ TEST_F(HashFileTest, OfADatabaseOfAnotherLengthIsNothing) {
     EXPECT_FALSE(open(bytes)) << bytes;
 }
 
-// The product of both would be a database's length if it were taken in 32 bits.
+// In 32 bits the product of both would equal the database's length.
 TEST_F(HashFileTest, WhoseHeadOverflowsIsNothing) {
   write({0x80000000U, 2});
   EXPECT_FALSE(open(0));

@@ -152,7 +152,7 @@ TEST(SelectSnapshot, OneFromTheFutureComesAfterThePastOnesAndIsTold) {
   }
   EXPECT_EQ(chosen(listing, "2027"), "2027-11-22T020000+0100");
   EXPECT_EQ(why_unnumbered(listing.snapshots[1], kNow), "future");
-  // Once something was taken after it, it is plain which of the clocks was wrong.
+  // A snapshot taken after it shows which of the clocks was wrong.
   const Listing after = listing_of({{"2026-11-21T020000+0100", ""},
                                     {"2027-11-22T020000+0100", ""},
                                     {"2026-11-22T020000+0100", "", Verified::kOk, 4'000'000'000}});

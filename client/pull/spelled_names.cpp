@@ -1,4 +1,4 @@
-#include "client/store/spelled_names.h"
+#include "client/pull/spelled_names.h"
 
 #include <algorithm>
 

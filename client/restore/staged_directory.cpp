@@ -1,4 +1,4 @@
-#include "client/base/staged_directory.h"
+#include "client/restore/staged_directory.h"
 
 #include <sys/file.h>
 #include <unistd.h>
@@ -6,14 +6,14 @@
 #include <cerrno>
 #include <utility>
 
-#include "client/base/console.h"
 #include "client/base/directory.h"
+#include "client/base/error_of.h"
 #include "common/error.h"
 
 namespace litepull {
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 200;  // of the 255 that a name may have
+constexpr std::size_t kMaxStagedNameBytes = 200;  // of the 255 that a name may have
 
 }  // namespace
 
@@ -26,7 +26,7 @@ bool try_lock(int fd, const std::string& shown) {
 StagedDirectory::StagedDirectory(const std::string& parent, const std::string& name)
     : parent_path_(parent),
       parent_(open_path(parent, O_RDONLY | O_DIRECTORY)),
-      prefix_("." + name.substr(0, kMaxNameBytes) + ".litepull-") {
+      prefix_("." + name.substr(0, kMaxStagedNameBytes) + ".litepull-") {
   sweep();
   while (!make()) {
   }

@@ -1,14 +1,13 @@
-#include "client/base/console.h"
-#include "client/base/json_text.h"
+#include "client/base/log.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <vector>
+
+#include "common/error.h"
 
 namespace litepull {
 namespace {
@@ -45,7 +44,8 @@ spdlog::logger logger_with(const std::vector<spdlog::sink_ptr>& sinks) {
 
 std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
   try {
-    spdlog::file_event_handlers handlers;  // not for the children: one of them reads hostile files
+    spdlog::file_event_handlers
+        handlers;  // children must not inherit the file, since one of them reads hostile databases
     handlers.after_open = [](const spdlog::filename_t&, std::FILE* file) {
       ::fcntl(::fileno(file), F_SETFD, FD_CLOEXEC);
     };
@@ -80,23 +80,6 @@ std::string AppLog::tail(std::size_t max_bytes) const {
   for (auto line = lines.rbegin(); line != lines.rend() && text.size() + line->size() <= max_bytes; ++line)
     text.insert(0, *line);
   return text;
-}
-
-std::string describe(const Error& error) {
-  return safe_lines(error.hint().empty() ? error.message() : error.message() + "\n  " + error.hint());
-}
-
-nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error) {
-  nlohmann::ordered_json out;
-  out["app"] = app;
-  out["exit_code"] = exit_code;
-  out["error"] = {{"message", error.message()}, {"hint", error.hint()}};
-  return out;
-}
-
-void print_json(const nlohmann::ordered_json& entries) {
-  const nlohmann::ordered_json& shown = entries.size() == 1 ? entries[0] : entries;
-  fmt::print("{}\n", json_text(shown));
 }
 
 }  // namespace litepull

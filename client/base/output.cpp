@@ -1,4 +1,4 @@
-#include "client/base/json_text.h"
+#include "client/base/output.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 namespace litepull {
 namespace {
 
-// Of valid UTF-8.
+// Takes the first character of a text that is valid UTF-8.
 char32_t take_character(std::string_view& text) {
   const auto lead = static_cast<unsigned char>(text[0]);
   const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
@@ -27,7 +27,7 @@ std::string escape_of(char32_t code) {
   return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
 }
 
-// Outside of strings there is only what may be shown, and the line breaks between the lines.
+// Characters that may not be shown occur only inside strings; line breaks only between lines.
 template <typename Json>
 std::string text_of(const Json& value, int indent) {
   const std::string dumped = value.dump(indent, ' ', false, Json::error_handler_t::replace);
@@ -51,6 +51,19 @@ std::string json_text(const nlohmann::json& value, int indent) {
 
 std::string json_text(const nlohmann::ordered_json& value, int indent) {
   return text_of(value, indent);
+}
+
+nlohmann::ordered_json error_json(const std::string& app, int exit_code, const Error& error) {
+  nlohmann::ordered_json out;
+  out["app"] = app;
+  out["exit_code"] = exit_code;
+  out["error"] = {{"message", error.message()}, {"hint", error.hint()}};
+  return out;
+}
+
+void print_json(const nlohmann::ordered_json& entries) {
+  const nlohmann::ordered_json& shown = entries.size() == 1 ? entries[0] : entries;
+  fmt::print("{}\n", json_text(shown));
 }
 
 }  // namespace litepull
