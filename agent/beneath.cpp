@@ -81,7 +81,7 @@ int truncate_unless_kept(int fd, off_t size) {
 }  // namespace
 
 void keep_sqlite_beneath() {
-  [[maybe_unused]] static const bool once = [] {
+  [[maybe_unused]] static const bool kOnce = [] {
     sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
     const auto replace = [&](const char* name, auto* call) {
       invariant(vfs->xSetSystemCall(vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(call)) == SQLITE_OK,

@@ -17,7 +17,7 @@ struct FileId {
   dev_t device = 0;
   ino_t inode = 0;
 
-  auto operator<=>(const FileId&) const = default;
+  auto operator<=>(const FileId&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 inline FileId id_of(const struct stat& status) {

@@ -37,9 +37,9 @@ bool has_index(const sqlite3_io_methods* methods) {
 // Where the extension of an open file begins.
 std::size_t extension_offset() {
   constexpr std::size_t kAlign = alignof(std::max_align_t);
-  static const std::size_t offset =
+  static const std::size_t kOffset =
       (static_cast<std::size_t>(sqlite3_vfs_find(nullptr)->szOsFile) + kAlign - 1) / kAlign * kAlign;
-  return offset;
+  return kOffset;
 }
 
 }  // namespace

@@ -34,14 +34,14 @@ void put_bytes(ByteView bytes, ByteWriter& out) {
 
 // Empty when it cannot be read. It is read only once, because writers wait while it is asked for.
 const std::string& boot_id() {
-  static const std::string id = []() -> std::string {
+  static const std::string kId = []() -> std::string {
     try {
       return read_file("/proc/sys/kernel/random/boot_id", kBootIdBytes);
     } catch (const Error&) {
       return "";
     }
   }();
-  return id;
+  return kId;
 }
 
 // False when it cannot be read. The copy of the pages reports that.

@@ -68,7 +68,7 @@ class FilePair {
     FileDiff::Table table;
     const std::uint64_t rows = count_rows((in_a ? a_ : b_).database, name);
     (in_a ? table.rows_a : table.rows_b) = rows;
-    table.counts.emplace();
+    table.counts = FileDiff::Counts{};
     (in_a ? table.counts->removed : table.counts->added) = rows;
     return table;
   }

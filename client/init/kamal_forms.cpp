@@ -33,7 +33,7 @@ KamalHost host_of(KamalValue value) {
 
 // The server's shell expands these before docker sees them. A relative path starts in the login's home
 // directory.
-std::string from_home(std::string source) {
+std::string from_home(const std::string& source) {
   for (const std::string_view home : {"$HOME/", "${HOME}/", "$PWD/", "${PWD}/", "./"})
     if (source.starts_with(home)) return "~/" + source.substr(home.size());
   const bool relative = source.find('/') != std::string::npos && !source.starts_with('/') &&

@@ -63,7 +63,7 @@ std::string kind_within(const std::string& text) {
   return std::string(take_string(half));
 }
 
-const char* kMakeOne =
+const char* const kMakeOne =
     "make a key for litepull alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/litepull, add litepull.pub to the "
     "server's authorized_keys, and set SSH_KEY=~/.ssh/litepull";
 

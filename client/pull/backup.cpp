@@ -34,7 +34,8 @@ std::string_view verify_text(VerifyMode mode) {
 }
 
 double seconds_since(std::uint64_t started_us) {
-  return static_cast<double>((monotonic_us() - started_us) / 1000) / 1e3;
+  const std::uint64_t ms = (monotonic_us() - started_us) / 1000;
+  return static_cast<double>(ms) / 1e3;
 }
 
 // The name is the second in which the set was pinned, or the next free one when an earlier run has that name.

@@ -20,9 +20,9 @@ constexpr int kStepsAtOnce = 10'000;          // steps of SQLite's virtual machi
 // The offset of the extension of an open file.
 std::size_t extension_offset() {
   constexpr std::size_t kAlign = alignof(std::max_align_t);
-  static const std::size_t offset =
+  static const std::size_t kOffset =
       (static_cast<std::size_t>(sqlite3_vfs_find(nullptr)->szOsFile) + kAlign - 1) / kAlign * kAlign;
-  return offset;
+  return kOffset;
 }
 
 double cpu_seconds_now() {

@@ -39,7 +39,7 @@ void require_bounds(const Request& request) {
   require_peer(request.hold_max_ms <= kMaxHoldMs, "a transaction that lasts too long");
   require_peer(request.wal_growth_max_bytes <= kMaxWalGrowthBytes, "a WAL that may grow too large");
   require_peer(request.memory_bytes <= kMaxMemoryBytes, "more memory than an agent may take");
-  const int level = request.compression_level;
+  const std::int8_t level = request.compression_level;
   require_peer(level == kAutoLevel || (level >= kMinLevel && level <= kMaxLevel), "a level out of range");
 }
 
