@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 
-#include <algorithm>
-
+#include "client/base/terminal.h"
 #include "common/error.h"
 #include "common/posix.h"
 
@@ -27,14 +29,14 @@ TerminalSize terminal_size(std::FILE* out) {
   return {size.ws_row, size.ws_col};
 }
 
-// At most `columns` characters of `line`, which is UTF-8.
-std::string cut(const std::string& line, std::size_t columns) {
-  std::size_t at = 0;
-  for (std::size_t shown = 0; at < line.size(); ++at) {
-    const bool starts_character = (static_cast<unsigned char>(line[at]) & 0xC0) != 0x80;
-    if (starts_character && shown++ == columns) break;
-  }
-  return line.substr(0, at);
+std::string format_passed(std::uint64_t seconds) {
+  return seconds < 60 ? fmt::format("{} s", seconds) : format_duration(static_cast<double>(seconds));
+}
+
+std::string count_text(std::uint64_t since_us) {
+  if (since_us == 0) return "";
+  const std::uint64_t seconds = (monotonic_us() - since_us) / 1'000'000;
+  return seconds == 0 ? "" : "  " + format_passed(seconds);
 }
 
 }  // namespace
@@ -57,13 +59,27 @@ std::string format_duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+Board::Board(std::FILE* out, bool live)
+    : out_(out), is_terminal_(::isatty(::fileno(out)) != 0), live_(live) {}
+
+Board::~Board() {
+  {
+    const std::lock_guard lock(mutex_);
+    end_ = true;
+  }
+  ended_.notify_all();
+  if (counter_.joinable()) counter_.join();
+}
+
 // A terminal that fails must not stop a run, so the first failed write ends the live lines.
 void Board::print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), out_) != text.size()) live_ = false;
 }
 
+// Cursor up, then clear to the end of the screen (ECMA-48). The cursor first goes to the first column, since
+// the terminal may have echoed a ^C.
 void Board::erase() {
-  // Cursor up, then clear to the end of the screen (ECMA-48).
+  if (is_terminal_) print("\r");
   if (drawn_ > 0) print(fmt::format("\033[{}A\033[J", drawn_));
   drawn_ = 0;
 }
@@ -72,7 +88,7 @@ void Board::draw() {
   const TerminalSize size = terminal_size(out_);
   for (const auto& [key, line] : lines_) {
     if (!live_ || drawn_ + 1 >= size.rows) break;
-    print(cut(line, size.columns - 1) + "\n");
+    print(first_characters(line.text + count_text(line.since_us), size.columns - 1) + "\n");
     ++drawn_;
   }
   if (std::fflush(out_) != 0) live_ = false;
@@ -85,21 +101,40 @@ void Board::say(const std::string& line) {
   draw();
 }
 
-void Board::set(const std::string& key, const std::string& line) {
+void Board::put(const std::string& key, Line line) {
   const std::lock_guard lock(mutex_);
   if (!live_) return;
   erase();
-  lines_[key] = line;
+  if (line.since_us != 0 && !counter_.joinable()) counter_ = std::thread([this] { count(); });
+  lines_[key] = std::move(line);
   draw();
 }
 
-void Board::finish(const std::string& key, const std::string& line) {
+void Board::set(const std::string& key, const std::string& line) {
+  put(key, {line});
+}
+
+void Board::set_counting(const std::string& key, const std::string& line) {
+  put(key, {line, monotonic_us()});
+}
+
+void Board::remove(const std::string& key) {
   const std::lock_guard lock(mutex_);
   if (!live_) return;
   erase();
   lines_.erase(key);
-  if (!line.empty()) print(line + "\n");
   draw();
+}
+
+void Board::count() {
+  std::unique_lock lock(mutex_);
+  while (!ended_.wait_for(lock, std::chrono::seconds(1), [&] { return end_; })) {
+    const bool counts =
+        std::any_of(lines_.begin(), lines_.end(), [](const auto& line) { return line.second.since_us != 0; });
+    if (!counts || !live_) continue;
+    erase();
+    draw();
+  }
 }
 
 void Progress::begin(const std::string& database, std::uint64_t total_bytes) {
@@ -120,11 +155,12 @@ void Progress::advance(std::uint64_t bytes) {
 }
 
 void Progress::finish() {
-  board_.finish(app_, line());
+  done_bytes_ = total_bytes_;
+  board_.set(app_, line());
 }
 
 void Progress::step(const std::string& what) {
-  board_.set(app_, fmt::format("{}  {}", app_, what));
+  board_.set_counting(app_, fmt::format("{}  {}", app_, what));
 }
 
 std::string Progress::line() const {

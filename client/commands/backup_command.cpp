@@ -185,6 +185,31 @@ std::uint64_t total_bytes(const Manifest& manifest) {
   return total;
 }
 
+bool is_unchanged(const Manifest::Database& database) {
+  return !database.error && database.changed_pages == 0;
+}
+
+std::string changed_text(const Manifest::Database& database) {
+  if (database.error) return "";
+  if (is_unchanged(database)) return "unchanged";
+  if (database.base.empty() && database.changed_pages >= database.pages) return "all";
+  return format_bytes(std::uint64_t{database.changed_pages} * database.page_size);
+}
+
+// "2 databases, 1.2 GB, 1 unchanged, 5.1 MB received"
+std::string volume_text(const Manifest& manifest) {
+  const auto& databases = manifest.databases;
+  const auto same = std::count_if(databases.begin(), databases.end(), is_unchanged);
+  std::string text =
+      fmt::format("{} {}, {}", databases.size(), databases.size() == 1 ? "database" : "databases",
+                  format_bytes(total_bytes(manifest)));
+  if (same > 0 && same == std::ssize(databases))
+    text += ", unchanged";
+  else if (same > 0)
+    text += fmt::format(", {} unchanged", same);
+  return text + fmt::format(", {} received", format_bytes(manifest.wire.received_bytes));
+}
+
 std::string state_of(const Manifest::Database& database) {
   return database.error                           ? "MISSING"
          : only_not_checked(database.problems)    ? "NOT CHECKED"
@@ -202,11 +227,10 @@ std::string summary(const BackupOutcome& outcome) {
       [](const auto& database) { return database.error || database.verified == Verified::kFailed; });
   const bool in_part = std::any_of(manifest.databases.begin(), manifest.databases.end(),
                                    [](const auto& database) { return !database.unchecked.empty(); });
-  std::string line = fmt::format(
-      "{}: {}  {} {}, {} in {}, verified: {}{}", outcome.name, manifest.snapshot, manifest.databases.size(),
-      manifest.databases.size() == 1 ? "database" : "databases", format_bytes(total_bytes(manifest)),
-      format_duration(manifest.duration_s), verified_text(manifest.verified),
-      manifest.verified == Verified::kOk && in_part ? " as far as it could be checked" : "");
+  std::string line =
+      fmt::format("{}: {}  {} in {}, verified: {}{}", outcome.name, manifest.snapshot, volume_text(manifest),
+                  format_duration(manifest.duration_s), verified_text(manifest.verified),
+                  manifest.verified == Verified::kOk && in_part ? " as far as it could be checked" : "");
   if (bad > 0) line += fmt::format(", {} BAD", bad);
   if (!outcome.result->removed.empty())
     line += fmt::format(", {} old removed", outcome.result->removed.size());
@@ -214,17 +238,47 @@ std::string summary(const BackupOutcome& outcome) {
   return line;
 }
 
-void print_table(const BackupOutcome& outcome) {
-  if (outcome.error) return;
-  std::size_t width = 8;
-  for (const auto& database : outcome.result->manifest.databases)
-    width = std::max(width, printable(database.name).size());
-  fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", "database", width, "size", "pages", "held", "verified");
-  for (const auto& database : outcome.result->manifest.databases)
-    fmt::print("{:{}}  {:>10}  {:>9}  {:>9}  {}\n", printable(database.name), width,
-               format_bytes(database.bytes), database.pages, format_duration(database.hold_s),
-               state_of(database));
-  fmt::print("{}\n", outcome.result->path);
+Tone tone_of(const Manifest::Database& database) {
+  if (database.error || database.verified == Verified::kFailed) return Tone::kBad;
+  return database.verified == Verified::kOk && database.unchecked.empty() ? Tone::kGood : Tone::kWarning;
+}
+
+void add_rows(Table& table, const std::string& app, const BackupResult& result) {
+  for (const Manifest::Database& database : result.manifest.databases) {
+    const auto received = result.received_bytes.find(database.name);
+    table.add({{app},
+               {printable(database.name)},
+               {database.error ? "" : format_bytes(database.bytes)},
+               {changed_text(database)},
+               {received == result.received_bytes.end() ? "" : format_bytes(received->second)},
+               {state_of(database), tone_of(database)}});
+  }
+}
+
+// One table for all apps: what happened to each database.
+void print_table(const std::vector<BackupOutcome>& outcomes) {
+  using enum Table::Align;
+  Table table(
+      {{"app"}, {"database"}, {"size", kRight}, {"changed", kRight}, {"received", kRight}, {"verified"}});
+  std::size_t databases = 0;
+  std::uint64_t bytes = 0, received_bytes = 0;
+  for (const BackupOutcome& outcome : outcomes) {
+    if (!outcome.result) continue;
+    const Manifest& manifest = outcome.result->manifest;
+    add_rows(table, outcomes.size() > 1 ? outcome.name : "", *outcome.result);
+    databases += manifest.databases.size();
+    bytes += total_bytes(manifest);
+    received_bytes += manifest.wire.received_bytes;
+  }
+  if (databases > 1)
+    table.add({{outcomes.size() > 1 ? "total" : ""},
+               {outcomes.size() > 1 ? "" : "total"},
+               {format_bytes(bytes)},
+               {},
+               {format_bytes(received_bytes)},
+               {}});
+  if (databases > 0) fmt::print("{}", table.text(stdout));
+  if (outcomes.size() == 1 && databases > 0) fmt::print("{}\n", printable(outcomes[0].result->path));
 }
 
 void print(const std::vector<BackupOutcome>& outcomes, const CommonOptions& options) {
@@ -235,11 +289,8 @@ void print(const std::vector<BackupOutcome>& outcomes, const CommonOptions& opti
     return;
   }
   if (options.quiet) return;
-  const bool table = isatty(STDOUT_FILENO) != 0;
-  for (const BackupOutcome& outcome : outcomes) {
-    if (table) print_table(outcome);
-    fmt::print("{}\n", summary(outcome));
-  }
+  if (isatty(STDOUT_FILENO) != 0) print_table(outcomes);
+  for (const BackupOutcome& outcome : outcomes) fmt::print("{}\n", summary(outcome));
 }
 
 int backup_command(const BackupCommand& command) {

@@ -235,7 +235,7 @@ ServerRestore restore_now(const RestoreServerCommand& command, const AppContext&
   options.agent_path = find_agent(options.agent_path);
   Progress progress(run.board, run.config.app_name);
   const auto ask = [&](const RestorePlan& plan) {
-    run.board.finish(run.config.app_name, "");
+    run.board.remove(run.config.app_name);
     show_plan(plan, command.common.json ? stderr : stdout);
     confirm(command, plan, run.cancel);
     again = again_command(command, plan.snapshot);

@@ -1,7 +1,5 @@
 #include "client/commands/run_apps.h"
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -10,6 +8,7 @@
 #include "client/base/jobs.h"
 #include "client/base/log.h"
 #include "client/base/output.h"
+#include "client/base/terminal.h"
 
 namespace litepull {
 namespace {
@@ -45,7 +44,7 @@ void run_one(const std::string& file, const Environment& environment, const AppW
 }  // namespace
 
 Console::Console(bool quiet, const std::string& log_file)
-    : board(stderr, isatty(STDERR_FILENO) != 0 && !quiet), log(make_log(board, log_file)) {}
+    : board(stderr, takes_escapes(stderr) && !quiet), log(make_log(board, log_file)) {}
 
 void while_stoppable(Cancel& cancel, const std::function<void()>& work) {
   std::unique_ptr<Error> error;

@@ -14,7 +14,9 @@ std::size_t PatientSource::read(void* buffer, std::size_t size) {
   if (monotonic_us() - since_us_ > patience_us_)
     throw Error(ErrorKind::kFailed, "the agent is alive, but has made no progress for too long",
                 "look at the load and the disks of the server, then run this again");
-  return source_.read(buffer, size);
+  const std::size_t got = source_.read(buffer, size);
+  received_ += got;
+  return got;
 }
 
 Frame& AgentMessages::next(const std::function<void()>& each_turn) {

@@ -22,11 +22,13 @@ class PatientSource : public ByteSource {
   void restart();
   // Throws Error{kFailed} `patience_us` after the last restart().
   std::size_t read(void* buffer, std::size_t size) override;
+  std::uint64_t received_bytes() const { return received_; }
 
  private:
   ByteSource& source_;
   const std::uint64_t patience_us_;
   std::uint64_t since_us_ = 0;
+  std::uint64_t received_ = 0;
 };
 
 class AgentMessages {
@@ -44,6 +46,8 @@ class AgentMessages {
   ByteView expect(MessageType type);
   // The message that next() returned last.
   Frame& last() { return frame_; }
+  // Up to the end of that message.
+  std::uint64_t received_bytes() const { return source_.received_bytes(); }
 
  private:
   PatientSource source_;

@@ -199,6 +199,8 @@ BackupResult run_backup(const AppRun& run, const BackupOptions& options) {
   BackupResult result;
   result.strict = options.verify == VerifyMode::kStrict;
   result.unmatched = pulled.pull.unmatched;
+  for (const PulledDatabase& database : pulled.pull.databases)
+    if (!database.problem) result.received_bytes[database.info.name] = database.received_bytes;
   result.manifest = staged_manifest(run.config, options, pulled, start);
   result.manifest.server = arrival.source;
   result.manifest.moved_from = arrival.moved_from;

@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,11 +37,12 @@ bool is_label(const std::string& label);
 struct BackupResult {
   std::string path;  // of the published snapshot; empty when it was not wanted
   Manifest manifest;
-  Unmatched unmatched;               // what DATABASES does not match; not safe to print as it is
-  std::vector<std::string> removed;  // older snapshots, by retention
-  std::string note;                  // why nothing was pruned, when the user should know
-  bool unfinished = false;           // something after publishing failed; the log says what
-  bool strict = false;               // a part that could not be checked is a failure, too
+  Unmatched unmatched;  // what DATABASES does not match; not safe to print as it is
+  std::map<std::string, std::uint64_t> received_bytes;  // of each database, by its name in the manifest
+  std::vector<std::string> removed;                     // older snapshots, by retention
+  std::string note;                                     // why nothing was pruned, when the user should know
+  bool unfinished = false;  // something after publishing failed; the log says what
+  bool strict = false;      // a part that could not be checked is a failure, too
 };
 
 // Pulls, publishes, verifies and prunes. Throws Error when nothing was published; kConfiguration when the

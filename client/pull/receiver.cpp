@@ -229,6 +229,7 @@ class Receiver {
   void take_database(std::size_t index) {
     PulledDatabase& database = pull_.databases[index];
     Draft& draft = drafts_.of(database.info.name);
+    const std::uint64_t received_before = messages_.received_bytes();
     progress_.begin(database.info.name, database_bytes(database.info));
     try {
       take_pages(index, draft);
@@ -237,7 +238,8 @@ class Receiver {
       skip_pages(index);
     }
     hashes_->ended(static_cast<std::uint32_t>(index));
-    if (database.problem || database.misfit) drafts_.discard(database.info.name);
+    database.received_bytes = messages_.received_bytes() - received_before;
+    if (database.problem || database.misfit) return drafts_.discard(database.info.name);
     progress_.finish();
   }
 

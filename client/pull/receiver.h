@@ -25,6 +25,7 @@ struct PulledDatabase {
   std::string base;                   // the snapshot whose pages it shares; may be empty
   std::string base_read_at;           // when the server's database was last read whole for that snapshot
   std::uint64_t shared_bytes = 0;     // on disk, with that snapshot's file
+  std::uint64_t received_bytes = 0;   // messages about it
   std::optional<std::string> misfit;  // its base led to a wrong file; the reason, empty if not yet known
 };
 

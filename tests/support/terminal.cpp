@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <cstdlib>
 
@@ -15,12 +17,13 @@ constexpr int kWaitMs = 20'000;
 
 }  // namespace
 
-Terminal::Terminal(const std::vector<std::string>& argv, const Environment& env) {
+Terminal::Terminal(const std::vector<std::string>& argv, const Environment& env, unsigned columns) {
   std::vector<char*> words;
   for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   int master = -1;
-  pid_ = ::forkpty(&master, nullptr, nullptr, nullptr);
+  winsize size{30, static_cast<unsigned short>(columns), 0, 0};
+  pid_ = ::forkpty(&master, nullptr, nullptr, &size);
   if (pid_ < 0) throw_errno("make a terminal");
   if (pid_ == 0) {
     for (const auto& [name, value] : env) ::setenv(name.c_str(), value.c_str(), 1);
@@ -58,6 +61,36 @@ bool Terminal::wait_for(const std::string& text, std::size_t times) {
 
 void Terminal::type(const std::string& text) {
   write_all(ours_.get(), text.data(), text.size(), "the terminal");
+}
+
+std::vector<std::string> Terminal::lines() const {
+  std::vector<std::string> lines(1);
+  std::size_t row = 0, column = 0;
+  const auto escape = [&](std::size_t count, char final) {
+    if (final == 'A') row -= std::min(row, std::max<std::size_t>(count, 1));
+    if (final == 'J') {
+      lines.resize(row + 1);
+      lines[row].resize(std::min(column, lines[row].size()));
+    }
+  };
+  for (std::size_t at = 0; at < shown_.size(); ++at) {
+    const char c = shown_[at];
+    if (c == '\r') {
+      column = 0;
+    } else if (c == '\n') {
+      if (++row == lines.size()) lines.emplace_back();
+    } else if (c == '\033') {
+      std::size_t count = 0;
+      for (at += 2; at < shown_.size() && std::isdigit(static_cast<unsigned char>(shown_[at])); ++at)
+        count = 10 * count + static_cast<std::size_t>(shown_[at] - '0');
+      if (at < shown_.size()) escape(count, shown_[at]);
+    } else {
+      if (lines[row].size() <= column) lines[row].resize(column + 1, ' ');
+      lines[row][column++] = c;
+    }
+  }
+  if (lines.back().empty()) lines.pop_back();
+  return lines;
 }
 
 int Terminal::exit_code() {

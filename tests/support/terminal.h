@@ -13,7 +13,7 @@ namespace litepull::test {
 
 class Terminal {
  public:
-  Terminal(const std::vector<std::string>& argv, const Environment& env);
+  Terminal(const std::vector<std::string>& argv, const Environment& env, unsigned columns = 80);
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
   ~Terminal();  // kills it
@@ -22,6 +22,9 @@ class Terminal {
   bool wait_for(const std::string& text, std::size_t times);
   void type(const std::string& text);
   const std::string& shown() const { return shown_; }
+  // What a person sees in the end, without colours: what was erased or written over is gone. Knows the escape
+  // sequences that litepull uses.
+  std::vector<std::string> lines() const;
   // Waits for the program's end; -1 when a signal ended it or it runs on.
   int exit_code();
 

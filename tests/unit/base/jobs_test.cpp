@@ -67,6 +67,7 @@ TEST(ProgressTest, ATerminalThatGoesAwayIsNoReasonToFail) {
     progress.advance(50);
     board.say("a warning");
     progress.finish();
+    progress.step("checking");
   });
   std::fclose(full);
 }

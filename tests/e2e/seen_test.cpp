@@ -1,0 +1,119 @@
+// What a person sees, on terminals of several kinds and in a pipe.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/support/pull_fixture.h"
+#include "tests/support/scratch_copy.h"
+#include "tests/support/tcp_proxy.h"
+#include "tests/support/terminal.h"
+
+namespace litepull::test {
+namespace {
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::size_t times(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+// The words of the first line that begins with `first`.
+std::string line_of(const std::vector<std::string>& lines, const std::string& first) {
+  for (const std::string& line : lines)
+    if (line.starts_with(first)) return line;
+  return "";
+}
+
+class Seen : public testing::Test {
+ protected:
+  explicit Seen(Over over = Over::kLocal) : app_(over) {
+    exec("steady.sqlite3", "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(5000000))");
+    exec("busy.sqlite3",
+         "CREATE TABLE t (id INTEGER PRIMARY KEY, a); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT "
+         "i + 1 FROM n WHERE i < 1000) INSERT INTO t SELECT i, randomblob(1000) FROM n");
+  }
+
+  void exec(const std::string& database, const std::string& sql) {
+    const auto done = run({"sqlite3", app_.in_storage(database), sql});
+    EXPECT_TRUE(done.ok()) << done.err;
+  }
+
+  Environment environment(const std::string& term, const std::string& no_color = "") {
+    return {{"TERM", term},
+            {"NO_COLOR", no_color},
+            {"LITEPULL_AGENT", built_program("litepull-agent")},
+            {"TZ", "Asia/Kolkata"}};
+  }
+
+  Terminal on_terminal(std::vector<std::string> words, const std::string& term = "xterm",
+                       unsigned columns = 80, const std::string& no_color = "") {
+    words.insert(words.begin(), built_program("litepull"));
+    return Terminal(words, environment(term, no_color), columns);
+  }
+
+  Terminal backup(const std::string& term = "xterm", unsigned columns = 80) {
+    return on_terminal({"backup", app_.config_path()}, term, columns);
+  }
+
+  PullFixture app_;
+};
+
+TEST_F(Seen, EachDatabaseHasOneLineThatSaysWhatHappened) {
+  ASSERT_EQ(app_.backup().exit_code(), 0);
+  exec("busy.sqlite3", "UPDATE t SET a = randomblob(1000) WHERE id = 500");
+  for (const unsigned columns : {80U, 200U}) {
+    Terminal terminal = backup("xterm", columns);
+    ASSERT_EQ(terminal.exit_code(), 0) << terminal.shown();
+    const auto lines = terminal.lines();
+    const std::string text = joined(lines);
+    EXPECT_TRUE(has(line_of(lines, "steady.sqlite3"), "unchanged")) << text;
+    EXPECT_EQ(has(line_of(lines, "busy.sqlite3"), "unchanged"), columns == 200U) << text;
+    EXPECT_EQ(times(text, "steady.sqlite3"), 1U) << text;
+    EXPECT_EQ(times(text, "busy.sqlite3"), 1U) << text;
+    EXPECT_FALSE(line_of(lines, "total").empty()) << text;
+    EXPECT_TRUE(has(text, " received in ")) << text;
+    EXPECT_FALSE(has(text, " left") || has(text, "0 B of") || has(text, "checking")) << text;
+  }
+}
+
+TEST_F(Seen, ADumbTerminalGetsNoEscapesAndAPipeNothingButTheResult) {
+  for (const std::string term : {"dumb", ""}) {
+    Terminal terminal = backup(term);
+    ASSERT_EQ(terminal.exit_code(), 0) << terminal.shown();
+    EXPECT_FALSE(has(terminal.shown(), "\033")) << terminal.shown();
+    EXPECT_TRUE(has(terminal.shown(), "busy.sqlite3")) << terminal.shown();
+  }
+  const ProcessResult piped = app_.litepull({"backup"});
+  EXPECT_EQ(piped.status.code, 0);
+  EXPECT_EQ(piped.err, "");
+  EXPECT_EQ(times(piped.out, "\n"), 1U) << piped.out;
+  EXPECT_TRUE(has(piped.out, " MB, unchanged, ")) << piped.out;
+}
+
+TEST_F(Seen, SeveralAppsHaveOneTable) {
+  const std::string second = app_.scratch("second.env");
+  write_file(second, read_file(app_.config_path()) + "APP_NAME=second\n");
+  Terminal terminal = on_terminal({"backup", "-j", "2", app_.config_path(), second});
+  ASSERT_EQ(terminal.exit_code(), 0) << terminal.shown();
+  const auto lines = terminal.lines();
+  const std::string text = joined(lines);
+  EXPECT_EQ(times(text, "verified\n"), 1U) << text;
+  EXPECT_TRUE(has(line_of(lines, "app     busy.sqlite3"), "all")) << text;
+  EXPECT_TRUE(has(line_of(lines, "second  busy.sqlite3"), "all")) << text;
+  EXPECT_TRUE(has(line_of(lines, "total"), " MB ")) << text;
+}
+
+}  // namespace
+}  // namespace litepull::test
