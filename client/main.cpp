@@ -57,7 +57,8 @@ int main(int argc, char** argv) {
       [&] { code = litepull::run_command_line(argc, argv, litepull::read_environment()); });
   if (!error) return with_printed_output(code);
   code = litepull::exit_code_of(error->kind());
-  std::fprintf(stderr, "litepull: error: %s\n", litepull::describe(*error).c_str());
+  const char* prefix = code == litepull::kExitInterrupted ? "" : "error: ";
+  std::fprintf(stderr, "litepull: %s%s\n", prefix, litepull::describe(*error).c_str());
   if (litepull::wants_json(argc, argv))
     litepull::print_json(nlohmann::ordered_json::array({litepull::error_json("", code, *error)}));
   return with_printed_output(code);

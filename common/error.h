@@ -19,6 +19,7 @@ enum class ErrorKind : std::uint8_t {
   kBusy = 6,           // another program holds a lock
   kRefused = 7,        // this is not safe here; the hint says what would make it safe
   kCancelled = 8,      // the user or a signal asked to stop
+  kInterrupted = 9,    // the user pressed Ctrl-C; only where a command ends, never on the wire
 };
 
 // What went wrong, as a value: it can be kept, sent over the wire, and thrown as an Error.

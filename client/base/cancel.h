@@ -19,6 +19,14 @@ class Cancel {
   Cancel& operator=(const Cancel&) = delete;
 
   void request() { requested_.store(true); }
+  // The request of a person who pressed Ctrl-C.
+  void interrupt() {
+    interrupted_.store(true);
+    request();
+  }
+  bool interrupted() const {
+    return interrupted_.load() || (parent_ != nullptr && !detached_.load() && parent_->interrupted());
+  }
   // After this many seconds the request is made by itself.
   void set_deadline(int seconds) {
     deadline_us_.store(monotonic_us() + std::uint64_t{1'000'000} * static_cast<unsigned>(seconds));
@@ -34,7 +42,7 @@ class Cancel {
     if (is_any_late())
       throw Error(ErrorKind::kCancelled, "stopped, since its deadline has passed",
                   "see what took so long, or give it more time with --deadline");
-    throw Error(ErrorKind::kCancelled, "stopped on request");
+    throw Error(ErrorKind::kCancelled, interrupted() ? "interrupted" : "stopped on request");
   }
 
  private:
@@ -49,8 +57,15 @@ class Cancel {
   const Cancel* const parent_ = nullptr;
   std::atomic<std::uint64_t> deadline_us_{0};  // 0: none
   std::atomic<bool> requested_{false};
+  std::atomic<bool> interrupted_{false};
   std::atomic<bool> detached_{false};
 };
+
+// An error where a command ends: Ctrl-C then has a kind of its own.
+inline Error at_the_end(const Error& error, const Cancel& cancel) {
+  const bool interrupted = error.kind() == ErrorKind::kCancelled && cancel.interrupted();
+  return interrupted ? Error(ErrorKind::kInterrupted, error.message(), error.hint()) : error;
+}
 
 // How long a wait may go on before it looks at its Cancel again.
 inline constexpr int kCancelPollMs = 100;

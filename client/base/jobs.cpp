@@ -1,5 +1,6 @@
 #include "client/base/jobs.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include <csignal>
 #include <thread>
 
+#include "common/posix.h"
+
 namespace litepull {
 namespace {
 
@@ -18,6 +21,13 @@ namespace {
 bool is_ignored(int signal) {
   struct sigaction action {};
   return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Whether this program is the job in front on a terminal, as the shell calls it: the one that a Ctrl-C goes
+// to.
+bool is_in_front() {
+  const Fd terminal(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  return terminal && ::tcgetpgrp(terminal.get()) == ::getpgrp();
 }
 
 // Receives signals in a thread of its own while it lives.
@@ -41,7 +51,10 @@ class SignalWatch {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
       if (error) return;
       if (cancel_.requested()) _exit(128 + signal);
-      cancel_.request();
+      if (signal == SIGINT && is_in_front())
+        cancel_.interrupt();
+      else
+        cancel_.request();
       wait();
     });
   }

@@ -19,6 +19,7 @@
 #include "client/preflight/unmatched_json.h"
 #include "client/pull/backup.h"
 #include "client/store/manifest_json.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -64,6 +65,26 @@ void settle(BackupOutcome& outcome, spdlog::logger& log) {
   if (outcome.error) log.error("{}: {}", outcome.name, describe(*outcome.error));
 }
 
+std::string kept_text(const BackupOutcome& outcome, std::uint64_t kept_bytes, const std::string& file) {
+  if (outcome.result)
+    return fmt::format("{} is published, but not checked; to check it: litepull verify {} {}",
+                       outcome.result->manifest.snapshot, shell_path(file),
+                       outcome.result->manifest.snapshot);
+  if (kept_bytes == 0) return "nothing was published";
+  return fmt::format("nothing was published; {} are kept, and the next backup resumes from there",
+                     format_bytes(kept_bytes));
+}
+
+// Of a run that Ctrl-C ended, whatever broke first: a local agent and a check get the signal, too.
+void settle_interrupted(BackupOutcome& outcome, std::uint64_t kept_bytes, const std::string& file,
+                        Board& board, spdlog::logger& log) {
+  outcome.exit_code = kExitInterrupted;
+  const std::string text = "interrupted; " + kept_text(outcome, kept_bytes, file);
+  if (!outcome.result) outcome.error = std::make_unique<Error>(ErrorKind::kInterrupted, text);
+  log.info("{}: {}", outcome.name, text);
+  board.say("litepull: " + outcome.name + ": " + text);
+}
+
 RunEnd end_of(const BackupOutcome& outcome) {
   if (outcome.error) return {outcome.exit_code, outcome.error->message(), outcome.error->hint(), ""};
   const std::string problem = outcome.exit_code == 0 ? "" : problem_of(*outcome.result);
@@ -81,6 +102,7 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
                     BackupOutcome& outcome) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kCreate);
   const AppLock lock = store.lock();
+  if (jobs.cancel.interrupted()) jobs.cancel.throw_if_requested();
   report.begin(store, lock);
   outcome.error = error_of([&] {
     jobs.cancel.throw_if_requested();  // an app that never got its turn is reported as a failure
@@ -91,7 +113,11 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
     outcome.result = std::make_unique<BackupResult>(
         run_backup({store, lock, config, jobs.cancel, progress, log.logger()}, options));
   });
-  settle(outcome, log.logger());
+  const bool done = outcome.result && !outcome.result->unfinished;
+  if (jobs.cancel.interrupted() && !done)
+    settle_interrupted(outcome, store.partial_bytes(lock), config.file, jobs.console.board, log.logger());
+  else
+    settle(outcome, log.logger());
   report.end(store, lock, end_of(outcome));
 }
 
@@ -104,7 +130,9 @@ void back_up_app(const BackupJobs& jobs, const Config& config, BackupOutcome& ou
     if (outcome.refusal) throw Error(*outcome.refusal);
     back_up_locked(jobs, config, report, log, outcome);
   });
-  if (error) {
+  if (error && at_the_end(*error, jobs.cancel).kind() == ErrorKind::kInterrupted) {
+    settle_interrupted(outcome, 0, config.file, jobs.console.board, log.logger());
+  } else if (error) {
     outcome.error = std::move(error);
     settle(outcome, log.logger());
   }
@@ -220,7 +248,8 @@ std::string state_of(const Manifest::Database& database) {
 
 // One line, for cron's mail and below the table.
 std::string summary(const BackupOutcome& outcome) {
-  if (outcome.error) return fmt::format("{}: FAILED: {}", outcome.name, safe_lines(outcome.error->message()));
+  if (outcome.error && outcome.exit_code == kExitInterrupted) return outcome.name + ": interrupted";
+  if (outcome.error) return outcome.name + ": FAILED, nothing was published";
   const Manifest& manifest = outcome.result->manifest;
   const auto bad = std::count_if(
       manifest.databases.begin(), manifest.databases.end(),
@@ -290,7 +319,8 @@ void print(const std::vector<BackupOutcome>& outcomes, const CommonOptions& opti
   }
   if (options.quiet) return;
   if (isatty(STDOUT_FILENO) != 0) print_table(outcomes);
-  for (const BackupOutcome& outcome : outcomes) fmt::print("{}\n", summary(outcome));
+  for (const BackupOutcome& outcome : outcomes)
+    if (outcome.result || outcome.exit_code != kExitInterrupted) fmt::print("{}\n", summary(outcome));
 }
 
 int backup_command(const BackupCommand& command) {

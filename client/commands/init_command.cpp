@@ -73,7 +73,8 @@ std::string user_in_ssh_config(const std::string& file, const std::string& host)
     Cancel cancel;
     while_stoppable(cancel, [&] { found = ask_openssh({file, host, "", std::nullopt}, cancel); });
   });
-  if (error && error->kind() == ErrorKind::kCancelled) throw Error(*error);
+  if (error && (error->kind() == ErrorKind::kCancelled || error->kind() == ErrorKind::kInterrupted))
+    throw Error(*error);
   const passwd* self = ::getpwuid(::geteuid());
   return error || self == nullptr || found.user == self->pw_name ? "" : found.user;
 }

@@ -24,8 +24,11 @@ struct Results {
   }
 };
 
-AppResult failure(const std::string& app, const Error& error, spdlog::logger& log) {
-  log.error("{}: {}", app, describe(error));
+AppResult failure(const std::string& app, const Error& error, Console& console) {
+  if (error.kind() == ErrorKind::kInterrupted)
+    console.board.say("litepull: " + app + ": " + describe(error));
+  else
+    console.log->error("{}: {}", app, describe(error));
   const int code = exit_code_of(error.kind());
   return {error_json(app, code, error), code};
 }
@@ -38,7 +41,7 @@ void run_one(const std::string& file, const Environment& environment, const AppW
     app = config.app_name;
     results.add(work({config, cancel, console.board, *console.log}));
   });
-  if (error) results.add(failure(app, *error, *console.log));
+  if (error) results.add(failure(app, at_the_end(*error, cancel), console));
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ Console::Console(bool quiet, const std::string& log_file)
 void while_stoppable(Cancel& cancel, const std::function<void()>& work) {
   std::unique_ptr<Error> error;
   run_jobs(1, 1, cancel, [&](std::size_t) { error = error_of(work); });
-  if (error) throw Error(*error);
+  if (error) throw at_the_end(*error, cancel);
 }
 
 int run_apps(const ManyAppsOptions& options, OnSignal on_signal, const AppWork& work) {

@@ -86,7 +86,7 @@ RunRecord begun_after(const std::optional<RunRecord>& earlier, std::int64_t now_
   RunRecord record;
   record.started_at = rfc3339_utc(now_unix_ms);
   record.pid = pid;
-  record.after_failure = earlier && !earlier->good();
+  record.after_failure = earlier && earlier->failing();
   if (earlier) record.last_failure = last_failure_of(*earlier);
   return record;
 }
@@ -96,7 +96,7 @@ void end_run(RunRecord& record, std::int64_t now_unix_ms, int exit_code, const s
   record.ended_at = rfc3339_utc(now_unix_ms);
   record.exit_code = exit_code;
   record.snapshot = snapshot;
-  if (exit_code != 0)
+  if (exit_code != 0 && exit_code != kExitInterrupted)
     record.last_failure = {record.ended_at, exit_code, short_text(message, kMaxMessageBytes), snapshot};
 }
 

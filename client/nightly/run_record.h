@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/base/exit_code.h"
 #include "client/store/store.h"
 
 namespace litepull {
@@ -27,11 +28,14 @@ struct RunRecord {
   int pid = 0;
   int exit_code = 0;                       // once it has ended
   std::string snapshot;                    // the name of what it published; may be empty
-  bool after_failure = false;              // the run before it was not good
+  bool after_failure = false;              // the last run before it that was not interrupted was not good
   std::optional<RunFailure> last_failure;  // this run's, or that of the last one before it
 
   bool ended() const { return !ended_at.empty(); }
   bool good() const { return ended() && exit_code == 0; }
+  bool interrupted() const { return ended() && exit_code == kExitInterrupted; }
+  // Whether the last run was a failure, as far as it says anything: one that was interrupted does not.
+  bool failing() const { return interrupted() ? after_failure : !good(); }
   bool operator==(const RunRecord&) const = default;
 };
 
@@ -46,7 +50,8 @@ std::optional<RunFailure> last_failure_of(const RunRecord& record);
 // The record of a run that begins now. `earlier` is the record of the run before it.
 RunRecord begun_after(const std::optional<RunRecord>& earlier, std::int64_t now_unix_ms, int pid);
 
-// Completes the record of a run. `message` says why `exit_code` is not 0.
+// Completes the record of a run. `message` says why `exit_code` is not 0. A run that was interrupted is no
+// failure.
 void end_run(RunRecord& record, std::int64_t now_unix_ms, int exit_code, const std::string& message,
              const std::string& snapshot);
 

@@ -40,7 +40,7 @@ void RunReport::end(const Store& store, const AppLock& lock, const RunEnd& end) 
 }
 
 void RunReport::tell(const RunEnd& end) {
-  if (!begun_ && end.exit_code == kExitBusy) return;
+  if (end.exit_code == kExitInterrupted || (!begun_ && end.exit_code == kExitBusy)) return;
   const bool good = end.exit_code == 0;
   const std::string text = with_hint(one_line(config_.app_name, end), end);
   if (good)

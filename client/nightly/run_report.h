@@ -1,6 +1,6 @@
 // Reports a backup: to the record that `status` reads, to the monitoring service of PING_URL, and to
 // NOTIFY_COMMAND. A problem here is a warning in the app's log, and never fails a backup. A run that finds
-// another at work reports nothing, because the other one will.
+// another at work tells nobody, because the other one will, nor does a run that its user interrupted.
 #pragma once
 
 #include <string>

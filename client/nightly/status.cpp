@@ -109,7 +109,7 @@ bool AppStatus::failing() const {
     case RunState::kKilled:
       return true;
     case RunState::kEnded:
-      return !last_run->good();
+      return last_run->failing();
   }
   return false;
 }

@@ -43,6 +43,7 @@ std::string run_words(const AppStatus& status) {
       break;
   }
   const RunRecord& run = *status.last_run;
+  if (run.interrupted()) return "interrupted, " + ago(status, run.ended_at);
   return (run.good() ? "ok, " : fmt::format("FAILED ({}), ", run.exit_code)) + ago(status, run.ended_at);
 }
 

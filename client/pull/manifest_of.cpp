@@ -29,6 +29,7 @@ std::string kind_text(ErrorKind kind) {
     case ErrorKind::kRefused:
       return "refused";
     case ErrorKind::kCancelled:
+    case ErrorKind::kInterrupted:
       return "cancelled";
   }
   return "failed";

@@ -232,6 +232,16 @@ Staging Store::resume_staging(const AppLock& lock) const {
   }
 }
 
+std::uint64_t Store::partial_bytes(const AppLock&) const {
+  std::uint64_t bytes = 0;
+  for (const std::string& name : names_in(dir_.get(), path_)) {
+    const auto entry = look_at_entry(dir_.get(), name, path_of(name));
+    if (name.starts_with(kPartialPrefix) && entry && is_file_type(*entry, S_IFDIR))
+      bytes += sizes_below(open_snapshot(name).get(), device_, path_of(name)).bytes;
+  }
+  return bytes;
+}
+
 // A sweep may lock the new directory first and remove it. Then another one is made.
 WorkDir Store::create_work_dir() const {
   for (;;) {

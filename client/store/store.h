@@ -127,6 +127,9 @@ class Store {
   // The newest one that an interrupted run left, with only its databases; else a new one.
   Staging resume_staging(const AppLock& lock) const;
 
+  // How much interrupted runs left for the next one to resume.
+  std::uint64_t partial_bytes(const AppLock& lock) const;
+
   // The current second. If its name is taken, sleeps until the next free one: the time is never ahead of the
   // clock.
   SnapshotTime choose_free_time(const AppLock& lock, const std::function<std::int64_t()>& now_unix_s,

@@ -99,7 +99,8 @@ void Verifier::run() {
     while (waiting_.empty() && !stop_.requested())
       changed_.wait_for(lock, std::chrono::milliseconds(kCancelPollMs));
     if (stop_.requested()) {
-      failure_ = std::make_exception_ptr(Error(ErrorKind::kCancelled, "stopped on request"));
+      const char* why = stop_.interrupted() ? "interrupted" : "stopped on request";
+      failure_ = std::make_exception_ptr(Error(ErrorKind::kCancelled, why));
       break;
     }
     const File file = std::move(waiting_.front());

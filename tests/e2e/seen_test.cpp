@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "tests/support/http_server.h"
 #include "tests/support/pull_fixture.h"
-#include "tests/support/scratch_copy.h"
 #include "tests/support/tcp_proxy.h"
 #include "tests/support/terminal.h"
 
@@ -113,6 +115,79 @@ TEST_F(Seen, SeveralAppsHaveOneTable) {
   EXPECT_TRUE(has(line_of(lines, "app     busy.sqlite3"), "all")) << text;
   EXPECT_TRUE(has(line_of(lines, "second  busy.sqlite3"), "all")) << text;
   EXPECT_TRUE(has(line_of(lines, "total"), " MB ")) << text;
+}
+
+// --- Ctrl-C ----------------------------------------------------------------------------------------------
+
+// 6 MB over a link of 2 MB a second.
+class SeenInterrupt : public Seen {
+ protected:
+  SeenInterrupt() : Seen(Over::kSsh), proxy_(app_.sshd().port()) {
+    exec("busy.sqlite3",
+         "WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) "
+         "INSERT INTO t SELECT i, randomblob(1000) FROM n");
+    app_.reach_through(proxy_.port());
+    app_.set("NOTIFY_COMMAND", "echo $LITEPULL_EVENT >>" + notified());
+    app_.set("PING_URL", server_.url("/uuid"));
+  }
+
+  std::string notified() { return app_.scratch("notified"); }
+
+  // Presses Ctrl-C in the middle of a pull.
+  void interrupt(Terminal& terminal) {
+    const std::uint64_t before = proxy_.bytes_down();
+    EXPECT_TRUE(eventually([&] { return proxy_.bytes_down() > before + 3'000'000; }));
+    terminal.type("\x03");
+  }
+
+  HttpServer server_;
+  TcpProxy proxy_;
+};
+
+TEST_F(SeenInterrupt, SaysWhatIsKeptLeavesNoResidueAndIsNoFailure) {
+  for (const std::string term : {"xterm", "dumb"}) {
+    proxy_.set_rate(2'000'000);
+    Terminal terminal = on_terminal({"backup", "--full", app_.config_path()}, term);
+    interrupt(terminal);
+    EXPECT_EQ(terminal.exit_code(), 130) << terminal.shown();
+    const auto lines = terminal.lines();
+    ASSERT_EQ(lines.size(), 1U) << joined(lines);
+    EXPECT_TRUE(lines[0].starts_with("litepull: app: interrupted; nothing was published; ")) << lines[0];
+    EXPECT_TRUE(has(lines[0], " MB are kept, and the next backup resumes from there")) << lines[0];
+    EXPECT_EQ(has(terminal.shown(), "\033"), term == "xterm");
+    EXPECT_EQ(app_.strangers().size(), 2U);  // the lock and what is kept
+  }
+  EXPECT_TRUE(has(app_.litepull({"status"}).out, "interrupted, 0 min ago"));
+  EXPECT_FALSE(has(app_.litepull({"status"}).out, "last failure"));
+  EXPECT_EQ(server_.requests(), (std::vector<HttpRequest>(2, {"GET", "/uuid/start", ""})));
+  proxy_.set_rate(0);
+  const BackupRun next = app_.backup();
+  EXPECT_EQ(next.exit_code(), 0) << next.words();
+  EXPECT_LT(next.json["wire"]["received_bytes"].get<std::uint64_t>(), 5'000'000U) << "it did not resume";
+  EXPECT_FALSE(std::filesystem::exists(notified()));
+}
+
+TEST_F(SeenInterrupt, OfARunAfterAFailureStillLetsTheNextOneReportTheRecovery) {
+  app_.set("REMOTE_BACKUP_DIR", app_.scratch("nowhere"));
+  EXPECT_EQ(app_.backup().exit_code(), 2);
+  app_.set("REMOTE_BACKUP_DIR", app_.storage());
+  proxy_.set_rate(2'000'000);
+  Terminal terminal = on_terminal({"backup", app_.config_path()});
+  interrupt(terminal);
+  EXPECT_EQ(terminal.exit_code(), 130) << terminal.shown();
+  EXPECT_TRUE(has(app_.litepull({"status", "--json"}).out, "\"failing\": true"));
+  proxy_.set_rate(0);
+  EXPECT_EQ(app_.backup().exit_code(), 0);
+  EXPECT_EQ(read_file(notified()), "failure\nrecovery\n");
+}
+
+TEST_F(SeenInterrupt, SigtermIsAFailureWithExitCodeOne) {
+  proxy_.set_rate(2'000'000);
+  Child child = app_.start_backup({"--full"});
+  ASSERT_TRUE(eventually([&] { return proxy_.bytes_down() > 3'000'000; }));
+  child.kill(SIGTERM);
+  EXPECT_EQ(app_.finish_backup(child).exit_code(), 1);
+  EXPECT_EQ(read_file(notified()), "failure\n");
 }
 
 }  // namespace

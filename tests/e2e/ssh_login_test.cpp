@@ -230,8 +230,8 @@ TEST_F(SlowKey, CtrlCEndsTheWorkAndTheQuestion) {
     terminal.type(typed);
     pause_for(Milliseconds(300));
     terminal.type("\x03");
-    EXPECT_TRUE(terminal.wait_for("stopped on request", 1)) << terminal.shown();
-    EXPECT_EQ(terminal.exit_code(), 1) << terminal.shown();
+    EXPECT_TRUE(terminal.wait_for("interrupted", 1)) << terminal.shown();
+    EXPECT_EQ(terminal.exit_code(), 130) << terminal.shown();
   }
 }
 

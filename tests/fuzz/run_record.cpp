@@ -17,7 +17,7 @@ void take(std::string_view text) {
   if (!record->ended()) record->exit_code = 0;  // it has none yet, whatever the text says
   invariant(parse_run_record(to_json_text(*record)) == record, "a record is not what was written");
   invariant(last_failure_of(*record) || record->ended(), "a killed run that is no failure");
-  invariant(begun_after(record, 0, 1).after_failure == !record->good(), "a failure that is forgotten");
+  invariant(begun_after(record, 0, 1).after_failure == record->failing(), "a failure that is forgotten");
 }
 
 }  // namespace

@@ -37,6 +37,17 @@ TEST(Cancel, ARequestBeforeTheDeadlineIsARequest) {
   EXPECT_EQ(why(cancel), "stopped on request");
 }
 
+TEST(Cancel, AnInterruptIsARequestOfItsOwnKindWhereACommandEnds) {
+  Cancel cancel;
+  const Cancel child(&cancel);
+  const Error stopped(ErrorKind::kCancelled, "stopped on request");
+  EXPECT_EQ(at_the_end(stopped, cancel).kind(), ErrorKind::kCancelled);
+  cancel.interrupt();
+  EXPECT_EQ(why(child), "interrupted");
+  EXPECT_EQ(at_the_end(stopped, child).kind(), ErrorKind::kInterrupted);
+  EXPECT_EQ(at_the_end(Error(ErrorKind::kPeer, "no"), cancel).kind(), ErrorKind::kPeer);
+}
+
 TEST(Cancel, WhatIsDetachedHeedsNoDeadlineAbove) {
   Cancel cancel;
   Cancel child(&cancel);

@@ -36,6 +36,18 @@ TEST(RunRecord, AFailureIsRememberedAfterAGoodRun) {
   EXPECT_FALSE(begun_after(record, kNowMs + 20'000, 1).after_failure);
 }
 
+TEST(RunRecord, OneThatWasInterruptedSaysNothingAboutFailure) {
+  for (const bool after_failure : {false, true}) {
+    RunRecord record = begun_after(after_failure ? std::optional(failed_run()) : std::nullopt, kNowMs, 1);
+    end_run(record, kNowMs + 5000, kExitInterrupted, "interrupted", "");
+    EXPECT_EQ(parse_run_record(to_json_text(record)), record);
+    EXPECT_FALSE(record.good());
+    EXPECT_EQ(record.failing(), after_failure);
+    EXPECT_EQ(record.last_failure.has_value(), after_failure);
+    EXPECT_EQ(begun_after(record, kNowMs + 9000, 2).after_failure, after_failure);
+  }
+}
+
 TEST(RunRecord, OneThatNeverEndedIsAFailureToTheNext) {
   const RunRecord next = begun_after(begun_after(std::nullopt, kNowMs, 1), kNowMs + 9000, 2);
   EXPECT_TRUE(next.after_failure);
