@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "client/base/clock.h"
+#include "client/base/output.h"
+#include "client/base/progress.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
 #include "client/config/origin.h"
@@ -13,6 +15,7 @@
 #include "client/store/select_snapshot.h"
 #include "client/store/store.h"
 #include "common/error.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -118,30 +121,52 @@ nlohmann::ordered_json to_json(const std::string& app, const Store& store, const
   return out;
 }
 
-constexpr const char* kRow = "  {:>3}  {:24}  {:>8}  {:>9}  {:>9}  {:>9}  {:20}  {:>8}  {:6}  {}{}\n";
+// What is shown of one app.
+struct Listed {
+  std::string app;
+  std::string directory;
+  Listing listing;
+  std::int64_t now_unix_s = 0;
+};
 
-// The column of origins appears only if a snapshot is not from here.
-bool has_others(const Listing& listing) {
-  return std::any_of(listing.snapshots.begin(), listing.snapshots.end(),
-                     [](const Snapshot& snapshot) { return snapshot.origin != Origin::kHere; });
+Tone tone_of(const Snapshot& snapshot) {
+  if (snapshot.verified == Verified::kFailed) return Tone::kBad;
+  const bool good = !snapshot.old_script() && snapshot.verified == Verified::kOk && !in_part(snapshot);
+  return good ? Tone::kGood : Tone::kWarning;
 }
 
-std::string origin_column(const Snapshot* snapshot, bool with_origins) {
-  if (!with_origins) return "";
-  const char* word = snapshot == nullptr                 ? "origin"
-                     : snapshot->origin == Origin::kHere ? ""
-                                                         : origin_word(*snapshot);
-  return fmt::format("{:7}  ", word);
+// Fits 80 columns: what says least goes first.
+Table snapshot_table() {
+  using enum Table::Align;
+  return Table({{"app"},
+                {"#", kRight},
+                {"snapshot"},
+                {"label", kLeft, 0, true},
+                {"age", kRight},
+                {"databases", kRight, 3},
+                {"size", kRight},
+                {"shared", kRight, 2},
+                {"verified"},
+                {"ago", kRight, 4},
+                {"pinned", kLeft, 1},
+                {"origin"}});
 }
 
-void print_row(const Listing& listing, const Snapshot& snapshot, bool with_origins, std::int64_t now_unix_s) {
+void add_row(Table& table, const std::string& app, const Listed& listed, const Snapshot& snapshot) {
   const std::uint64_t shared = shared_bytes(snapshot);
-  const auto number = number_of(listing, snapshot, now_unix_s);
-  fmt::print(kRow, number ? std::to_string(*number) : "-", snapshot.name, age_of(snapshot.time.unix_s),
-             snapshot.database_count, format_bytes(snapshot.size_bytes),
-             shared > 0 ? format_bytes(shared) : "", state_of(snapshot), verified_age(snapshot),
-             is_pinned(snapshot) ? "pinned" : "", origin_column(&snapshot, with_origins),
-             snapshot.manifest ? printable(snapshot.manifest->label) : "");
+  const auto number = number_of(listed.listing, snapshot, listed.now_unix_s);
+  table.add({{app},
+             {number ? std::to_string(*number) : "-"},
+             {snapshot.name},
+             {snapshot.manifest ? printable(snapshot.manifest->label) : ""},
+             {age_of(snapshot.time.unix_s)},
+             {std::to_string(snapshot.database_count)},
+             {format_bytes(snapshot.size_bytes)},
+             {shared > 0 ? format_bytes(shared) : ""},
+             {state_of(snapshot), tone_of(snapshot)},
+             {verified_age(snapshot)},
+             {is_pinned(snapshot) ? "pinned" : ""},
+             {snapshot.origin == Origin::kHere ? "" : origin_word(snapshot)}});
 }
 
 // A line for each other place that snapshots came from, with "moved" or "foreign".
@@ -154,29 +179,56 @@ void print_origins(const Config& config, const Listing& listing) {
   for (const auto& [text, count] : counts) fmt::print("       {}: {}\n", text, count);
 }
 
-void print(const Config& config, const Store& store, const Listing& listing, std::int64_t now_unix_s) {
-  const bool with_origins = has_others(listing);
-  fmt::print("{}  ({})\n", config.app_name, printable(store.path()));
-  if (listing.snapshots.empty())
-    fmt::print("  no snapshots yet; make one with: litepull backup CONFIG\n");
-  else
-    fmt::print(kRow, "#", "snapshot", "age", "databases", "size", "shared", "verified", "ago", "",
-               origin_column(nullptr, with_origins), "label");
-  for (const Snapshot& snapshot : listing.snapshots) print_row(listing, snapshot, with_origins, now_unix_s);
-  if (with_origins) print_origins(config, listing);
-  for (const Stranger& stranger : listing.strangers)
+std::string total_text(const std::vector<Listed>& apps) {
+  std::size_t count = 0;
+  std::uint64_t bytes = 0, disk_bytes = 0;
+  for (const Listed& listed : apps)
+    for (const Snapshot& snapshot : listed.listing.snapshots) {
+      ++count;
+      bytes += snapshot.size_bytes;
+      disk_bytes += snapshot.disk_bytes;
+    }
+  return fmt::format("{} {}, {}, {} on disk", count, count == 1 ? "snapshot" : "snapshots",
+                     format_bytes(bytes), format_bytes(disk_bytes));
+}
+
+void print_others(const Config& config, const Listed& listed) {
+  print_origins(config, listed.listing);
+  if (listed.listing.snapshots.empty())
+    fmt::print("  {}: no snapshots yet; make one with: litepull backup {}\n", listed.app,
+               shell_path(config.file));
+  for (const Stranger& stranger : listed.listing.strangers)
     fmt::print("       {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
 }
 
+// One table for all apps.
+void print(const std::vector<Config>& configs, const std::vector<Listed>& apps) {
+  Table table = snapshot_table();
+  bool any = false;
+  for (const Listed& listed : apps) {
+    if (apps.size() == 1) fmt::print("{}  ({})\n", listed.app, printable(listed.directory));
+    any = any || !listed.listing.snapshots.empty();
+    for (const Snapshot& snapshot : listed.listing.snapshots)
+      add_row(table, apps.size() > 1 ? listed.app : "", listed, snapshot);
+  }
+  if (any) fmt::print("{}  {}\n", table.text(stdout, 2), total_text(apps));
+  for (std::size_t i = 0; i < apps.size(); ++i) print_others(configs[i], apps[i]);
+}
+
 int list_command(const ListCommand& command) {
-  return run_apps(command.common, OnSignal::kEnd, [&](const AppContext& run) {
+  std::vector<Config> configs;
+  std::vector<Listed> apps;
+  const int code = run_apps(command.common, OnSignal::kEnd, [&](const AppContext& run) {
     const Config& config = run.config;
     const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
-    const Listing listing = list_snapshots(store, config);
-    const std::int64_t now_unix_s = unix_ms_now() / 1000;
-    if (!command.common.json) print(config, store, listing, now_unix_s);
-    return AppResult{to_json(config.app_name, store, listing, now_unix_s)};
+    Listed listed{config.app_name, store.path(), list_snapshots(store, config), unix_ms_now() / 1000};
+    AppResult result{to_json(config.app_name, store, listed.listing, listed.now_unix_s)};
+    configs.push_back(config);
+    apps.push_back(std::move(listed));
+    return result;
   });
+  if (!command.common.json) print(configs, apps);
+  return code;
 }
 
 }  // namespace

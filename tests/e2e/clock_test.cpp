@@ -93,7 +93,7 @@ TEST_F(Clock, ThatWasOnceAYearAheadIsForgottenWithTheNextRun) {
   EXPECT_EQ(opened("2"), "yesterday\n");
   EXPECT_EQ(run_at(0, {"verify", "3"}).status.code, 2);
   EXPECT_EQ(opened(future), "first\n");
-  EXPECT_TRUE(contains(app_.litepull({"list"}).out, "    -  " + future));
+  EXPECT_TRUE(contains(app_.litepull({"list"}).out, "  -  " + future));
   EXPECT_NE(json_at(0, {"status"})["newest_good"]["name"], future);
   // And what is over is no reason to keep everything: that run knew that the clocks differed.
   app_.set("KEEP_LAST", "1");

@@ -337,7 +337,7 @@ TEST(RestoreAgain, ListHasADashWhereNoNumberMeansASnapshot) {
   EXPECT_TRUE(list["snapshots"][0]["unnumbered"].is_null());
   EXPECT_TRUE(list["snapshots"][1]["index"].is_null());
   EXPECT_EQ(list["snapshots"][1]["unnumbered"], "before-restore");
-  EXPECT_TRUE(contains(accident.app.litepull({"list"}).out, "    -  " + safety));
+  EXPECT_TRUE(contains(accident.app.litepull({"list"}).out, "  -  " + safety));
   EXPECT_EQ(accident.command({"verify", safety}).json["snapshots"][0]["name"], safety);
   EXPECT_EQ(accident.command({"verify", "before-restore"}).json["snapshots"][0]["name"], safety);
   EXPECT_EQ(accident.command({"verify", "2"}).code(), 2);
