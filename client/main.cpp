@@ -11,6 +11,7 @@
 #include "client/base/exit_code.h"
 #include "client/base/jobs.h"
 #include "client/base/output.h"
+#include "client/base/terminal.h"
 #include "client/commands/command_line.h"
 #include "client/commands/hidden_commands.h"
 #include "common/heap.h"
@@ -57,8 +58,10 @@ int main(int argc, char** argv) {
       [&] { code = litepull::run_command_line(argc, argv, litepull::read_environment()); });
   if (!error) return with_printed_output(code);
   code = litepull::exit_code_of(error->kind());
-  const char* prefix = code == litepull::kExitInterrupted ? "" : "error: ";
-  std::fprintf(stderr, "litepull: %s%s\n", prefix, litepull::describe(*error).c_str());
+  const std::string prefix = code == litepull::kExitInterrupted
+                                 ? ""
+                                 : litepull::painted("error:", litepull::Tone::kBad, stderr) + " ";
+  std::fprintf(stderr, "litepull: %s%s\n", prefix.c_str(), litepull::describe(*error).c_str());
   if (litepull::wants_json(argc, argv))
     litepull::print_json(nlohmann::ordered_json::array({litepull::error_json("", code, *error)}));
   return with_printed_output(code);

@@ -1,6 +1,7 @@
 #include "client/base/clock.h"
 
 #include <cstdio>
+#include <ctime>
 
 namespace litepull {
 
@@ -15,6 +16,18 @@ std::string rfc3339_utc(std::int64_t unix_ms) {
                 static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
                 static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   return text;
+}
+
+std::string local_time(const std::string& rfc3339) {
+  const auto unix_ms = parse_rfc3339_utc(rfc3339);
+  if (!unix_ms) return rfc3339;
+  const std::time_t instant = static_cast<std::time_t>(*unix_ms / 1000);
+  std::tm local{};
+  ::tzset();  // POSIX does not require it of localtime_r
+  if (::localtime_r(&instant, &local) == nullptr) return rfc3339;
+  char text[64];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %z", &local);
+  return size == 0 ? rfc3339 : std::string(text, size);
 }
 
 std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text) {

@@ -24,6 +24,9 @@ inline bool is_from_future(std::int64_t unix_s, std::int64_t now_unix_s) {
 
 // "2026-11-22T01:00:00.123Z" (RFC 3339, always UTC, always milliseconds).
 std::string rfc3339_utc(std::int64_t unix_ms);
+// The same instant for people: "2026-11-22 02:00:00 +0100", local time; the text itself if it has another
+// form.
+std::string local_time(const std::string& rfc3339);
 // The instant that the text names; nullopt unless it has exactly this form.
 std::optional<std::int64_t> parse_rfc3339_utc(const std::string& text);
 

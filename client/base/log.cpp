@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "client/base/terminal.h"
 #include "common/error.h"
 
 namespace litepull {
@@ -18,8 +19,10 @@ class BoardSink : public spdlog::sinks::base_sink<std::mutex> {
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    const std::string prefix = message.level >= spdlog::level::err ? "error: " : "warning: ";
-    board_.say("litepull: " + prefix + safe_lines({message.payload.data(), message.payload.size()}));
+    const bool is_error = message.level >= spdlog::level::err;
+    const std::string prefix = is_error ? painted("error:", Tone::kBad, board_.out())
+                                        : painted("warning:", Tone::kWarning, board_.out());
+    board_.say("litepull: " + prefix + " " + safe_lines({message.payload.data(), message.payload.size()}));
   }
   void flush_() override {}
 

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "client/base/terminal.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
 #include "client/link/agent_file.h"
@@ -46,12 +48,30 @@ std::string summary(const PreflightReport& report) {
   return text;
 }
 
-void print(const Config& config, const PreflightReport& report) {
-  fmt::print("{}: {}\n", config.app_name, summary(report));
-  for (const Step& step : report.steps) {
-    fmt::print("  {:8} {:14} {}\n", state_text(step.state), step.name, step.text);
-    if (!step.hint.empty()) fmt::print("  {:8} {:14} > {}\n", "", "", step.hint);
+Tone tone_of(StepState state) {
+  switch (state) {
+    case StepState::kOk:
+      return Tone::kGood;
+    case StepState::kWarning:
+      return Tone::kWarning;
+    case StepState::kFailed:
+      return Tone::kBad;
+    case StepState::kSkipped:
+      break;
   }
+  return Tone::kPlain;
+}
+
+void print_step(const Step& step) {
+  const std::string state = painted(fmt::format("{:8}", state_text(step.state)), tone_of(step.state), stdout);
+  fmt::print("  {} {:14} {}\n", state, step.name, step.text);
+  if (!step.hint.empty()) fmt::print("  {:8} {:14} > {}\n", "", "", step.hint);
+  std::fflush(stdout);
+}
+
+void print_end(const Config& config, const PreflightReport& report) {
+  const Tone tone = report.exit_code == 0 ? Tone::kGood : Tone::kBad;
+  fmt::print("{}: {}\n", config.app_name, painted(summary(report), tone, stdout));
   if (report.exit_code == 0) fmt::print("Next:\n  litepull backup {}\n", shell_path(config.file));
 }
 
@@ -67,11 +87,24 @@ nlohmann::ordered_json to_json(const Config& config, const PreflightReport& repo
   return out;
 }
 
+// Each step is printed as it ends. Until the next one does, the seconds are counted on a terminal.
+PreflightReport try_and_print(const AppContext& run, const CheckCommand& command) {
+  Progress progress(run.board, run.config.app_name);
+  progress.step("checking");
+  const auto on_step = [&](const Step& step) {
+    if (command.common.json) return;
+    progress.clear();
+    print_step(step);
+    progress.step("checking");
+  };
+  return preflight(run.config, command.common.environment, find_agent(command.agent_path), run.cancel,
+                   on_step);
+}
+
 int check_command(const CheckCommand& command) {
   return run_app(command.common, OnSignal::kCancel, [&](const AppContext& run) {
-    const PreflightReport report =
-        preflight(run.config, command.common.environment, find_agent(command.agent_path), run.cancel);
-    if (!command.common.json) print(run.config, report);
+    const PreflightReport report = try_and_print(run, command);
+    if (!command.common.json) print_end(run.config, report);
     return AppResult{to_json(run.config, report), report.exit_code};
   });
 }

@@ -61,7 +61,7 @@ nlohmann::ordered_json to_json(const std::string& app, const DiffResult& result)
 void print_side(const char* letter, const DiffSide& side) {
   std::string line = side.live() ? "the live server" : side.name;
   if (!side.label.empty()) line += "  " + printable(side.label);
-  if (side.live()) line += ", pinned " + printable(side.pinned_at);
+  if (side.live()) line += ", pinned " + printable(local_time(side.pinned_at));
   if (side.old_script) line += "  (old script)";
   if (!side.origin.empty()) line += "  (" + side.origin + ")";
   fmt::print("  {}  {}\n", letter, line);

@@ -9,6 +9,7 @@
 
 #include "client/base/clock.h"
 #include "client/base/progress.h"
+#include "client/base/terminal.h"
 #include "client/nightly/age_text.h"
 #include "common/short_name.h"
 
@@ -31,6 +32,15 @@ const char* state_word(const StatusEntry& entry) {
   return entry.status->fresh() ? "ok" : "TOO OLD";
 }
 
+Tone tone_of(const StatusEntry& entry) {
+  if (!entry.status || !entry.status->fresh()) return Tone::kBad;
+  return entry.status->failing() ? Tone::kWarning : Tone::kGood;
+}
+
+std::string state_cell(const StatusEntry& entry) {
+  return painted(fmt::format("{:7}", state_word(entry)), tone_of(entry), stdout);
+}
+
 std::string run_words(const AppStatus& status) {
   switch (status.run_state) {
     case RunState::kNone:
@@ -49,7 +59,7 @@ std::string run_words(const AppStatus& status) {
 
 std::string failure_words(const AppStatus& status) {
   const RunFailure& failure = *status.last_failure;
-  return fmt::format("{} ({}){}: {}", failure.at, ago(status, failure.at),
+  return fmt::format("{} ({}){}: {}", local_time(failure.at), ago(status, failure.at),
                      failure.exit_code ? fmt::format(", exit code {}", *failure.exit_code) : "",
                      safe_text(failure.message));
 }
@@ -58,12 +68,12 @@ constexpr const char* kRow = "{:{}}  {:7}  {:24}  {:>8}  {:>8}  {:>10}  {}\n";
 
 std::string row(const StatusEntry& entry, std::size_t width) {
   if (!entry.status)
-    return fmt::format("{:{}}  {:7}  {}\n", entry.name, width, state_word(entry),
+    return fmt::format("{:{}}  {}  {}\n", entry.name, width, state_cell(entry),
                        safe_text(entry.error->message()));
   const AppStatus& status = *entry.status;
   const auto& newest = status.newest;
   std::string text =
-      fmt::format(kRow, entry.name, width, state_word(entry), newest ? newest->name : "none",
+      fmt::format(kRow, entry.name, width, state_cell(entry), newest ? newest->name : "none",
                   newest ? age_text(status.age_s()) : "", fmt::format("{} h", status.max_age_hours),
                   newest ? format_bytes(newest->size_bytes) : "", run_words(status));
   if (status.last_failure) text += "  last failure: " + failure_words(status) + "\n";

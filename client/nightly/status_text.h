@@ -1,4 +1,5 @@
-// The output of `status`: for people, as JSON, for Nagios and for Prometheus. Pure functions.
+// The output of `status`: for people, as JSON, for Nagios and for Prometheus. Pure functions, but
+// that the table has colours if standard output is a terminal for them.
 #pragma once
 
 #include <memory>

@@ -19,8 +19,8 @@ void try_configuration(const Config& config, Steps& steps) {
 }  // namespace
 
 PreflightReport preflight(const Config& config, const Environment& environment, const std::string& agent_path,
-                          const Cancel& cancel) {
-  Steps steps;
+                          const Cancel& cancel, const Steps::OnStep& on_step) {
+  Steps steps(on_step);
   try_configuration(config, steps);
   if (config.transport == Transport::kSsh) try_key(config, cancel, steps);
   const ServerFindings server = try_server(config, agent_path, cancel, steps);

@@ -20,8 +20,8 @@ struct PreflightReport {
 };
 
 // Throws only Error{kCancelled}: whatever else goes wrong is a step. `agent_path` is the agent to start
-// there.
+// there. `on_step` is called for each step as it ends.
 PreflightReport preflight(const Config& config, const Environment& environment, const std::string& agent_path,
-                          const Cancel& cancel);
+                          const Cancel& cancel, const Steps::OnStep& on_step = {});
 
 }  // namespace litepull

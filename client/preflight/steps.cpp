@@ -8,6 +8,7 @@ namespace litepull {
 
 void Steps::add(const std::string& name, StepState state, const std::string& text, const std::string& hint) {
   steps_.push_back({name, state, text, hint});
+  if (on_step_) on_step_(steps_.back());
 }
 
 void Steps::fail(const std::string& name, int exit_code, const std::string& text, const std::string& hint) {

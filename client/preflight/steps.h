@@ -27,6 +27,11 @@ struct Step {
 // Several steps may have one name. One thread.
 class Steps {
  public:
+  // Called for each step as it ends; may be empty.
+  using OnStep = std::function<void(const Step&)>;
+
+  explicit Steps(OnStep on_step = {}) : on_step_(std::move(on_step)) {}
+
   void ok(const std::string& name, const std::string& text) { add(name, StepState::kOk, text, ""); }
   void warn(const std::string& name, const std::string& text, const std::string& hint = "") {
     add(name, StepState::kWarning, text, hint);
@@ -44,6 +49,7 @@ class Steps {
  private:
   void add(const std::string& name, StepState state, const std::string& text, const std::string& hint);
 
+  const OnStep on_step_;
   std::vector<Step> steps_;
   std::vector<int> codes_;  // of those that failed
 };

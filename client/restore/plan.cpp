@@ -138,7 +138,8 @@ std::vector<std::string> plan_lines(const RestorePlan& plan) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("{}: restore {}{} ({}, verified {})", plan.app, plan.snapshot,
                               plan.label.empty() ? "" : " \"" + printable(plan.label) + "\"",
-                              age_text(plan.age_s), plan.verified_at.empty() ? "ok" : plan.verified_at));
+                              age_text(plan.age_s),
+                              plan.verified_at.empty() ? "ok" : local_time(plan.verified_at)));
   lines.push_back("  onto the live databases in " + plan.where);
   if (plan.source) {
     lines.push_back("  NOT FROM THERE: the snapshot came from " + plan.sources.theirs);

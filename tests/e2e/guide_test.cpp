@@ -58,7 +58,7 @@ std::string replace_all(std::string text, const std::string& from, const std::st
 std::string steady(std::string text) {
   static const std::vector<std::pair<std::regex, std::string>> kVolatile{
       {std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{6}[+-][0-9]{4}"), "SNAPSHOT"},
-      {std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"), "TIME"},
+      {std::regex("20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8} [+-][0-9]{4}"), "TIME"},
       {std::regex("[0-9]+(\\.[0-9]+)? (s|ms|min|h|B|kB|MB|GB)(/s)?\\b"), "SOME"},
       {std::regex("\\b[0-9]+ of [0-9]+ pages"), "SOME pages"},
       {std::regex("\\buser [0-9]+"), "user"},

@@ -117,6 +117,80 @@ TEST_F(Seen, SeveralAppsHaveOneTable) {
   EXPECT_TRUE(has(line_of(lines, "total"), " MB ")) << text;
 }
 
+// --- list, check, colours --------------------------------------------------------------------------------
+
+TEST_F(Seen, AListFitsTheTerminalHasItsTotalAndNoEmptyColumn) {
+  const std::string label = "pre-deploy of a version with a rather long name, 2026-11-28";
+  ASSERT_EQ(app_.backup({"--label", label}).exit_code(), 0);
+  ASSERT_EQ(app_.backup().exit_code(), 0);
+  for (const unsigned columns : {80U, 200U}) {
+    Terminal terminal = on_terminal({"list", app_.config_path()}, "xterm", columns);
+    ASSERT_EQ(terminal.exit_code(), 0) << terminal.shown();
+    auto lines = terminal.lines();
+    const std::string text = joined(lines);
+    ASSERT_EQ(lines.size(), 5U) << text;
+    lines.erase(lines.begin());  // the directory, whose path has any length
+    for (const std::string& line : lines) EXPECT_LT(line.size(), columns + 1) << line;
+    EXPECT_TRUE(has(text, columns == 80 ? "pre-deploy of" : label)) << text;
+    EXPECT_LT(lines[0].find("label"), lines[0].find("age")) << text;
+    EXPECT_FALSE(has(lines[0], "origin") || has(lines[0], "pinned")) << text;
+    EXPECT_TRUE(lines[3].starts_with("  2 snapshots, ")) << text;
+  }
+  EXPECT_TRUE(has(app_.litepull({"list"}).out, label)) << "a pipe has no width";
+}
+
+TEST_F(Seen, SeveralAppsAreListedInOneTable) {
+  const std::string second = app_.scratch("second.env");
+  ASSERT_EQ(app_.backup().exit_code(), 0);
+  write_file(second, read_file(app_.config_path()) + "APP_NAME=second\n");
+  ASSERT_EQ(app_.litepull({"backup", second}).status.code, 0);
+  Terminal terminal = on_terminal({"list", app_.config_path(), second});
+  ASSERT_EQ(terminal.exit_code(), 0) << terminal.shown();
+  const std::string text = joined(terminal.lines());
+  EXPECT_EQ(times(text, "snapshot  "), 1U) << text;
+  EXPECT_TRUE(has(text, "  app     ") && has(text, "  second  ") && has(text, "  3 snapshots, ")) << text;
+}
+
+TEST_F(Seen, ColoursAreForTerminalsThatWantThem) {
+  ASSERT_EQ(app_.backup().exit_code(), 0);
+  const std::string green = "\033[32mok";
+  const auto shown = [&](const std::string& command, const std::string& term, const std::string& no_color) {
+    Terminal terminal = on_terminal({command, app_.config_path()}, term, 80, no_color);
+    EXPECT_EQ(terminal.exit_code(), 0) << terminal.shown();
+    return terminal.shown();
+  };
+  for (const std::string command : {"backup", "check", "list", "status"}) {
+    EXPECT_TRUE(has(shown(command, "xterm", ""), green)) << command;
+    EXPECT_FALSE(has(shown(command, "xterm", "1"), "\033[3")) << command;
+    EXPECT_FALSE(has(shown(command, "dumb", ""), "\033")) << command;
+    EXPECT_FALSE(has(app_.litepull({command}).out, "\033")) << command;
+  }
+}
+
+TEST_F(Seen, AFailureIsToldOnceAndInRed) {
+  app_.set("REMOTE_BACKUP_DIR", app_.scratch("nowhere"));
+  Terminal terminal = backup();
+  EXPECT_EQ(terminal.exit_code(), 2) << terminal.shown();
+  const std::string text = joined(terminal.lines());
+  EXPECT_TRUE(has(terminal.shown(), "litepull: \033[31merror:\033[0m app: ")) << terminal.shown();
+  EXPECT_EQ(times(text, "nowhere"), 1U) << text;
+  EXPECT_TRUE(has(text, "app: FAILED, nothing was published\n")) << text;
+}
+
+// The agent that is asked for never answers.
+TEST_F(Seen, CheckPrintsEachStepAsItEndsAndCountsTheSecondsOfTheNext) {
+  write_file(app_.scratch("agent"), "#!/bin/sh\nexec sleep 60\n", 0700);
+  Environment mute = environment("xterm");
+  mute["LITEPULL_AGENT"] = app_.scratch("agent");
+  Terminal terminal({built_program("litepull"), "check", app_.config_path()}, mute);
+  EXPECT_TRUE(terminal.wait_for("configuration", 1)) << terminal.shown();
+  EXPECT_TRUE(terminal.wait_for("app  checking  1 s", 1)) << terminal.shown();
+  EXPECT_TRUE(terminal.wait_for("app  checking  2 s", 1)) << terminal.shown();
+  terminal.type("\x03");
+  EXPECT_EQ(terminal.exit_code(), 130) << terminal.shown();
+  EXPECT_EQ(terminal.lines().back(), "litepull: app: interrupted") << joined(terminal.lines());
+}
+
 // --- Ctrl-C ----------------------------------------------------------------------------------------------
 
 // 6 MB over a link of 2 MB a second.

@@ -237,7 +237,8 @@ TEST_F(Status, TheTableAndTheDocumentSayWhatFailed) {
   record(ended(3, "no \x1b[2J route"));
   const std::string table = status_table(entries());
   EXPECT_NE(table.find("FAILED (3), 1 min ago"), std::string::npos) << table;
-  EXPECT_NE(table.find("last failure: 2026-11-22T00:59:00.000Z (1 min ago), exit code 3: no \\x1B[2J route"),
+  EXPECT_NE(table.find("last failure: " + local_time("2026-11-22T00:59:00.000Z") +
+                       " (1 min ago), exit code 3: no \\x1B[2J route"),
             std::string::npos)
       << table;
   const auto json = status_json(entries()[0]);
