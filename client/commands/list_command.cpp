@@ -192,10 +192,10 @@ std::string total_text(const std::vector<Listed>& apps) {
                      format_bytes(bytes), format_bytes(disk_bytes));
 }
 
-void print_others(const Config& config, const Listed& listed) {
+void print_others(const Config& config, const Listed& listed, bool named) {
   print_origins(config, listed.listing);
   if (listed.listing.snapshots.empty())
-    fmt::print("  {}: no snapshots yet; make one with: litepull backup {}\n", listed.app,
+    fmt::print("  {}no snapshots yet; make one with: litepull backup {}\n", named ? listed.app + ": " : "",
                shell_path(config.file));
   for (const Stranger& stranger : listed.listing.strangers)
     fmt::print("       {:24}  left alone: {}\n", printable(stranger.name), printable(stranger.reason));
@@ -212,7 +212,7 @@ void print(const std::vector<Config>& configs, const std::vector<Listed>& apps) 
       add_row(table, apps.size() > 1 ? listed.app : "", listed, snapshot);
   }
   if (any) fmt::print("{}  {}\n", table.text(stdout, 2), total_text(apps));
-  for (std::size_t i = 0; i < apps.size(); ++i) print_others(configs[i], apps[i]);
+  for (std::size_t i = 0; i < apps.size(); ++i) print_others(configs[i], apps[i], apps.size() > 1);
 }
 
 int list_command(const ListCommand& command) {

@@ -193,6 +193,27 @@ TEST_F(Seen, CheckPrintsEachStepAsItEndsAndCountsTheSecondsOfTheNext) {
 
 // --- Ctrl-C ----------------------------------------------------------------------------------------------
 
+// The signal goes to the check, too.
+TEST_F(Seen, AnInterruptedCheckLeavesAPublishedSnapshotAndSaysHowToCheckIt) {
+  exec(
+      "steady.sqlite3",
+      "CREATE TABLE slow (a, b, c); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+      "400000) INSERT INTO slow SELECT random(), random(), random() FROM n; CREATE INDEX ia ON slow (a, b); "
+      "CREATE INDEX ib ON slow (b, c); CREATE INDEX ic ON slow (c, a)");
+  app_.set("NOTIFY_COMMAND", "echo $LITEPULL_EVENT >>" + app_.scratch("notified"));
+  Terminal terminal = backup();
+  ASSERT_TRUE(eventually([&] { return !app_.snapshots().empty(); }));
+  terminal.type("\x03");
+  EXPECT_EQ(terminal.exit_code(), 130) << terminal.shown();
+  const std::string name = std::filesystem::path(app_.snapshots().at(0)).filename();
+  const std::string text = joined(terminal.lines());
+  EXPECT_TRUE(has(text, "litepull: app: interrupted; " + name + " is published, but not checked")) << text;
+  EXPECT_FALSE(has(text, "error:")) << text;
+  EXPECT_TRUE(has(app_.litepull({"status"}).out, "interrupted, 0 min ago"));
+  EXPECT_FALSE(std::filesystem::exists(app_.scratch("notified")));
+  EXPECT_EQ(app_.litepull({"verify"}).status.code, 0);
+}
+
 // 6 MB over a link of 2 MB a second.
 class SeenInterrupt : public Seen {
  protected:
