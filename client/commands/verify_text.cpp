@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "client/base/progress.h"
+#include "client/base/terminal.h"
 #include "client/store/file_check.h"
 #include "common/error.h"
 
@@ -102,23 +104,24 @@ nlohmann::ordered_json outcome_json(const VerifyOutcome& outcome, const TrialOpt
   return out;
 }
 
-std::string headline(const std::string& app, const VerifyOutcome& outcome, CheckDepth depth) {
+std::string headline(const std::string& app, const VerifyOutcome& outcome, CheckDepth depth, std::FILE* out) {
   const std::string line = app + ": " + printable(outcome.name) + ": ";
   const auto& databases = outcome.report.databases;
   switch (outcome.result) {
     case VerifyOutcome::Result::kGone:
       return line + "removed while it was checked, as by retention";
     case VerifyOutcome::Result::kDamaged:
-      return line + "DAMAGED";
+      return line + painted("DAMAGED", Tone::kBad, out);
     case VerifyOutcome::Result::kUnchecked:
-      return line + "COULD NOT BE CHECKED";
+      return line + painted("COULD NOT BE CHECKED", Tone::kBad, out);
     case VerifyOutcome::Result::kGood:
       break;
   }
   std::uint64_t bytes = 0;
   for (const DatabaseReport& database : databases) bytes += database.bytes;
   return line +
-         fmt::format("ok{}, {} {}, {}, checked {} in {}{}",
+         fmt::format("{}{}, {} {}, {}, checked {} in {}{}",
+                     painted("ok", outcome.in_part() ? Tone::kWarning : Tone::kGood, out),
                      outcome.in_part() ? " as far as it could be checked" : "", databases.size(),
                      databases.size() == 1 ? "database" : "databases", format_bytes(bytes),
                      depth == CheckDepth::kFull ? "fully" : "quickly", format_duration(outcome.duration_s),
@@ -152,8 +155,8 @@ std::string remedy(const VerifyOutcome& outcome) {
   return "\n  restore from another snapshot: litepull verify CONFIG all shows which are good";
 }
 
-std::string lines_of(const std::string& app, const VerifyOutcome& outcome, CheckDepth depth) {
-  std::string text = headline(app, outcome, depth);
+std::string lines_of(const std::string& app, const VerifyOutcome& outcome, CheckDepth depth, std::FILE* out) {
+  std::string text = headline(app, outcome, depth, out);
   for (const DatabaseReport& database : outcome.report.databases) text += database_lines(database);
   for (const std::string& problem : outcome.report.problems) text += "\n  " + problem;
   if (!outcome.trouble.empty()) text += "\n  " + outcome.trouble;
@@ -195,9 +198,9 @@ void print_verified(const std::string& app, const std::vector<VerifyOutcome>& ou
   for (const VerifyOutcome& outcome : outcomes) {
     const bool good = outcome.result == VerifyOutcome::Result::kGood && !(strict && outcome.in_part());
     if (!common.json && !common.quiet)
-      fmt::print("{}\n", lines_of(app, outcome, options.depth));
+      fmt::print("{}\n", lines_of(app, outcome, options.depth, stdout));
     else if (!common.json && !good)
-      fmt::print(stderr, "litepull: error: {}\n", lines_of(app, outcome, options.depth));
+      fmt::print(stderr, "litepull: error: {}\n", lines_of(app, outcome, options.depth, stderr));
     if (!outcome.unrecorded.empty())
       fmt::print(stderr, "litepull: warning: {}: {}: the result could not be recorded: {}\n", app,
                  printable(outcome.name), outcome.unrecorded);

@@ -159,7 +159,7 @@ TEST_F(Seen, ColoursAreForTerminalsThatWantThem) {
     EXPECT_EQ(terminal.exit_code(), 0) << terminal.shown();
     return terminal.shown();
   };
-  for (const std::string command : {"backup", "check", "list", "status"}) {
+  for (const std::string command : {"backup", "check", "list", "status", "verify"}) {
     EXPECT_TRUE(has(shown(command, "xterm", ""), green)) << command;
     EXPECT_FALSE(has(shown(command, "xterm", "1"), "\033[3")) << command;
     EXPECT_FALSE(has(shown(command, "dumb", ""), "\033")) << command;
