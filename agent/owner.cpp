@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/posix.h"
 
@@ -31,11 +34,45 @@ void give_up_capabilities() {
   if (syscall(SYS_capset, &header, none) != 0) throw_errno("give up root's capabilities");
 }
 
+constexpr const char* kFilesOfOne[] = {"", "-wal",
+                                       "-shm"};  // of a database that its app has open in WAL mode
+
+// Reading a WAL means to write in its shared memory, and SQLite opens all three files for writing.
 bool app_has_it_open(const Candidate& candidate) {
-  return access((candidate.path + "-wal").c_str(), R_OK | W_OK) == 0 &&
-         access((candidate.path + "-shm").c_str(), R_OK | W_OK) == 0 &&
-         access(candidate.path.c_str(), R_OK | W_OK) == 0;
+  return std::all_of(std::begin(kFilesOfOne), std::end(kFilesOfOne), [&](const char* ending) {
+    return access((candidate.path + ending).c_str(), R_OK | W_OK) == 0;
+  });
 }
+
+bool has_sidecars(const Candidate& candidate) {
+  return access((candidate.path + "-wal").c_str(), F_OK) == 0 &&
+         access((candidate.path + "-shm").c_str(), F_OK) == 0;
+}
+
+// Those that this user cannot use: "the database and its -shm file".
+std::string files_out_of_reach(const Candidate& candidate) {
+  std::vector<std::string> names;
+  for (const char* ending : kFilesOfOne)
+    if (access((candidate.path + ending).c_str(), R_OK | W_OK) != 0)
+      names.push_back(*ending == '\0' ? "the database" : std::string("its ") + ending + " file");
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  return text;
+}
+
+std::string why_not_as(const std::string& user, const Candidate& candidate) {
+  if (!has_sidecars(candidate))
+    return ", and opening it as user " + user + " could leave files that the app cannot use";
+  return ", and user " + user + " may not both read and write " + files_out_of_reach(candidate) +
+         ", as SQLite must even to read it";
+}
+
+constexpr const char* kOtherRemedy =
+    "; or pull only while the app has it open in WAL mode, with permission to read and write the database, "
+    "its "
+    "-wal "
+    "and its -shm file";
 
 // REMOTE_SUDO does not reach databases of root.
 std::string remedy_for(const std::string& owner) {
@@ -70,10 +107,9 @@ void become_owner(std::vector<Candidate>& candidates) {
   for (Candidate& candidate : candidates) {
     if (candidate.problem || candidate.uid == geteuid() || app_has_it_open(candidate)) continue;
     const std::string owner = std::to_string(candidate.uid);
-    candidate.problem = Problem{ErrorKind::kRefused,
-                                "it belongs to user " + owner + ", and opening it as user " +
-                                    std::to_string(geteuid()) + " could leave files that the app cannot use",
-                                remedy_for(owner)};
+    candidate.problem = Problem{
+        ErrorKind::kRefused, "it belongs to user " + owner + why_not_as(std::to_string(geteuid()), candidate),
+        remedy_for(owner) + kOtherRemedy};
   }
 }
 

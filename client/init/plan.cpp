@@ -238,7 +238,7 @@ void Planner::choose_login() {
   if (!user.value.empty() || !user.why.empty() || !flags_.user.empty() || configured_user().empty())
     plan_.env.user = choose(kUser, flags_.user, std::move(user));
   Offer port = offer_of(app_.port, "22");
-  if (!port.value.empty() || !port.why.empty() || !flags_.port.empty() || plan_.env.ssh_config.empty())
+  if (!port.value.empty() || !port.why.empty() || !flags_.port.empty())
     plan_.env.port = choose(kPort, flags_.port, std::move(port));
   const std::string port_used = plan_.env.port.empty() ? "22" : plan_.env.port;
   if (!host.port.empty() && host.port != port_used && flags_.port.empty())

@@ -4,6 +4,7 @@
 
 #include "client/preflight/key_step.h"
 #include "client/preflight/local_steps.h"
+#include "client/preflight/old_cleanup.h"
 #include "client/preflight/server_steps.h"
 #include "common/error.h"
 
@@ -28,6 +29,7 @@ PreflightReport preflight(const Config& config, const Environment& environment, 
   try_local_disk(config, server, steps);
   try_lock(config, steps);
   try_git(config, cancel, steps);
+  try_old_cleanup(config, cancel, steps);
   try_schedule(config, environment, steps);
 
   PreflightReport report;

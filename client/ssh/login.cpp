@@ -288,7 +288,8 @@ void SshLogin::fail_disconnected() const {
     fail("the server closed the connection: " + words, "look at its log: journalctl -u ssh");
   fail("the server closed the connection: " + words + " (" + std::to_string(offered_.size()) +
            " keys were offered)",
-       "set SSH_KEY to the key that it knows; for a key in the SSH agent its .pub file will do");
+       session_.advice() +
+           "set SSH_KEY to the key that it knows; for a key in the SSH agent its .pub file will do");
 }
 
 void SshLogin::fail_for_another_factor() const {
@@ -312,7 +313,7 @@ std::string SshLogin::hint_for_refused() const {
            " ; for runs at night use a key of its own without a passphrase, and put 'restrict' before it in "
            "~/.ssh/authorized_keys of " +
            hop_.user + " there";
-  return "put the key's .pub line into ~/.ssh/authorized_keys of " + hop_.user + " on " +
+  return session_.advice() + "put the key's .pub line into ~/.ssh/authorized_keys of " + hop_.user + " on " +
          (hop_.is_jump ? "the jump host, or set SSH_KEY and " + session_.setting()
                        : "the server, or set SSH_KEY and SERVER_USER");
 }

@@ -19,6 +19,7 @@
 #include "client/keys/host_trust.h"
 #include "client/keys/known_hosts.h"
 #include "client/ssh/login.h"
+#include "client/ssh/openssh_advice.h"
 #include "client/ssh/refused_connection.h"
 #include "client/ssh/remote_run.h"
 #include "client/ssh/resolve.h"
@@ -107,6 +108,10 @@ std::string SshSession::setting() const {
   return config_.ssh_config ? "SERVER_HOST and SSH_CONFIG" : "SERVER_HOST and SERVER_PORT";
 }
 
+std::string SshSession::advice() const {
+  return openssh_advice(config_, hop_, cancel_);
+}
+
 void SshSession::fail(const std::string& message, const std::string& hint) const {
   throw Error(ErrorKind::kConnection, hop_.shown + ": " + message, hint);
 }
@@ -120,12 +125,13 @@ std::string SshSession::last_error() const {
 void SshSession::connect() {
   const Resolved found = resolve(hop_.host, hop_.port, config_.connect_timeout_s, cancel_);
   if (found.addresses == nullptr)
-    fail("its address cannot be found: " + found.why, "check " + setting() + " and this machine's network");
+    fail("its address cannot be found: " + found.why,
+         advice() + "check " + setting() + " and this machine's network");
   int error = 0;
   socket_ = connect_tcp(*found.addresses, connect_timeout_us(), cancel_, error);
   if (socket_) return;
   fail(std::string("cannot connect: ") + std::strerror(error),
-       "check " + setting() +
+       advice() + "check " + setting() +
            ", the host's firewall (fail2ban may have shut this machine out), and that sshd "
            "runs there");
 }

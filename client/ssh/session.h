@@ -65,6 +65,7 @@ class SshSession {
   std::string what_it_says() const;
   [[noreturn]] void fail(const std::string& message, const std::string& hint) const;
   std::string setting() const;  // the configuration's key that names this hop
+  std::string advice() const;   // openssh_advice for this hop
 
   ssh_session get() const { return session_.get(); }
   std::string last_error() const;  // libssh's words, or the conduit's, safe to print

@@ -261,6 +261,96 @@ TEST_F(Check, NamesAStorageDirectoryThatTheLoginMayNotRead) {
       << as_nobody().out << as_nobody().err;
 }
 
+// What the cleanup.sh of the old script does.
+constexpr const char* kOldCleanup =
+    "source \"$1\"\nfind \"$LOCAL_BACKUP_ROOT/$APP_NAME\" -type d -mtime +7 -exec rm -rf {} +\n";
+
+class CheckOldCleanup : public Check {
+ protected:
+  CheckOldCleanup() {
+    fs::create_directory(bin());
+    app_.set_environment("PATH", bin() + ":/usr/bin:/bin");
+  }
+  std::string bin() const { return app_.scratch("bin"); }
+  void use_crontab(const std::string& script) {
+    write_file(bin() + "/crontab", "#!/bin/sh\n" + script + "\n", 0700);
+  }
+  void list(const std::string& line) { use_crontab("cat <<'END'\n" + line + "\nEND"); }
+};
+
+TEST_F(CheckOldCleanup, IsFoundInTheCrontab) {
+  list("0 4 * * * cd ~/ops && ./cleanup.sh billing.env >/dev/null 2>&1");
+  EXPECT_EQ(check(), 0) << words_;
+  expect_step("old cleanup", "warning", "your crontab runs ./cleanup.sh");
+  expect_step("old cleanup", "warning", "pinned and the last good one");
+  expect_step("old cleanup", "warning", "crontab -e");
+  write_file(app_.scratch("db-cleanup.sh"), kOldCleanup);
+  list("@daily bash '" + app_.scratch("db-cleanup.sh") + "'");
+  check();
+  expect_step("old cleanup", "warning", "your crontab runs " + app_.scratch("db-cleanup.sh"));
+}
+
+TEST_F(CheckOldCleanup, IsNotTakenForWhatDoesNoHarm) {
+  write_file(app_.scratch("cleanup.sh"), "exec litepull cleanup \"$1\"\n");
+  for (const std::string& line :
+       {std::string("# 0 4 * * * cleanup.sh billing.env"),
+        std::string("0 4 * * * litepull cleanup billing.env"), std::string("0 4 * * * diskcleanup.sh"),
+        "0 4 * * * " + app_.scratch("cleanup.sh")}) {
+    list(line);
+    EXPECT_EQ(check(), 0) << words_;
+    EXPECT_EQ(step("old cleanup", "warning"), "") << line;
+  }
+}
+
+TEST_F(CheckOldCleanup, IsFoundBesideTheConfiguration) {
+  write_file(app_.scratch("cleanup.sh"), kOldCleanup);
+  EXPECT_EQ(check(), 0) << words_;
+  expect_step("old cleanup", "warning", "rm " + app_.scratch("cleanup.sh"));
+  fs::remove(app_.scratch("cleanup.sh"));
+  fs::create_directory(app_.scratch("cleanup.sh"));
+  check();
+  EXPECT_EQ(step("old cleanup", "warning"), "");
+}
+
+TEST_F(CheckOldCleanup, ACrontabThatFailsOrNeverAnswersIsNoError) {
+  for (const char* script :
+       {"echo 'no crontab for me' >&2; exit 1", "yes cleanup.sh | head -c 3000000; exit 1",
+        "echo '* * * * * cleanup.sh'; sleep 60"}) {
+    use_crontab(script);
+    EXPECT_EQ(check(), 0) << words_;
+    EXPECT_EQ(step("old cleanup", "warning"), "") << script;
+  }
+}
+
+// As a login that is neither root nor the owner, while the app runs.
+TEST_F(Check, SaysWhatAnotherUserThanTheOwnerMustBeAllowed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  const Child app = app_.start_bank("open.sqlite3", "wal");
+  app_.set("DATABASES", "open.sqlite3");
+  app_.set("LOCAL_BACKUP_ROOT", "/tmp");
+  fs::permissions(app_.scratch("."), fs::perms(0755));
+  fs::permissions(app_.storage(), fs::perms(0755));
+  fs::permissions(app_.config_path(), fs::perms(0644));
+  const auto as_nobody = [&] {
+    return run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", built_program("litepull"),
+                "check", app_.config_path()})
+        .out;
+  };
+  const std::string database = app_.in_storage("open.sqlite3");
+  fs::permissions(database, fs::perms(0666));
+  fs::permissions(database + "-wal", fs::perms(0644));
+  fs::permissions(database + "-shm", fs::perms(0644));
+  const std::string said = as_nobody();
+  EXPECT_NE(said.find("user 65534 may not both read and write its -wal file and its -shm file"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("permission to read and write the database, its -wal and its -shm file"),
+            std::string::npos)
+      << said;
+  for (const char* ending : {"-wal", "-shm"}) fs::permissions(database + ending, fs::perms(0666));
+  EXPECT_NE(as_nobody().find("ok       database       open.sqlite3"), std::string::npos) << as_nobody();
+}
+
 TEST_F(Check, NamesADatabaseOfAnotherOwner) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
   app_.make_bank("second.sqlite3", "wal");
