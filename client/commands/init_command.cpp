@@ -194,8 +194,10 @@ std::string ask_at_terminal(const Question& question) {
   }
 }
 
-void require_free(const std::string& path) {
-  if (!is_taken(path)) return;
+// Whether a configuration is to be written. One that is there already is kept when only the hook is wanted.
+bool require_free(const std::string& path, bool hook_will_do) {
+  if (!is_taken(path)) return true;
+  if (hook_will_do && fs::is_regular_file(path)) return false;
   refuse(printable(path) + " is there already, and is not overwritten",
          "go on with it: litepull check " + shell_path(path) +
              "; or give another name with --app NAME, or remove it first");
@@ -206,8 +208,15 @@ std::string snapshots_dir(const ProjectEnv& env) {
   return (is_whole_path(root) ? "" : env.workspace_dir + "/") + root + "/" + env.app_name;
 }
 
+void print_kept(const std::string& app, const std::string& path, const Hook& hook) {
+  fmt::print("{}: installed {}\n", app, printable(hook.path));
+  fmt::print("  {} is there already, and is kept as it is\n", printable(path));
+  fmt::print("Next:\n  litepull check {}\n", shell_path(path));
+}
+
 void print(const InitPlan& plan, const std::string& path, const Hook& hook) {
   const ProjectEnv& env = plan.env;
+  if (!plan.is_new) return print_kept(env.app_name, path, hook);
   fmt::print("{}: wrote {}\n", env.app_name, printable(path));
   fmt::print("  databases in {}{}:{}{}\n", env.user.empty() ? "" : env.user + "@", env.host,
              printable(env.storage), env.port.empty() ? "" : ", SSH port " + env.port);
@@ -222,6 +231,7 @@ void print_document(const InitPlan& plan, const std::string& path, const Hook& h
   nlohmann::ordered_json out{
       {"app", plan.env.app_name}, {"exit_code", 0}, {"config", path}, {"hook", nullptr}};
   if (!hook.content.empty()) out["hook"] = hook.path;
+  out["kept"] = !plan.is_new;  // the configuration was there already
   out["notes"] = plan.notes;
   out["workspace"] = plan.env.workspace_dir;
   out["workspace_why"] = plan.workspace_why;
@@ -237,7 +247,7 @@ int init_command(const InitCommand& command) {
   };
   InitSources sources{printable(command.from), absolute(project), destinations_beside(command.from), {}, {},
                       command.kamal,           user_in_ssh_config};
-  sources.app_chosen = [&](const std::string& app) { require_free(path_of(app)); };
+  sources.app_chosen = [&](const std::string& app) { return require_free(path_of(app), command.hook); };
 
   KamalApp app = read_app(command, sources.destinations);
   if (command.kamal) app = asked_kamal(std::move(app), command, project);
@@ -250,13 +260,15 @@ int init_command(const InitCommand& command) {
   make_absolute(flags.workspace);
   const Ask ask = can_ask() ? Ask(ask_at_terminal) : Ask();
   InitPlan plan = plan_init(app, flags, sources, ask, environment);
-  if (!unread.empty()) plan.notes.push_back(unread);
+  if (plan.is_new && !unread.empty()) plan.notes.push_back(unread);
   if (ask && !command.hook) hook = offered_hook(app, project, environment);
 
   const std::string path = path_of(plan.env.app_name);
   const auto home = environment.find("HOME");
-  keep_out_of_git(parent_of(path), "*.env");
-  write_new_file(path, render_env(plan.env, home == environment.end() ? "" : home->second), kFileMode);
+  if (plan.is_new) {
+    keep_out_of_git(parent_of(path), "*.env");
+    write_new_file(path, render_env(plan.env, home == environment.end() ? "" : home->second), kFileMode);
+  }
   if (!hook.content.empty()) write_new_file(hook.path, hook.content, kHookMode);
   if (command.common.json)
     print_document(plan, path, hook);
@@ -293,7 +305,9 @@ void add_init(CommandLine& line) {
   add("--backup-root", flags.backup_root, "Where to keep snapshots (default db_backups of the workspace)",
       "DIR");
   command.flag("--kamal", init->kamal, "Get values in ERB from `kamal config`, which runs the Ruby in them");
-  command.flag("--hook", init->hook, "Install a pre-deploy hook for Kamal that takes a snapshot");
+  command.flag(
+      "--hook", init->hook,
+      "Install a pre-deploy hook for Kamal that takes a snapshot; keeps a configuration that is there");
   add_json(command, init->common);
   command.footer(
       "At a terminal, init asks for what neither Kamal's configuration nor a flag says.\n\n"

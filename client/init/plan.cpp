@@ -135,7 +135,9 @@ InitPlan Planner::plan() && {
   plan_.env.made_from = sources_.file;
   plan_.env.app_id = random_hex() + random_hex();
   choose_app();
-  if (!plan_.env.app_name.empty() && sources_.app_chosen) sources_.app_chosen(plan_.env.app_name);
+  if (!plan_.env.app_name.empty() && sources_.app_chosen)
+    plan_.is_new = sources_.app_chosen(plan_.env.app_name);
+  if (!plan_.is_new) return std::move(plan_);
   choose_host();
   choose_ssh_config();
   choose_login();

@@ -33,9 +33,9 @@ struct InitSources {
   std::string project;                    // the project's directory, absolute
   std::vector<std::string> destinations;  // those that have a file of their own
   std::vector<RailsDatabase> databases;   // by config/database.yml; empty when there is none
-  // Called as soon as the app's name is known. It may throw before the other questions are asked. May be
-  // empty.
-  std::function<void(const std::string&)> app_chosen;
+  // Called as soon as the app's name is known. It may throw before the other questions are asked, or return
+  // false to end the plan there, with only the name in it. May be empty.
+  std::function<bool(const std::string&)> app_chosen;
   bool kamal_asked = false;  // --kamal was given, so Ruby has told what it knows
   // The user that OpenSSH's configuration names for a host, in `file` or, when that is empty, in the usual
   // files; empty when it names none. May be empty itself.
@@ -44,6 +44,7 @@ struct InitSources {
 
 struct InitPlan {
   ProjectEnv env;
+  bool is_new = true;              // false: app_chosen ended the plan, and env has only the app's name
   std::string workspace_why;       // why WORKSPACE_DIR is what it is
   std::vector<std::string> notes;  // for a person: what was not taken over, and what to do about it
 };

@@ -139,7 +139,7 @@ TEST_F(Init, NeverOverwrites) {
   ASSERT_EQ(init().status.code, 0);
   const std::string before = listing(app_.path().string());
   write_file(env_file(), "APP_NAME=mine\n");
-  const ProcessResult again = init({"--hook"});
+  const ProcessResult again = init();
   EXPECT_EQ(again.status.code, 2);
   EXPECT_EQ(again.out, "");
   EXPECT_TRUE(contains(again.err, "config/projects/billing.env is there already")) << again.err;
@@ -149,7 +149,7 @@ TEST_F(Init, NeverOverwrites) {
   EXPECT_EQ(init({"--app", "other"}).status.code, 0);
   fs::remove(env_file());
   fs::create_symlink(app_ / "nowhere", env_file());
-  EXPECT_EQ(init().status.code, 2) << "a link that leads nowhere is in the way, too";
+  EXPECT_EQ(init({"--hook"}).status.code, 2) << "a link that leads nowhere is in the way, too";
   EXPECT_FALSE(fs::exists(app_ / "nowhere"));
 }
 
@@ -405,6 +405,18 @@ TEST_F(Init, TheHookIsInstalledAndNeverOverwritten) {
   EXPECT_TRUE(contains(again.err, ".kamal/hooks/pre-deploy is there already")) << again.err;
   EXPECT_EQ(read_file(hook), "mine");
   EXPECT_FALSE(fs::exists(env_file("other")));
+}
+
+TEST_F(Init, TheHookIsInstalledLaterAndTheConfigurationKept) {
+  write_kamal(kWhole);
+  ASSERT_EQ(init().status.code, 0);
+  write_file(env_file(), "APP_NAME=mine\n");
+  const ProcessResult later = init({"--hook"});
+  EXPECT_EQ(later.status.code, 0) << later.err;
+  EXPECT_TRUE(contains(later.out, "billing: installed .kamal/hooks/pre-deploy\n")) << later.out;
+  EXPECT_TRUE(contains(later.out, "config/projects/billing.env is there already, and is kept")) << later.out;
+  EXPECT_EQ(read_file(env_file()), "APP_NAME=mine\n");
+  EXPECT_EQ(read_file(app_ / ".kamal/hooks/pre-deploy"), kPlaceholder);
 }
 
 TEST_F(Init, TheHookGoesWhereKamalLooksForIt) {

@@ -55,12 +55,39 @@ TEST_F(PreDeploy, TakesASnapshotAndSaysHowToGoBack) {
 }
 
 TEST_F(PreDeploy, AFailureKeepsKamalFromDeploying) {
+  ASSERT_EQ(app_.backup().exit_code(), 0);  // so this is not the first deploy
   app_.set("REMOTE_BACKUP_DIR", app_.scratch("nowhere"));
   const ProcessResult said = deploy();
   EXPECT_EQ(said.status.code, 1);
   EXPECT_NE(said.err.find("no snapshot was taken"), std::string::npos) << said.err;
   environment_["LITEPULL_ON_FAILURE"] = "continue";
   EXPECT_EQ(deploy().status.code, 0);
+}
+
+TEST_F(PreDeploy, AFirstDeployWithoutAStorageDirectoryPassesWithANote) {
+  app_.set("REMOTE_BACKUP_DIR", app_.scratch("nowhere"));
+  ProcessResult said = deploy();
+  EXPECT_EQ(said.status.code, 0) << said.err;
+  EXPECT_NE(said.out.find("no storage directory yet"), std::string::npos) << said.out;
+  EXPECT_NE(said.out.find("nothing was backed up"), std::string::npos) << said.out;
+  fs::create_directory(app_.scratch("nowhere"));
+  EXPECT_EQ(deploy().status.code, 1) << "a directory without databases is no first deploy";
+}
+
+TEST_F(PreDeploy, TheVersionThatRunsIsNamedForTheWayBack) {
+  fs::create_directory(app_.scratch("bin"));
+  const auto deploy_with = [&](const std::string& kamal) {
+    write_file(app_.scratch("bin/kamal"), "#!/bin/sh\n" + kamal + "\n", 0700);
+    environment_["PATH"] = app_.scratch("bin") + ":/usr/bin:/bin";
+    const ProcessResult said = deploy();
+    EXPECT_EQ(said.status.code, 0) << said.err;
+    return said.out;
+  };
+  const std::string named =
+      deploy_with("[ \"$1 $2\" = 'app version' ] && printf 'App Host: h\\n0f1e2d3c\\n\\n'");
+  EXPECT_NE(named.find("kamal rollback 0f1e2d3c\n"), std::string::npos) << named;
+  const std::string unknown = deploy_with("echo 'it is broken; rm -rf x'; exit 1");
+  EXPECT_NE(unknown.find("kamal rollback VERSION\n"), std::string::npos) << unknown;
 }
 
 TEST_F(PreDeploy, ADamagedDatabaseKeepsKamalFromDeploying) {
@@ -88,9 +115,13 @@ TEST_F(PreDeploy, TheOnlyConfigurationWillDo) {
   EXPECT_EQ(deploy().status.code, 1);
 }
 
-TEST_F(PreDeploy, WithoutTheProgramNothingIsDeployed) {
+TEST_F(PreDeploy, WithoutTheProgramItWarnsOrStopsAsItsFirstLinesSay) {
   environment_["LITEPULL"] = app_.scratch("nowhere");
-  const ProcessResult said = deploy();
+  ProcessResult said = deploy();
+  EXPECT_EQ(said.status.code, 0) << said.err;
+  EXPECT_NE(said.out.find("deploying without a snapshot"), std::string::npos) << said.out;
+  environment_["LITEPULL_WITHOUT"] = "abort";
+  said = deploy();
   EXPECT_EQ(said.status.code, 1);
   EXPECT_NE(said.err.find("install litepull"), std::string::npos) << said.err;
 }
