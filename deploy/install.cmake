@@ -27,12 +27,16 @@ add_custom_target(man ALL DEPENDS ${packed_pages})
 
 set(completions "${PROJECT_SOURCE_DIR}/deploy/completions")
 install(FILES "${completions}/litepull.bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME litepull)
-# zsh itself looks into site-functions below its own prefix; Debian's, into vendor-completions.
-if(EXISTS /etc/debian_version)
-  install(FILES "${completions}/_litepull" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions")
-else()
-  install(FILES "${completions}/_litepull" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
-endif()
+# zsh looks into site-functions, also of /usr/local. Below /usr Debian's looks only into vendor-completions. The prefix
+# is known only when it is installed.
+install(CODE "
+  set(functions site-functions)
+  if(EXISTS /etc/debian_version AND \"\${CMAKE_INSTALL_PREFIX}\" MATCHES \"/usr/?$\")
+    set(functions vendor-completions)
+  endif()
+  file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/zsh/\${functions}\"
+    TYPE FILE FILES \"${completions}/_litepull\")
+")
 install(FILES "${completions}/litepull.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
 
 # Templates for running it at night and before a deploy.

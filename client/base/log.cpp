@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <sys/stat.h>
 
 #include <mutex>
 #include <vector>
@@ -45,7 +46,18 @@ spdlog::logger logger_with(const std::vector<spdlog::sink_ptr>& sinks) {
   return log;
 }
 
+// spdlog would make the missing directories of a name that was mistyped.
+void require_directory_of(const std::string& path) {
+  const std::string directory = path.substr(0, path.find_last_of('/') + 1) + ".";
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) == 0) return;
+  throw Error(ErrorKind::kConfiguration,
+              "the log file " + printable(path) + " cannot be opened: its directory does not exist",
+              "make the directory first, or correct --log-file");
+}
+
 std::shared_ptr<spdlog::sinks::sink> open_file_sink(const std::string& path) {
+  require_directory_of(path);
   try {
     spdlog::file_event_handlers
         handlers;  // children must not inherit the file, since one of them reads hostile databases

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -186,6 +188,13 @@ class LinesTo {
   std::string rest_;
 };
 
+// What a test of the app needs to find its code. Empty if there is none, or the directory is gone.
+std::vector<std::string> places(const Config& config) {
+  std::error_code gone;
+  const std::string started_in = std::filesystem::current_path(gone).string();
+  return {"LITEPULL_WORKSPACE_DIR=" + config.workspace_dir, "LITEPULL_PWD=" + started_in};
+}
+
 // The user's command may fail for reasons of its own, so its result never marks the snapshot.
 void try_out(const VerifyJob& run, Snapshot snapshot, VerifyOutcome& outcome) {
   if (snapshot.manifest)  // the check has just found them good
@@ -194,9 +203,11 @@ void try_out(const VerifyJob& run, Snapshot snapshot, VerifyOutcome& outcome) {
   const auto output = [&](std::string_view text) {
     if (!run.quiet) lines.add(text);
   };
+  TrialOptions trial = run.options.trial;
+  trial.variables = places(run.app.config);
   const auto error = error_of([&] {
     const RestoreSource source(run.store, run.listing, snapshot, {});
-    outcome.run = run_on_restored(source, run.options.trial, output, run.app.cancel, run.progress);
+    outcome.run = run_on_restored(source, trial, output, run.app.cancel, run.progress);
   });
   throw_cancelled(error);
   if (error) outcome.run_trouble = describe(*error);

@@ -44,7 +44,7 @@ std::string state_cell(const StatusEntry& entry) {
 std::string run_words(const AppStatus& status) {
   switch (status.run_state) {
     case RunState::kNone:
-      return "not recorded";
+      return "never run";
     case RunState::kRunning:
       return "running, began " + ago(status, status.last_run->started_at);
     case RunState::kKilled:

@@ -1,6 +1,7 @@
 #include "client/restore/run_on_restored.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "client/restore/staged_directory.h"
 
@@ -13,11 +14,12 @@ CommandRun run_on_restored(const RestoreSource& source, const TrialOptions& opti
   const StagedDirectory directory(parent, "trial");
   source.copy_to(directory.fd(), directory.path(), cancel, progress);
   progress.step("running " + printable(options.command));
-  return run_command({options.command,
-                      directory.path(),
-                      {"LITEPULL_RESTORED_DIR=" + directory.path(), "LITEPULL_SNAPSHOT=" + source.snapshot()},
-                      static_cast<double>(options.timeout_s)},
-                     output, cancel);
+  std::vector<std::string> variables = options.variables;
+  variables.push_back("LITEPULL_RESTORED_DIR=" + directory.path());
+  variables.push_back("LITEPULL_SNAPSHOT=" + source.snapshot());
+  return run_command(
+      {options.command, directory.path(), std::move(variables), static_cast<double>(options.timeout_s)},
+      output, cancel);
 }
 
 }  // namespace litepull

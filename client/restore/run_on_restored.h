@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/base/cancel.h"
 #include "client/base/progress.h"
@@ -17,6 +18,7 @@ struct TrialOptions {
   std::string command;  // for `sh -c`; empty: none
   int timeout_s = 600;
   std::string temporary_directory = "/tmp";  // the parent of the directory to restore to
+  std::vector<std::string> variables{};      // "NAME=value", for the command
 };
 
 // Runs the command in a directory that holds the databases of `source`, and removes the directory afterwards.

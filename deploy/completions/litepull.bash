@@ -13,7 +13,17 @@ _litepull_options() {
   "$1" "$2" --help 2>/dev/null | sed -n "s/^  *\(-[-a-z,A-Z]*\)$value\$/\1/p" | tr , '\n'
 }
 
+# The snapshots of the app $2, which is a file or a name, as JSON. A slow disk must not keep the prompt waiting.
+_litepull_listed() {
+  [ -e "$2" ] || [ ! -e "config/projects/$2.env" ] || set -- "$1" "config/projects/$2.env"
+  if type -P timeout >/dev/null; then timeout 2 "$1" list --json "$2" 2>/dev/null; else "$1" list --json "$2" 2>/dev/null; fi
+}
+
 _litepull_configs() {
+  local file
+  for file in config/projects/"$1"*.env; do
+    [ ! -e "$file" ] || basename "$file" .env
+  done
   compgen -G 'config/projects/*.env' | grep -F -- "$1" | while IFS= read -r file; do
     [[ $file != "$1"* ]] || printf '%s\n' "$file"
   done
@@ -25,7 +35,14 @@ _litepull_configs() {
 _litepull_snapshots() {
   printf '%s\n' latest latest-verified
   case $3 in verify) echo all ;; diff) echo live ;; esac
-  "$1" list --json "$2" 2>/dev/null | sed -n 's/^ *"name": "\([^"]*\)",$/\1/p'
+  _litepull_listed "$1" "$2" | sed -n -e 's/^ *"name": "\([0-9][^"]*T[^"]*\)",$/\1/p' -e 's/^ *"label": "\([^" ]*\)".*/\1/p'
+}
+
+# The databases in the newest snapshot of the app $2.
+_litepull_databases() {
+  local path
+  path=$(_litepull_listed "$1" "$2" | sed -n 's/^ *"path": "\([^"]*\)",$/\1/p' | sort | tail -n 1)
+  [ -z "$path" ] || (cd "$path" 2>/dev/null && find . -path './.*' -prune -o -type f -name '*.sqlite3' -print 2>/dev/null | sed 's|^\./||')
 }
 
 _litepull() {
@@ -60,6 +77,9 @@ _litepull() {
   elif grep -qxF -e "$previous" <<<"$with_value" && [[ $current != -* ]]; then
     case $previous in
       --verify) mapfile -t COMPREPLY < <(compgen -W 'full quick none strict' -- "$current") ;;
+      --database)
+        mapfile -t COMPREPLY < <(compgen -W "$(_litepull_databases "$program" "$config")" -- "$current")
+        ;;
       --to) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
       --*file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     esac

@@ -18,6 +18,23 @@ function __litepull_described
         }'
 end
 
+# The snapshots of an app, which is a file or a name, as JSON. A slow disk must not keep the prompt waiting.
+function __litepull_listed
+    set -l config (string replace -r '^~/' "$HOME/" -- $argv[1])
+    if not test -e "$config"; and test -e "config/projects/$config.env"
+        set config "config/projects/$config.env"
+    end
+    set -l within
+    command -q timeout; and set within timeout 2
+    command $within litepull list --json $config 2>/dev/null
+end
+
+# The databases in the newest snapshot of an app.
+function __litepull_databases
+    set -l newest (__litepull_listed $argv[1] | sed -n 's/^ *"path": "\([^"]*\)",$/\1/p' | sort | tail -n 1)
+    test -n "$newest"; and find "$newest" -path "$newest/.*" -prune -o -type f -name '*.sqlite3' -print 2>/dev/null | string replace -- "$newest/" ''
+end
+
 # What can stand at the cursor.
 function __litepull_words
     set -l before (commandline -opc)
@@ -54,6 +71,9 @@ function __litepull_words
         case --verify
             printf '%s\n' $prefix{full,quick,none,strict}
             return
+        case --database
+            set -q given[1]; and printf '%s\n' $prefix(__litepull_databases $given[1])
+            return
         case --to
             __fish_complete_directories (string replace -- "$prefix" '' $current)
             return
@@ -73,14 +93,16 @@ function __litepull_words
     string match -q -- '*...' "$kinds[1]"; and set kind $kinds[1]
     switch "$kind"
         case 'CONFIG*'
-            printf '%s\n' config/projects/*.env
+            set -l projects config/projects/*.env
+            printf '%s\n' $projects
+            string replace -r '^.*/(.*)\.env$' '$1' -- $projects
             __fish_complete_suffix .env
         case SNAPSHOT A B
             printf '%s\n' latest latest-verified
             test $name = verify; and echo all
             test $name = diff; and echo live
-            command litepull list --json (string replace -r '^~/' "$HOME/" -- $given[1]) 2>/dev/null |
-                sed -n 's/^ *"name": "\([^"]*\)",$/\1/p'
+            __litepull_listed $given[1] |
+                sed -n -e 's/^ *"name": "\([0-9][^"]*T[^"]*\)",$/\1/p' -e 's/^ *"label": "\([^"]*\)".*/\1/p'
     end
 end
 

@@ -265,6 +265,14 @@ TEST_F(Check, NamesAStorageDirectoryThatTheLoginMayNotRead) {
 constexpr const char* kOldCleanup =
     "source \"$1\"\nfind \"$LOCAL_BACKUP_ROOT/$APP_NAME\" -type d -mtime +7 -exec rm -rf {} +\n";
 
+TEST_F(Check, ALogFileInADirectoryThatDoesNotExistStopsABackupBeforeItPulls) {
+  const BackupRun run = app_.backup({"--log-file", app_.scratch("missing/run.log")});
+  EXPECT_EQ(run.exit_code(), 2) << run.words();
+  EXPECT_NE(run.process.err.find("its directory does not exist"), std::string::npos) << run.words();
+  EXPECT_FALSE(fs::exists(app_.scratch("missing")));
+  EXPECT_TRUE(app_.snapshots().empty());
+}
+
 class CheckOldCleanup : public Check {
  protected:
   CheckOldCleanup() {

@@ -1,6 +1,6 @@
-// A login that works with `ssh host` and not with litepull: the hint names what of ~/.ssh/config is missing, and
-// following it helps. OpenSSH finds that file through the user's entry in the system, so each run has a home of
-// the test's own mounted over it.
+// A login that works with `ssh host` and not with litepull: the hint names what of ~/.ssh/config is missing,
+// and following it helps. OpenSSH finds that file through the user's entry in the system, so each run has a
+// home of the test's own mounted over it.
 #include <gtest/gtest.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -30,9 +30,7 @@ class OpenSshAdvice : public testing::Test {
   std::string ssh_directory() const { return app_.scratch("home/.ssh"); }
   std::string port() { return std::to_string(app_.sshd().port()); }
 
-  void write_ssh_config(const std::string& text) {
-    write_file(ssh_directory() + "/config", text, 0600);
-  }
+  void write_ssh_config(const std::string& text) { write_file(ssh_directory() + "/config", text, 0600); }
 
   ProcessResult litepull(const std::string& command) const {
     const passwd* self = ::getpwuid(::geteuid());

@@ -74,6 +74,14 @@ class VerifyRun : public testing::Test {
   std::string before_;
 };
 
+TEST_F(VerifyRun, TellsTheCommandWhereTheAppIs) {
+  app_.set("WORKSPACE_DIR", app_.workspace());
+  const ProcessResult said =
+      verify("test \"$LITEPULL_WORKSPACE_DIR\" = '" + app_.workspace() + "' && test \"$LITEPULL_PWD\" = '" +
+             fs::current_path().string() + "' && test \"$PWD\" = \"$LITEPULL_RESTORED_DIR\"");
+  EXPECT_EQ(said.status.code, 0) << said.out << said.err;
+}
+
 TEST_F(VerifyRun, CommandFindsTheDatabasesOfTheSnapshot) {
   const std::string found = app_.scratch("found");
   const ProcessResult result =

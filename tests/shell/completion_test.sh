@@ -21,7 +21,7 @@ cd "$work"
 sqlite3 storage/main.sqlite3 'CREATE TABLE t (a)'
 config=config/projects/billing.env
 printf '%s\n' APP_NAME=billing TRANSPORT=local "REMOTE_BACKUP_DIR=$work/storage" "LOCAL_BACKUP_ROOT=$work/backups" >$config
-litepull backup --quiet $config
+litepull backup --quiet --label before-x $config
 snapshot=$(basename backups/billing/2*)
 
 # Each of these prints what one shell offers in place of the last of its arguments, sorted, one a line.
@@ -64,7 +64,12 @@ for shell in bash zsh fish; do
   same "$shell: a command's beginning" "$(printf '%s\n' unpin)" "$($offers un)"
   $offers backup config/projects/ | grep -qx $config || fail "$shell: the configuration is not offered"
   $offers backup '' | grep -qx $config || fail "$shell: the configuration is not offered unasked"
-  words="$snapshot latest latest-verified"
+  $offers backup bil | grep -qx billing || fail "$shell: the app's name is not offered"
+  same "$shell: snapshots of a name" "$snapshot" "$($offers restore billing 2)"
+  same "$shell: a label" before-x "$($offers restore $config bef)"
+  same "$shell: a database" main.sqlite3 "$($offers restore $config latest --database '')"
+  same "$shell: silent without such an app" '' "$($offers restore nowhere 2 2>&1)"
+  words="$snapshot latest latest-verified before-x"
   same "$shell: pin" "$(printf '%s\n' $words | sort)" "$($offers pin $config '')"
   same "$shell: verify" "$(printf '%s\n' $words all | sort)" "$($offers verify --quiet --run true $config '')"
   same "$shell: diff" "$(printf '%s\n' $words live | sort)" "$($offers diff $config latest '')"
