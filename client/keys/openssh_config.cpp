@@ -33,7 +33,7 @@ constexpr const char* kAsk =
     "-- \"$LITEPULL_SSH_HOST\"";
 
 std::string shown_file(const OpenSshQuery& query) {
-  return query.file.empty() ? "~/.ssh/config" : printable(query.file);
+  return query.file.empty() ? shown_in_home(".ssh/config") : printable(query.file);
 }
 
 [[noreturn]] void refuse(const OpenSshQuery& query, const std::string& message, const std::string& hint) {
@@ -209,6 +209,12 @@ std::string home_directory() {
   if (entry != nullptr && entry->pw_dir != nullptr) return entry->pw_dir;
   const char* home = std::getenv("HOME");
   return home != nullptr ? home : "";
+}
+
+std::string shown_in_home(const std::string& below) {
+  const char* home = std::getenv("HOME");
+  const bool is_same = home == nullptr || home_directory() == home;
+  return (is_same ? "~" : printable(home_directory())) + "/" + below;
 }
 
 OpenSshHost parse_openssh_answer(const std::string& answer, const OpenSshQuery& query) {

@@ -45,4 +45,8 @@ OpenSshHost parse_openssh_answer(const std::string& answer, const OpenSshQuery& 
 // The directory in which OpenSSH and libssh look for .ssh: the user's home by the system, not $HOME.
 std::string home_directory();
 
+// The same file or directory below it, as a person may type it: "~/.ssh" if `~` means that home to a shell,
+// which goes by $HOME, and else its whole path. Safe to print.
+std::string shown_in_home(const std::string& below);
+
 }  // namespace litepull

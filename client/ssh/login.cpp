@@ -8,6 +8,7 @@
 
 #include "client/keys/base64.h"
 #include "client/keys/key_file.h"
+#include "client/keys/openssh_config.h"
 #include "client/keys/unusable_key.h"
 #include "client/ssh/session.h"
 #include "common/error.h"
@@ -323,7 +324,8 @@ void SshLogin::fail_refused() const {
   all.insert(all.end(), agent_notes_.begin(), agent_notes_.end());
   if (!only_half_.empty() && agent_notes_.empty())
     all.push_back("the SSH agent does not have the key itself");
-  fail(all.empty() ? "neither the SSH agent nor a key in ~/.ssh was accepted" : joined(all, "; "),
+  fail(all.empty() ? "neither the SSH agent nor a key in " + shown_in_home(".ssh") + " was accepted"
+                   : joined(all, "; "),
        hint_for_refused());
 }
 

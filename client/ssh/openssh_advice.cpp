@@ -40,8 +40,8 @@ class Adviser {
     if (config_.ssh_config) return port_is_overridden(with) ? "remove " + port_line(with) + "; or " : "";
     const std::vector<std::string> settings = unused(with, ask(kNoConfiguration));
     if (settings.empty()) return "";
-    return "set SSH_CONFIG=yes, since ~/.ssh/config has " + with_and(settings) + " for " + name() +
-           (port_is_overridden(with) ? ", and remove " + port_line(with) : "") + "; or ";
+    return "set SSH_CONFIG=yes, since " + shown_in_home(".ssh/config") + " has " + with_and(settings) +
+           " for " + name() + (port_is_overridden(with) ? ", and remove " + port_line(with) : "") + "; or ";
   }
 
  private:

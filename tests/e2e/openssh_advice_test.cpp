@@ -35,7 +35,7 @@ class OpenSshAdvice : public testing::Test {
   ProcessResult litepull(const std::string& command) const {
     const passwd* self = ::getpwuid(::geteuid());
     RunOptions options;
-    options.env = {{"SSH_AUTH_SOCK", ""}};
+    options.env = {{"SSH_AUTH_SOCK", ""}, {"HOME", home_.empty() ? self->pw_dir : home_}};
     return run({"unshare", "-m", "sh", "-c",
                 "mount --make-rprivate / && mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "sh",
                 app_.scratch("home"), self->pw_dir, built_program("litepull"), command, app_.config_path()},
@@ -57,12 +57,21 @@ class OpenSshAdvice : public testing::Test {
   }
 
   PullFixture app_{Over::kSsh};
+  std::string home_{};  // $HOME, where it is not what the system says
 };
 
 TEST_F(OpenSshAdvice, AKeyThatOnlyOpenSshKnowsOfIsNamed) {
   write_ssh_config("Host 127.0.0.1\n  IdentityFile ~/.ssh/deploy_key\n");
   expect_hint("set SSH_CONFIG=yes, since ~/.ssh/config has an IdentityFile for 127.0.0.1; or put the key's");
   expect_pulled();
+}
+
+TEST_F(OpenSshAdvice, ATildeIsNotShownForAHomeThatTheShellWouldNotTakeItFor) {
+  write_ssh_config("Host 127.0.0.1\n  IdentityFile ~/.ssh/deploy_key\n");
+  home_ = app_.scratch("elsewhere");
+  const std::string real = ::getpwuid(::geteuid())->pw_dir;
+  expect_hint("since " + real + "/.ssh/config has an IdentityFile");
+  expect_hint("nor a key in " + real + "/.ssh was accepted");
 }
 
 TEST_F(OpenSshAdvice, AnAliasIsNamedAndThePortThatOverridesIts) {
