@@ -4,9 +4,12 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "client/cli/line.h"
 
 namespace CLI {
 class App;
@@ -15,12 +18,16 @@ class Option;
 
 namespace litepull {
 
+// What to type for an option or a group that is missing, by its address.
+using Examples = std::map<const void*, std::string>;
+
 // One option, flag or positional argument. A handle: valid as long as the Parser.
 class Option {
  public:
-  explicit Option(CLI::Option* option) : option_(option) {}
+  Option(CLI::Option* option, Examples& examples) : option_(option), examples_(&examples) {}
 
-  Option required();
+  // `example` is a word that a message can name in its place.
+  Option required(const std::string& example = "");
   Option type_name(const std::string& name);  // what --help calls its value
   Option range(int least, int most);
   // `complaint` returns why a value is refused, or an empty string.
@@ -30,7 +37,10 @@ class Option {
   Option one_value_each();  // of one that may be given several times
 
  private:
+  Option same(CLI::Option* option) const { return {option, *examples_}; }
+
   CLI::Option* option_;
+  Examples* examples_;
 };
 
 // The options of one command, or of a group in it. A handle: valid as long as the Parser. Values are taken by
@@ -38,7 +48,7 @@ class Option {
 // "-q,--quiet", or "CONFIG" for a positional argument.
 class Options {
  public:
-  explicit Options(CLI::App* app) : app_(app) {}
+  Options(CLI::App* app, Examples& examples) : app_(app), examples_(&examples) {}
 
   Option add(const std::string& names, std::string& value, const std::string& about);
   Option add(const std::string& names, int& value, const std::string& about);
@@ -49,12 +59,17 @@ class Options {
   Option flag(const std::string& names, bool& value, const std::string& about);  // "!--no-hook" clears it
   Option flag(const std::string& names, const std::function<void()>& set, const std::string& about);
 
-  // A group of options, of which exactly one must be given.
-  Options one_of(const std::string& title);
+  // A length of time of at most `most_s`, such as 15m. `value_s` is in seconds, and so is a number without a
+  // unit, or in units of `unit_s`.
+  Option duration(const std::string& names, int& value_s, int unit_s, int most_s, const std::string& about);
+
+  // A group of options, of which exactly one must be given. `example` is one, with a value, for a message.
+  Options one_of(const std::string& title, const std::string& example);
   void footer(const std::string& text);
 
  private:
   CLI::App* app_;
+  Examples* examples_;
 };
 
 class Parser {
@@ -62,6 +77,7 @@ class Parser {
   struct Result {
     std::function<int()> run;  // the command that was named; empty if none is to be run
     std::string problem;       // why not, if the line is wrong; it was printed to stderr
+    std::string hint;          // what to type instead
   };
 
   // `program` is its name; `version` is what --version prints.
@@ -72,13 +88,29 @@ class Parser {
 
   Options command(const std::string& name, const std::string& about, std::function<int()> run);
   void footer(const std::string& text);
+  // `complete` is asked for the arguments that a line has left out before its own ones, which it is given.
+  using Complete = std::function<std::vector<std::string>(const KnownCommand&,
+                                                          const std::vector<std::string>&, const ReadWords&)>;
+  void complete_with(Complete complete) { complete_ = std::move(complete); }
 
-  // Exactly one command must be named. Prints --help and --version itself, and then returns neither a command
-  // nor a problem.
+  // Exactly one command must be named. Options may come before it, as far as only one reading fits. Prints
+  // --help, `help` and --version itself, and then returns neither a command nor a problem. Without any word
+  // it prints the help to stderr, and that is a problem.
   Result parse(int argc, const char* const* argv);
 
  private:
+  std::string example_of(const void* what) const;
+  void add_known(const CLI::Option& option, KnownCommand& command) const;
+  KnownCommand known(const CLI::App& command) const;
+  std::vector<KnownCommand> known_commands() const;
+  Result help_of(const std::vector<std::string>& words);
+  Result read(const std::vector<std::string>& words);
+  void complete(Line& line) const;
+  Result parse_words(std::vector<std::string> words);
+
   std::unique_ptr<CLI::App> app_;
+  Examples examples_;
+  Complete complete_;
   std::function<int()> chosen_;
 };
 

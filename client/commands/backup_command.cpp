@@ -19,6 +19,7 @@
 #include "client/preflight/unmatched_json.h"
 #include "client/pull/backup.h"
 #include "client/store/manifest_json.h"
+#include "client/store/select_snapshot.h"
 #include "common/shell_word.h"
 
 namespace litepull {
@@ -113,6 +114,7 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
     outcome.result = std::make_unique<BackupResult>(
         run_backup({store, lock, config, jobs.cancel, progress, log.logger()}, options));
   });
+  if (outcome.error) outcome.error = std::make_unique<Error>(with_config(*outcome.error, config.file));
   const bool done = outcome.result && !outcome.result->unfinished;
   if (jobs.cancel.interrupted() && !done)
     settle_interrupted(outcome, store.partial_bytes(lock), config.file, jobs.console.board, log.logger());
@@ -362,15 +364,17 @@ void add_backup(CommandLine& line) {
   command.flag("--full", backup->options.full, "Pull every page, even if this machine has it already");
   command.add("--label", backup->options.label, "A label for the snapshot, e.g. pre-deploy")
       .check([](const std::string& label) {
-        return is_label(label) ? "" : "must be printable and at most 64 bytes";
+        if (is_snapshot_word(label)) return "cannot be \"" + label + "\", which means a snapshot already";
+        return std::string(is_label(label) ? "" : "must be printable and at most 64 bytes");
       });
   command.flag(
       "--moved", [backup] { backup->options.when_foreign = WhenForeign::kMoved; },
       "For one run: the app has moved from the server that its newest snapshot came from");
   command.add("-j,--jobs", backup->parallel, "Back up this many apps at once (default 2)").range(1, 64);
-  command.add("--deadline", backup->deadline_s, "Stop cleanly after this many seconds (default none)")
-      .type_name("SECONDS")
-      .range(1, 604800);
+  command
+      .duration("--deadline", backup->deadline_s, 1, 604800,
+                "Stop cleanly after this time, e.g. 15m (default none); a plain number is seconds")
+      .type_name("TIME");
   add_quiet(command, backup->common, "warnings and errors");
   add_json(command, backup->common);
   command.add("--log-file", backup->log_file, "Append a log to this file");

@@ -76,7 +76,8 @@ int cleanup_command(const CleanupCommand& command) {
     const Cleanup cleanup = clean_up(config, command);
     const PruneResult& plan = cleanup.plan;
     if (!plan.note.empty())
-      fmt::print(stderr, "litepull: warning: {}: {}\n  {}\n", config.app_name, plan.note, plan.hint);
+      fmt::print(stderr, "litepull: warning: {}: {}\n  {}\n", config.app_name, plan.note,
+                 with_config(plan.hint, config.file));
     if (!command.common.json && !command.common.quiet) print(config.app_name, cleanup.plan, command.dry_run);
     return AppResult{to_json(config.app_name, cleanup, command.dry_run)};
   });

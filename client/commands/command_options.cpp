@@ -12,11 +12,15 @@ std::string CommandLine::agent_path() const {
 }
 
 void add_config(Options& options, OneAppOptions& values) {
-  options.add("CONFIG", values.config, "Configuration file of the app").required();
+  options.add("CONFIG", values.config, "Configuration file of the app")
+      .required("config/projects/billing.env");
 }
 
 void add_configs(Options& options, ManyAppsOptions& values) {
-  options.add("CONFIG", values.configs, "Configuration files, one for each app").required();
+  options.add("CONFIG", values.configs, "Configuration files, one for each app")
+      .required("config/projects/billing.env");
+  options.flag(
+      "--all", [] {}, "All configurations in config/projects, here or above");  // left_out() adds them
 }
 
 void add_json(Options& options, CommonOptions& values) {

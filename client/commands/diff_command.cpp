@@ -199,8 +199,8 @@ void add_diff(CommandLine& line) {
       line.add("diff", "Show what changed between two snapshots, or between one and the live server", diff,
                diff_command);
   add_config(command, diff->common);
-  command.add("A", diff->options.a, std::string("live, ") + kSnapshotWords).required();
-  command.add("B", diff->options.b, "What to compare A with, in the same words").required();
+  command.add("A", diff->options.a, std::string("live, ") + kSnapshotWords).required("latest");
+  command.add("B", diff->options.b, "What to compare A with, in the same words").required("live");
   add_databases(command, diff->options.databases);
   command.add("--rows", diff->options.rows, "Show up to this many of the rows that differ, for each table")
       .range(0, 10'000);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "client/base/clock.h"
+#include "client/base/error_of.h"
 #include "client/base/run_program.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
@@ -51,8 +52,7 @@ std::string choose_database(const std::vector<std::string>& names, const std::st
   const auto has = [&](std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  for (const std::string& name : {word, word + ".sqlite3"})
-    if (!word.empty() && has(name)) return name;
+  if (const std::string name = database_called(names, word); !word.empty() && !name.empty()) return name;
   if (word.empty() && names.size() == 1) return names.front();
   for (const std::string_view name : kMainNames)
     if (word.empty() && has(name)) return std::string(name);
@@ -121,7 +121,9 @@ int open_command(const OpenCommand& command) {
   const Store store(config.local_backup_root, config.app_name, Store::Missing::kEmpty);
   Cancel cancel;
   std::optional<Opened> opened;
-  while_stoppable(cancel, [&] { opened.emplace(prepare(command, config, store, cancel)); });
+  const auto error = error_of(
+      [&] { while_stoppable(cancel, [&] { opened.emplace(prepare(command, config, store, cancel)); }); });
+  if (error) throw with_config(*error, command.common.config);
   if (command.shell_arguments.empty() && isatty(STDIN_FILENO) != 0)
     fmt::print(stderr, "{}, read-only; .quit leaves it\n", printable(opened->shown));
   ignore_keys();

@@ -71,7 +71,7 @@ void add_pin(CommandLine& line, const std::string& name, const std::string& desc
   pin->pinned = pinned;
   Options command = line.add(name, description, pin, pin_command);
   add_config(command, pin->common);
-  command.add("SNAPSHOT", pin->snapshot, kSnapshotWords).required();
+  command.add("SNAPSHOT", pin->snapshot, kSnapshotWords).required("latest");
   add_quiet(command, pin->common, "errors");
   add_json(command, pin->common);
   command.footer("Example:\n  litepull " + name + " config/projects/billing.env before-deploy");

@@ -211,9 +211,9 @@ void add_restore(CommandLine& line) {
   Options command =
       line.add("restore", "Restore a snapshot's databases, each proven sound", commands, restore_either);
   add_config(command, here.common);
-  command.add("SNAPSHOT", here.snapshot, kSnapshotWords).required();
+  command.add("SNAPSHOT", here.snapshot, kSnapshotWords).required("latest");
   add_databases(command, here.choice.databases);
-  Options where = command.one_of("Where to");
+  Options where = command.one_of("Where to", "--to /tmp/restored");
   const Option to =
       where.add("--to", here.local.directory, "To this directory on this machine").type_name("DIR");
   const Option to_server =

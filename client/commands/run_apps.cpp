@@ -9,6 +9,7 @@
 #include "client/base/log.h"
 #include "client/base/output.h"
 #include "client/base/terminal.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -41,10 +42,22 @@ void run_one(const std::string& file, const Environment& environment, const AppW
     app = config.app_name;
     results.add(work({config, cancel, console.board, *console.log}));
   });
-  if (error) results.add(failure(app, at_the_end(*error, cancel), console));
+  if (error) results.add(failure(app, at_the_end(with_config(*error, file), cancel), console));
 }
 
 }  // namespace
+
+std::string with_config(std::string hint, const std::string& config) {
+  constexpr std::string_view kConfig = " CONFIG";
+  const std::string word = " " + shell_path(config);
+  for (std::size_t at = 0; (at = hint.find(kConfig, at)) != hint.npos; at += word.size())
+    hint.replace(at, kConfig.size(), word);
+  return hint;
+}
+
+Error with_config(const Error& error, const std::string& config) {
+  return Error(error.kind(), error.message(), with_config(error.hint(), config));
+}
 
 Console::Console(bool quiet, const std::string& log_file)
     : board(stderr, takes_escapes(stderr) && !quiet), log(make_log(board, log_file)) {}

@@ -70,7 +70,7 @@ DailyBackup backup_of(const ScheduleCommand& command, const Config& config) {
   DailyBackup backup;
   backup.app = config.app_name;
   backup.program = absolute_path(own_program_file(), "the program");
-  backup.config = absolute_path(command.common.config, "the configuration");
+  backup.config = absolute_path(config.file, "the configuration");
   if (const auto home = command.common.environment.find("HOME"); home != command.common.environment.end())
     backup.home = absolute_path(home->second, "HOME");
   backup.log = backup.home + "/Library/Logs/litepull-" + config.app_name + ".log";
@@ -209,7 +209,7 @@ void add_schedule(CommandLine& line) {
   Options command =
       line.add("schedule", "Back up an app every day, by systemd or launchd", schedule, schedule_command);
   add_config(command, schedule->common);
-  Options what = command.one_of("What");
+  Options what = command.one_of("What", "--at 04:00");
   const Option at = what.add("--at", schedule->at, "Time of day, by this machine's clock")
                         .check([](const std::string& time) {
                           return parse_time_of_day(time) ? "" : "must be a time such as 04:00";

@@ -11,6 +11,7 @@
 #include "client/base/output.h"
 #include "client/base/whole_file.h"
 #include "client/commands/commands.h"
+#include "client/commands/run_apps.h"
 #include "client/config/origin.h"
 #include "client/config/projects.h"
 #include "client/nightly/status_text.h"
@@ -32,11 +33,12 @@ constexpr mode_t kReadableByAll = 0644;
 StatusEntry entry_of(const std::string& file, const Environment& environment, std::optional<Config>& config) {
   StatusEntry entry;
   entry.name = printable(file);
-  entry.config = std::filesystem::absolute(file).lexically_normal().string();
+  entry.config = std::filesystem::absolute(config_file(file)).lexically_normal().string();
   entry.error = error_of([&] {
     config = load_config(file, environment);
     entry.name = config->app_name;
     entry.status = status_of(*config, unix_ms_now() / 1000);
+    for (std::string& note : entry.status->notes) note = with_config(note, config->file);
   });
   entry.exit_code = entry.error ? exit_code_of(entry.error->kind()) : exit_code(*entry.status);
   return entry;
@@ -105,7 +107,7 @@ void add_status(CommandLine& line) {
   status->projects = kProjectsDirectory;
   Options command = line.add("status", "Show how old the newest good snapshot is, and how the last run went",
                              status, status_command);
-  Options which = command.one_of("Which");
+  Options which = command.one_of("Which", "--all");
   which.add("CONFIG", status->common.configs, "Configuration files, one for each app");
   const Option all = which.flag("--all", status->all, "All .env files in the projects directory");
   command

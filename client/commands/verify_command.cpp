@@ -63,10 +63,9 @@ void add_verify(CommandLine& line) {
            "Restore to a temporary directory and run this there with sh; exit code 4 if it fails")
       .type_name("COMMAND");
   command
-      .add("--run-timeout", verify->options.trial.timeout_s,
-           "End the command after this many seconds (default 600)")
-      .range(1, 1'000'000)
-      .type_name("SECONDS");
+      .duration("--run-timeout", verify->options.trial.timeout_s, 1, 1'000'000,
+                "End the command after this time, e.g. 15m (default 10m); a plain number is seconds")
+      .type_name("TIME");
   add_quiet(command, verify->common, "errors");
   add_json(command, verify->common);
   command.footer("Example:\n  litepull verify config/projects/billing.env all");

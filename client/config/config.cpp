@@ -10,6 +10,7 @@
 #include "client/config/near_word.h"
 #include "client/config/path_text.h"
 #include "client/config/ping_url.h"
+#include "client/config/projects.h"
 #include "common/error.h"
 #include "common/wire/protocol.h"
 
@@ -312,7 +313,9 @@ std::string Reader::ssh_path(const EnvAssignment& entry) const {
 }  // namespace
 
 Config load_config(const std::string& path, const Environment& environment) {
-  return parse_config(read_env_text(path), path, environment);
+  const std::string file = config_file(path);
+  require_named_config(file);
+  return parse_config(read_env_text(file), file, environment);
 }
 
 Config parse_config(std::string_view text, const std::string& path, const Environment& environment) {

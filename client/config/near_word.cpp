@@ -39,7 +39,7 @@ std::string_view near_word(std::string_view name, std::span<const std::string_vi
   std::size_t fewest = kNearMissEdits + 1;
   for (const std::string_view key : words) {
     if (name.size() > key.size() + kNearMissEdits) continue;
-    const std::size_t edits = edits_between(upper_case(name), key);
+    const std::size_t edits = edits_between(upper_case(name), upper_case(key));
     if (edits < fewest) nearest = key;
     fewest = std::min(edits, fewest);
   }

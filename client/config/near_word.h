@@ -6,8 +6,8 @@
 
 namespace litepull {
 
-// The one of `words`, which are in capitals, that is at most two letters away from `name`, whatever its case;
-// empty when there is none.
+// The one of `words` that is at most two letters away from `name`, whatever their case; empty when there is
+// none.
 std::string_view near_word(std::string_view name, std::span<const std::string_view> words);
 
 }  // namespace litepull

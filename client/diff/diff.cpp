@@ -114,8 +114,11 @@ std::set<std::string> all_names(const DiffResult& sides) {
 
 std::set<std::string> wanted_names(const DiffResult& sides, const std::vector<std::string>& wanted) {
   std::set<std::string> names = all_names(sides);
+  const std::vector<std::string> there(names.begin(), names.end());
+  std::vector<std::string> meant;
   for (const std::string& name : wanted) {
-    if (names.contains(name)) continue;
+    meant.push_back(database_called(there, name));
+    if (!meant.back().empty()) continue;
     std::string all;
     for (const std::string& known : names) all += (all.empty() ? "" : ", ") + printable(known);
     throw Error(ErrorKind::kConfiguration,
@@ -124,7 +127,7 @@ std::set<std::string> wanted_names(const DiffResult& sides, const std::vector<st
   }
   if (!wanted.empty())
     std::erase_if(names, [&](const std::string& name) {
-      return std::find(wanted.begin(), wanted.end(), name) == wanted.end();
+      return std::find(meant.begin(), meant.end(), name) == meant.end();
     });
   return names;
 }

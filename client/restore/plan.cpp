@@ -9,6 +9,7 @@
 #include "client/base/progress.h"
 #include "client/store/file_check.h"
 #include "client/store/manifest_json.h"
+#include "client/store/select_snapshot.h"
 #include "common/error.h"
 #include "common/glob.h"
 
@@ -111,17 +112,22 @@ std::vector<Manifest::Database> choose_databases(const Snapshot& snapshot,
         snapshot.name + " was made by the old script, so nothing shows that it is complete, or of one moment",
         "take its databases with litepull restore CONFIG SNAPSHOT --to DIR, and look at them first");
   const std::vector<Manifest::Database>& all = snapshot.manifest->databases;
-  std::vector<Manifest::Database> chosen;
-  for (const Manifest::Database& database : all)
-    if (names.empty() || std::find(names.begin(), names.end(), database.name) != names.end())
-      chosen.push_back(database);
   std::string known;
-  for (const Manifest::Database& database : all)
+  std::vector<std::string> there, meant;
+  for (const Manifest::Database& database : all) {
     known += (known.empty() ? "" : ", ") + printable(database.name);
-  for (const std::string& name : names)
-    if (std::none_of(all.begin(), all.end(), [&](const auto& database) { return database.name == name; }))
+    there.push_back(database.name);
+  }
+  for (const std::string& name : names) {
+    meant.push_back(database_called(there, name));
+    if (meant.back().empty())
       throw Error(ErrorKind::kConfiguration, snapshot.name + " has no database " + printable(name),
                   "it has " + known);
+  }
+  std::vector<Manifest::Database> chosen;
+  for (const Manifest::Database& database : all)
+    if (names.empty() || std::find(meant.begin(), meant.end(), database.name) != meant.end())
+      chosen.push_back(database);
   // Databases that were not chosen do not matter here. One that was missing must not prevent the restore of
   // the others.
   if (verified_together(chosen) != Verified::kOk || (names.empty() && snapshot.verified != Verified::kOk))

@@ -138,14 +138,16 @@ void RestoreSource::keep_only(const std::vector<std::string>& chosen) {
   if (items_.empty()) throw Error(ErrorKind::kRefused, snapshot_ + " holds no database", hint_of(other_));
   if (chosen.empty()) return;
   const std::vector<std::string> there = names();
-  for (const std::string& name : chosen) {
-    if (is_among(missing_names_, name))
-      throw Error(ErrorKind::kRefused, printable(name) + " is missing from " + snapshot_, hint_of(other_));
-    if (!is_among(there, name))
-      throw Error(ErrorKind::kConfiguration, snapshot_ + " has no database " + printable(name),
+  std::vector<std::string> meant;
+  for (const std::string& word : chosen) {
+    meant.push_back(database_called(there, word));
+    if (const std::string lost = database_called(missing_names_, word); !lost.empty() && meant.back() != word)
+      throw Error(ErrorKind::kRefused, printable(lost) + " is missing from " + snapshot_, hint_of(other_));
+    if (meant.back().empty())
+      throw Error(ErrorKind::kConfiguration, snapshot_ + " has no database " + printable(word),
                   "it has " + joined(there));
   }
-  std::erase_if(items_, [&](const Item& item) { return !is_among(chosen, item.name); });
+  std::erase_if(items_, [&](const Item& item) { return !is_among(meant, item.name); });
   missing_.clear();
 }
 

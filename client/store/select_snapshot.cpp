@@ -119,6 +119,17 @@ std::string_view why_unnumbered(const Snapshot& snapshot, std::int64_t now_unix_
   return is_safety_snapshot(snapshot) ? kSafetyLabel : "";
 }
 
+std::string database_called(const std::vector<std::string>& names, const std::string& word) {
+  for (const std::string& name : {word, word + ".sqlite3"})
+    if (std::find(names.begin(), names.end(), name) != names.end()) return name;
+  return "";
+}
+
+bool is_snapshot_word(const std::string& word) {
+  return is_relative(word) || word == "live" || word == "all" ||
+         (!word.empty() && word.size() <= kMaxDigits && word.find_first_not_of("0123456789") == word.npos);
+}
+
 const Snapshot& select_snapshot(const Listing& listing, const std::string& word, std::int64_t now_unix_s) {
   if (const Matches named = find(listing, [&](const Snapshot& s) { return s.name == word; }); !named.empty())
     return *named.front();
@@ -128,7 +139,11 @@ const Snapshot& select_snapshot(const Listing& listing, const std::string& word,
   const Matches labelled =
       find(listing, [&](const Snapshot& s) { return s.manifest && s.manifest->label == word; });
   if (!labelled.empty()) return only(labelled, "the label " + shown);
+  const Matches by_beginning = find(listing, [&](const Snapshot& s) {
+    return s.manifest && s.manifest->label.starts_with(word) && why_unnumbered(s, now_unix_s).empty();
+  });
   const Matches begun = find(listing, [&](const Snapshot& s) { return s.name.starts_with(word); });
+  if (begun.empty() && !by_beginning.empty()) return *by_beginning.back();
   if (begun.empty()) throw_none(listing, "no snapshot is named or labelled " + shown);
   return only(begun, shown);
 }

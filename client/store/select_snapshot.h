@@ -34,9 +34,16 @@ bool is_safety_snapshot(const Snapshot& snapshot);
 std::string_view why_unnumbered(const Snapshot& snapshot, std::int64_t now_unix_s);
 
 // Tries in this order: `latest`, `latest-verified`, a snapshot's whole name, a number as `list` shows it (1
-// is `latest`), a label, the beginning of a name. Throws Error{kConfiguration} when none matches, or when
-// several labels or beginnings do; the message names what there is. The result is part of `listing`.
+// is `latest`), a label, the beginning of a name, the beginning of a label. Throws Error{kConfiguration} when
+// none matches, or when several whole labels or beginnings of names do; the message names what there is. Of
+// labels that begin so the newest counts, without the three kinds above. The result is part of `listing`.
 const Snapshot& select_snapshot(const Listing& listing, const std::string& word, std::int64_t now_unix_s);
+
+// The one of `names` that `word` means, with or without its ending .sqlite3; empty if none.
+std::string database_called(const std::vector<std::string>& names, const std::string& word);
+
+// True for words that mean something else than a label: `latest`, `latest-verified`, `live`, `all`, numbers.
+bool is_snapshot_word(const std::string& word);
 
 // Its number in `list`; nullopt when no number means it.
 std::optional<std::size_t> number_of(const Listing& listing, const Snapshot& snapshot,

@@ -18,7 +18,7 @@ class ParserTest : public ::testing::Test {
     go.add("--with", company_, "Who comes along").one_value_each();
     go.flag("--fast", fast_, "Run");
     go.flag("!--no-lamp", lamp_, "Go in the dark");
-    Options how = go.one_of("How");
+    Options how = go.one_of("How", "--foot");
     const Option foot = how.flag("--foot", foot_, "On foot");
     how.add("--car", car_, "By this car").check([](const std::string& car) {
       return car == "red" ? "must not be red" : "";

@@ -53,6 +53,49 @@ std::string refusal(const Listing& listing, const std::string& word) {
   }
 }
 
+const Listing kDeploys = listing_of({{"2026-11-20T020000+0100", "pre-deploy abc by me"},
+                                     {"2026-11-21T020000+0100", "pre-deploy def by me"},
+                                     {"2026-11-22T020000+0100", "quiet"},
+                                     {"2026-11-22T030000+0100", "before-restore"},
+                                     {"2026-11-22T040000+0100", "latest"}});
+
+TEST(SelectSnapshot, ALabelIsFoundByItsBeginningAndTheNewestCounts) {
+  EXPECT_EQ(chosen(kDeploys, "pre-deploy"), "2026-11-21T020000+0100");
+  EXPECT_EQ(chosen(kDeploys, "pre-deploy abc"), "2026-11-20T020000+0100");
+  EXPECT_EQ(refusal(kDeploys, "deploy"),
+            "no snapshot is named or labelled \"deploy\"; the newest are "
+            "2026-11-22T040000+0100, 2026-11-22T030000+0100, "
+            "2026-11-22T020000+0100, 2026-11-21T020000+0100, 2026-11-20T020000+0100");
+}
+
+TEST(SelectSnapshot, AWholeLabelComesBeforeANewerOneThatBeginsSo) {
+  const Listing listing =
+      listing_of({{"2026-11-20T020000+0100", "deploy"}, {"2026-11-21T020000+0100", "deploy 2"}});
+  EXPECT_EQ(chosen(listing, "deploy"), "2026-11-20T020000+0100");
+}
+
+TEST(SelectSnapshot, TheBeginningOfALabelNeverMeansASafetySnapshot) {
+  EXPECT_TRUE(refusal(kDeploys, "before").starts_with("no snapshot is named or labelled"));
+  EXPECT_EQ(chosen(kDeploys, "before-restore"), "2026-11-22T030000+0100");
+}
+
+TEST(SelectSnapshot, ASnapshotWhoseLabelIsAWordIsStillReachedByItsName) {
+  EXPECT_EQ(chosen(kDeploys, "2026-11-22T04"), "2026-11-22T040000+0100");
+}
+
+TEST(SelectSnapshot, WordsThatMeanASnapshotAreNoLabels) {
+  for (const char* word : {"latest", "latest-verified", "live", "all", "1", "999"})
+    EXPECT_TRUE(is_snapshot_word(word)) << word;
+  for (const char* word : {"", "pre-deploy", "20261128", "1a", "later"})
+    EXPECT_FALSE(is_snapshot_word(word)) << word;
+}
+
+TEST(SelectSnapshot, ADatabaseIsFoundWithoutItsEnding) {
+  EXPECT_EQ(database_called({"a.sqlite3", "b.db"}, "a"), "a.sqlite3");
+  EXPECT_EQ(database_called({"a.sqlite3", "a"}, "a"), "a");
+  EXPECT_EQ(database_called({"a.sqlite3", "b.db"}, "b"), "");
+}
+
 TEST(SelectSnapshot, LatestIsTheNewestWhateverItIsWorth) {
   EXPECT_EQ(chosen(kThree, "latest"), "2026-11-22T020000+0100");
   EXPECT_EQ(chosen(kThree, "latest-verified"), "2026-11-21T020000+0100");
