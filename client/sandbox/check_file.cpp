@@ -75,6 +75,7 @@ class FileChecker {
   void check_around_stand_ins();
   void check(const std::string& pragma, const Unjudged* unjudged);
   void check_use_of_pages();
+  void check_length();
   void check_virtual_tables();
   void check_foreign_keys(const std::string& table);
   void count_rows(const std::string& table);
@@ -84,6 +85,7 @@ class FileChecker {
 
   WatchedVfs& vfs_;
   const double cpu_s_after_damage_;
+  const std::string path_;
   const CheckDepth depth_;
   FileCheck& result_;
   StandIns walker_, plain_;
@@ -92,6 +94,7 @@ class FileChecker {
 FileChecker::FileChecker(WatchedVfs& vfs, const std::string& path, CheckDepth depth, FileCheck& result)
     : vfs_(vfs),
       cpu_s_after_damage_(max_cpu_s_after_damage(path)),
+      path_(path),
       depth_(depth),
       result_(result),
       walker_([&vfs, path] { return open_without_modules(vfs, path); },
@@ -102,6 +105,7 @@ FileChecker::FileChecker(WatchedVfs& vfs, const std::string& path, CheckDepth de
 void FileChecker::run() {
   walker_.prepare("PRAGMA integrity_check");
   check_ordinary_tables();
+  if (result_.problems.empty()) check_length();
   if (result_.problems.empty() && has_virtual_tables(plain_.database())) check_use_of_pages();
   if (result_.problems.empty()) check_virtual_tables();
   if (!result_.problems.empty()) return;
@@ -145,6 +149,18 @@ void FileChecker::check(const std::string& pragma, const Unjudged* unjudged) {
     if (said == "ok" || (unjudged != nullptr && unjudged->is_about_one(said))) continue;
     if (!add_problem(said)) return;
   }
+}
+
+// SQLite reads a last page that is cut off as if zeros followed, and may find nothing wrong with it.
+void FileChecker::check_length() {
+  const auto number = [&](const char* pragma) {
+    return static_cast<std::uint64_t>(plain_.database().execAndGet(pragma).getInt64());
+  };
+  std::error_code error;
+  const std::uint64_t bytes = std::filesystem::file_size(path_, error);
+  const std::uint64_t wanted = number("PRAGMA page_count") * number("PRAGMA page_size");
+  if (!error && bytes < wanted)
+    add_problem(fmt::format("the file is cut off: it has {} of {} bytes", bytes, wanted));
 }
 
 void FileChecker::check_virtual_tables() {

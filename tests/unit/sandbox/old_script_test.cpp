@@ -63,6 +63,16 @@ TEST_F(OldScript, IsCheckedWithItsWalAndLeftAsItIs) {
   EXPECT_EQ(report.databases[0].tables[0].rows, 50);
 }
 
+TEST_F(OldScript, WhoseLastPageIsCutOffIsDamaged) {
+  SQLite::Database database(live_ / "x.sqlite3", SQLite::OPEN_READWRITE);
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE; DELETE FROM t; VACUUM");
+  for (const char* ending : {"-wal", "-shm"}) fs::remove(path() + "/x.sqlite3" + ending);
+  write_file(path() + "/x.sqlite3", read_file(live_ / "x.sqlite3").substr(0, 5000));
+  const SnapshotReport report = verify();
+  ASSERT_EQ(report.databases.at(0).state, DatabaseReport::State::kDamaged) << words(report);
+  EXPECT_EQ(report.databases[0].problems.at(0), "the file is cut off: it has 5000 of 8192 bytes");
+}
+
 TEST_F(OldScript, WithDamageIsNamedAndLeftAsItIs) {
   std::string wal = read_file(path() + "/x.sqlite3-wal");
   write_file(path() + "/x.sqlite3", std::string(4096, 'g'));
