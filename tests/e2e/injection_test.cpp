@@ -120,6 +120,9 @@ TEST_P(Injection, NoValueOfAnyKeyIsRunHereOrOnTheServer) {
   }
   std::printf("  %d values, %d of which got further than to the file\n", tried, taken);
   EXPECT_GT(taken, 0);
+  // Whatever chance has picked, one failure that names a value is told of.
+  write_file(app_.config_path(), with(good, "REMOTE_BACKUP_DIR", "/nowhere/$(touch " + canary + ")"));
+  EXPECT_TRUE(runs_without(canary));
   write_file(app_.config_path(), good);
   const BackupRun run = app_.backup();
   EXPECT_EQ(run.exit_code(), 0) << "it was refused for another reason than its values\n" << run.words();
