@@ -119,10 +119,15 @@ void check_options(const Line& line, const ReadWords& read, Problems& problems) 
     problems.hints.push_back("litepull help " + line.command->name + " shows its options");
 }
 
+// With an unknown option, nothing has yet taken the place of a configuration that was left out.
+bool may_be_left_out(const std::string& name, const ReadWords& read) {
+  return name == "CONFIG" && !read.unknown.empty();
+}
+
 void check_arguments(const Line& line, const ReadWords& read, Problems& problems) {
   const auto& arguments = line.command->arguments;
   for (std::size_t i = read.arguments.size(); i < arguments.size(); ++i) {
-    if (!arguments[i].required) continue;
+    if (!arguments[i].required || may_be_left_out(arguments[i].name, read)) continue;
     problems.what.push_back(arguments[i].name + " is missing");
     problems.mended.push_back(arguments[i].example);
   }
@@ -143,6 +148,7 @@ void check_choice(const KnownChoice& choice, const ReadWords& read, Problems& pr
   for (const std::string& option : choice.options)
     if (read.has(option) || (!option.starts_with('-') && !read.arguments.empty())) given.push_back(option);
   if (given.size() == 1) return;
+  if (given.empty() && may_be_left_out(choice.options.front(), read)) return;
   if (given.empty()) {
     problems.what.push_back("one of " + joined(choice.options, ", ") + " is missing");
     return problems.mended.push_back(choice.example);

@@ -14,6 +14,7 @@
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
 #include "client/config/origin.h"
+#include "client/config/projects.h"
 #include "client/link/agent_file.h"
 #include "client/nightly/run_report.h"
 #include "client/preflight/unmatched_json.h"
@@ -148,10 +149,9 @@ void back_up(const BackupJobs& jobs, const std::string& file, BackupOutcome& out
     config = load_config(file, jobs.command.common.environment);
     outcome.name = config->app_name;
   });
-  if (config)
-    back_up_app(jobs, *config, outcome);
-  else
-    settle(outcome, *jobs.console.log);
+  if (config) return back_up_app(jobs, *config, outcome);
+  outcome.exit_code = exit_code_of(outcome.error->kind());
+  jobs.console.log->error("{}", describe(*outcome.error));  // which names the file
 }
 
 // One of the two is a copy whose APP_NAME was not changed. Only a person knows which, so both are refused.

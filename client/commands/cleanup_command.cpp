@@ -6,6 +6,7 @@
 #include "client/base/clock.h"
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
+#include "client/config/projects.h"
 #include "client/nightly/prune.h"
 #include "common/error.h"
 

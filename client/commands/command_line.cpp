@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/base/exit_code.h"
 #include "client/base/output.h"
 #include "client/cli/parser.h"
 #include "client/commands/command_options.h"
@@ -19,7 +20,6 @@
 namespace litepull {
 namespace {
 
-constexpr int kUsageError = 2;
 constexpr int kNagiosUnknown = 3;
 
 bool has_word(int argc, char** argv, const char* word) {
@@ -102,9 +102,9 @@ std::vector<std::string> left_out(const KnownCommand& command, const std::vector
 int refuse_usage(int argc, char** argv, const Parser::Result& wrong) {
   if (wants_json(argc, argv))
     print_json(nlohmann::ordered_json::array(
-        {error_json("", kUsageError, Error(ErrorKind::kConfiguration, wrong.problem, wrong.hint))}));
+        {error_json("", kExitConfiguration, Error(ErrorKind::kConfiguration, wrong.problem, wrong.hint))}));
   // To Nagios, a 2 would mean that the backups are too old.
-  return has_word(argc, argv, "--nagios") ? kNagiosUnknown : kUsageError;
+  return has_word(argc, argv, "--nagios") ? kNagiosUnknown : kExitConfiguration;
 }
 
 }  // namespace
@@ -120,7 +120,7 @@ int run_command_line(int argc, char** argv, const Environment& environment) {
       "Exit codes: 0 done; 1 failed, nothing published; 2 usage or configuration; 3 could not connect,\n"
       "authenticate or trust the host; 4 published, but a database is missing, bad or unverified, or\n"
       "what was looked at is damaged or could not be checked; 5 another run holds this app's lock;\n"
-      "6 (status) the newest good snapshot is too old.\n\n"
+      "6 (status) the newest good snapshot is too old; 130 stopped by Ctrl-C.\n\n"
       "Example:\n  litepull backup billing");
   CommandLine line{parser, environment, take_shell_arguments(argc, argv)};
   add_commands(line);

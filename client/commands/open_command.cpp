@@ -12,6 +12,7 @@
 #include "client/commands/commands.h"
 #include "client/commands/run_apps.h"
 #include "client/config/origin.h"
+#include "client/config/projects.h"
 #include "client/restore/source.h"
 #include "client/sandbox/hostile_database.h"
 #include "client/sandbox/recover.h"

@@ -9,6 +9,7 @@
 #include "client/base/log.h"
 #include "client/base/output.h"
 #include "client/base/terminal.h"
+#include "client/config/projects.h"
 #include "common/shell_word.h"
 
 namespace litepull {
@@ -25,11 +26,12 @@ struct Results {
   }
 };
 
-AppResult failure(const std::string& app, const Error& error, Console& console) {
+// An error in the configuration itself names the file.
+AppResult failure(const std::string& app, bool is_loaded, const Error& error, Console& console) {
   if (error.kind() == ErrorKind::kInterrupted)
     console.board.say("litepull: " + app + ": " + describe(error));
   else
-    console.log->error("{}: {}", app, describe(error));
+    console.log->error("{}{}", is_loaded ? app + ": " : "", describe(error));
   const int code = exit_code_of(error.kind());
   return {error_json(app, code, error), code};
 }
@@ -37,27 +39,17 @@ AppResult failure(const std::string& app, const Error& error, Console& console) 
 void run_one(const std::string& file, const Environment& environment, const AppWork& work, Console& console,
              const Cancel& cancel, Results& results) {
   std::string app = printable(file);
+  bool is_loaded = false;
   const auto error = error_of([&] {
     const Config config = load_config(file, environment);
     app = config.app_name;
+    is_loaded = true;
     results.add(work({config, cancel, console.board, *console.log}));
   });
-  if (error) results.add(failure(app, at_the_end(with_config(*error, file), cancel), console));
+  if (error) results.add(failure(app, is_loaded, at_the_end(with_config(*error, file), cancel), console));
 }
 
 }  // namespace
-
-std::string with_config(std::string hint, const std::string& config) {
-  constexpr std::string_view kConfig = " CONFIG";
-  const std::string word = " " + shell_path(config);
-  for (std::size_t at = 0; (at = hint.find(kConfig, at)) != hint.npos; at += word.size())
-    hint.replace(at, kConfig.size(), word);
-  return hint;
-}
-
-Error with_config(const Error& error, const std::string& config) {
-  return Error(error.kind(), error.message(), with_config(error.hint(), config));
-}
 
 Console::Console(bool quiet, const std::string& log_file)
     : board(stderr, takes_escapes(stderr) && !quiet), log(make_log(board, log_file)) {}

@@ -49,10 +49,6 @@ struct AppResult {
   int exit_code = 0;
 };
 
-// A hint as it works when typed. The rooms below write CONFIG for what the user typed, which is `config`.
-std::string with_config(std::string hint, const std::string& config);
-Error with_config(const Error& error, const std::string& config);
-
 using AppWork = std::function<AppResult(const AppContext&)>;
 
 // Calls `work` for each configuration that can be read, one after the other. Without --json, `work` prints

@@ -54,9 +54,13 @@ void note_shared(std::vector<StatusEntry>& entries, const std::vector<std::optio
     }
 }
 
-void print_errors(const std::vector<StatusEntry>& entries) {
-  for (const StatusEntry& entry : entries)
-    if (entry.error) fmt::print(stderr, "litepull: error: {}: {}\n", entry.name, describe(*entry.error));
+// An error in the configuration itself names the file.
+void print_errors(const std::vector<StatusEntry>& entries,
+                  const std::vector<std::optional<Config>>& configs) {
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    if (entries[i].error)
+      fmt::print(stderr, "litepull: error: {}{}\n", configs[i] ? entries[i].name + ": " : "",
+                 describe(*entries[i].error));
 }
 
 int print_nagios(const std::vector<StatusEntry>& entries) {
@@ -67,7 +71,6 @@ int print_nagios(const std::vector<StatusEntry>& entries) {
 
 int show(const std::vector<StatusEntry>& entries, const StatusCommand& command) {
   if (command.nagios) return print_nagios(entries);
-  print_errors(entries);
   if (command.common.json) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const StatusEntry& entry : entries) all.push_back(status_json(entry));
@@ -88,6 +91,7 @@ int run(const StatusCommand& command) {
   note_shared(entries, configs);
   if (!command.prometheus_file.empty())
     replace_file(command.prometheus_file, prometheus_text(entries), kReadableByAll);
+  if (!command.nagios) print_errors(entries, configs);
   return show(entries, command);
 }
 

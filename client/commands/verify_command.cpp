@@ -39,7 +39,7 @@ int verify_command(const VerifyCommand& command) {
     const bool strict = run.config.verify == VerifyMode::kStrict;
     const auto outcomes = verify_snapshots(command.options, command.common.quiet, run);
     const int code = verify_exit_code(outcomes, strict);
-    print_verified(app, outcomes, strict, command.options, command.common);
+    print_verified(run.config, outcomes, strict, command.options, command.common);
     return AppResult{verify_json(app, code, outcomes, command.options.trial), code};
   });
 }

@@ -11,6 +11,7 @@
 #include "client/base/terminal.h"
 #include "client/store/file_check.h"
 #include "common/error.h"
+#include "common/shell_word.h"
 
 namespace litepull {
 namespace {
@@ -147,20 +148,21 @@ std::string database_lines(const DatabaseReport& database) {
   return text;
 }
 
-std::string remedy(const VerifyOutcome& outcome) {
+std::string remedy(const VerifyOutcome& outcome, const std::string& file) {
   const bool bad =
       std::any_of(outcome.report.databases.begin(), outcome.report.databases.end(),
                   [](const auto& database) { return database.state != DatabaseReport::State::kGood; });
   if (outcome.result != VerifyOutcome::Result::kDamaged || !bad) return {};
-  return "\n  restore from another snapshot: litepull verify CONFIG all shows which are good";
+  return "\n  restore from another snapshot: litepull verify " + shell_path(file) +
+         " all shows which are good";
 }
 
-std::string lines_of(const std::string& app, const VerifyOutcome& outcome, CheckDepth depth, std::FILE* out) {
-  std::string text = headline(app, outcome, depth, out);
+std::string lines_of(const Config& config, const VerifyOutcome& outcome, CheckDepth depth, std::FILE* out) {
+  std::string text = headline(config.app_name, outcome, depth, out);
   for (const DatabaseReport& database : outcome.report.databases) text += database_lines(database);
   for (const std::string& problem : outcome.report.problems) text += "\n  " + problem;
   if (!outcome.trouble.empty()) text += "\n  " + outcome.trouble;
-  return text + remedy(outcome);
+  return text + remedy(outcome, config.file);
 }
 
 std::string run_text(const VerifyOutcome& outcome, const TrialOptions& trial) {
@@ -193,18 +195,18 @@ nlohmann::ordered_json verify_json(const std::string& app, int exit_code,
   return out;
 }
 
-void print_verified(const std::string& app, const std::vector<VerifyOutcome>& outcomes, bool strict,
+void print_verified(const Config& config, const std::vector<VerifyOutcome>& outcomes, bool strict,
                     const VerifyOptions& options, const CommonOptions& common) {
   for (const VerifyOutcome& outcome : outcomes) {
     const bool good = outcome.result == VerifyOutcome::Result::kGood && !(strict && outcome.in_part());
     if (!common.json && !common.quiet)
-      fmt::print("{}\n", lines_of(app, outcome, options.depth, stdout));
+      fmt::print("{}\n", lines_of(config, outcome, options.depth, stdout));
     else if (!common.json && !good)
-      fmt::print(stderr, "litepull: error: {}\n", lines_of(app, outcome, options.depth, stderr));
+      fmt::print(stderr, "litepull: error: {}\n", lines_of(config, outcome, options.depth, stderr));
     if (!outcome.unrecorded.empty())
-      fmt::print(stderr, "litepull: warning: {}: {}: the result could not be recorded: {}\n", app,
+      fmt::print(stderr, "litepull: warning: {}: {}: the result could not be recorded: {}\n", config.app_name,
                  printable(outcome.name), outcome.unrecorded);
-    print_run(app, outcome, options.trial, common);
+    print_run(config.app_name, outcome, options.trial, common);
   }
 }
 

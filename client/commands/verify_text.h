@@ -14,7 +14,7 @@ nlohmann::ordered_json verify_json(const std::string& app, int exit_code,
 
 // For people. What is not good goes to stderr with --quiet; with --json only what the document lacks is
 // printed. `strict`: what could not be checked is not good.
-void print_verified(const std::string& app, const std::vector<VerifyOutcome>& outcomes, bool strict,
+void print_verified(const Config& config, const std::vector<VerifyOutcome>& outcomes, bool strict,
                     const VerifyOptions& options, const CommonOptions& common);
 
 }  // namespace litepull

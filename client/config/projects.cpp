@@ -1,7 +1,6 @@
 #include "client/config/projects.h"
 
 #include <fcntl.h>
-
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +9,6 @@
 
 #include "client/base/directory.h"
 #include "client/config/near_word.h"
-#include "common/error.h"
 #include "common/shell_word.h"
 
 namespace litepull {
@@ -77,7 +75,11 @@ void require_named_config(const std::string& file) {
   std::error_code failure;
   if (file.empty() || file.find('/') != file.npos || fs::exists(file, failure)) return;
   const std::vector<std::string> names = config_names();
-  if (names.empty()) return;  // then it is a path
+  if (names.empty())
+    throw Error(ErrorKind::kConfiguration,
+                "there is no file " + printable(file) + ", and no configuration in " + kProjectsDirectory +
+                    " here or above",
+                "make one with: litepull init");
   const std::vector<std::string_view> words(names.begin(), names.end());
   const std::string near(near_word(file, words));
   std::string all;
@@ -106,6 +108,18 @@ std::vector<std::string> configs_in(const std::string& directory) {
     throw Error(ErrorKind::kConfiguration, "there is no .env file in " + shown,
                 "name the directory that holds them with --projects");
   return configs;
+}
+
+std::string with_config(std::string hint, const std::string& config) {
+  constexpr std::string_view kConfig = " CONFIG";
+  const std::string word = " " + shell_path(config);
+  for (std::size_t at = 0; (at = hint.find(kConfig, at)) != hint.npos; at += word.size())
+    hint.replace(at, kConfig.size(), word);
+  return hint;
+}
+
+Error with_config(const Error& error, const std::string& config) {
+  return Error(error.kind(), error.message(), with_config(error.hint(), config));
 }
 
 }  // namespace litepull

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
+
 namespace litepull {
 
 inline constexpr const char* kProjectsDirectory = "config/projects";  // of the current directory
@@ -24,5 +26,9 @@ void require_named_config(const std::string& file);
 
 // The names that config_file() finds, sorted.
 std::vector<std::string> config_names();
+
+// A hint as it works when typed. The rooms below write CONFIG for what the user typed, which is `config`.
+std::string with_config(std::string hint, const std::string& config);
+Error with_config(const Error& error, const std::string& config);
 
 }  // namespace litepull

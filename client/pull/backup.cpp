@@ -10,6 +10,7 @@
 #include "client/base/error_of.h"
 #include "client/base/exit_code.h"
 #include "client/base/progress.h"
+#include "client/config/projects.h"
 #include "client/pull/manifest_of.h"
 #include "client/pull/pull.h"
 #include "client/store/file_check.h"
@@ -117,7 +118,9 @@ void prune_if_good(const AppRun& run, std::int64_t clock_difference_ms, BackupRe
     const TimeEvidence evidence = evidence_of(result, run.store, run.config);
     const PruneResult pruned = prune(run.store, run.lock, run.config, evidence, false, result.removed);
     result.note = pruned.note;
-    if (!pruned.note.empty()) run.log.warn("{}: {}\n  {}", run.config.app_name, pruned.note, pruned.hint);
+    if (!pruned.note.empty())
+      run.log.warn("{}: {}\n  {}", run.config.app_name, pruned.note,
+                   with_config(pruned.hint, run.config.file));
   }
 }
 

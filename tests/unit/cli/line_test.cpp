@@ -60,6 +60,12 @@ TEST(Line, EverythingThatIsWrongIsSaidAtOnce) {
       "/tmp/restored");
 }
 
+// The only configuration may be left out.
+TEST(Line, AConfigurationIsNotCalledMissingBesideAnUnknownOption) {
+  EXPECT_EQ(complaint({"backup", "--frob"}),
+            "litepull backup has no option --frob / litepull help backup shows its options");
+}
+
 TEST(Line, TwoOptionsThatExcludeEachOtherAreNamed) {
   EXPECT_EQ(complaint({"restore", "a", "b", "--to", "x", "--to-server"}),
             "--to and --to-server exclude each other / give one of them");
