@@ -68,16 +68,25 @@ void settle(BackupOutcome& outcome, spdlog::logger& log) {
 }
 
 std::string kept_text(const BackupOutcome& outcome, std::uint64_t kept_bytes, const std::string& file) {
-  if (outcome.result)
+  if (outcome.result) {
+    const Manifest& manifest = outcome.result->manifest;
+    if (manifest.verified != Verified::kPending) return manifest.snapshot + " is published";
     return fmt::format("{} is published, but not checked; to check it: litepull verify {} {}",
-                       outcome.result->manifest.snapshot, shell_path(file),
-                       outcome.result->manifest.snapshot);
+                       manifest.snapshot, shell_path(file), manifest.snapshot);
+  }
   if (kept_bytes == 0) return "nothing was published";
   return fmt::format("nothing was published; {} are kept, and the next backup resumes from there",
                      format_bytes(kept_bytes));
 }
 
-// Of a run that Ctrl-C ended, whatever broke first: a local agent and a check get the signal, too.
+// Before publishing, whatever broke first: a local agent gets the signal, too. Afterwards a failure stays
+// one.
+bool was_interrupted(const BackupOutcome& outcome, const Cancel& cancel) {
+  if (!cancel.interrupted()) return false;
+  return !outcome.result ||
+         (outcome.result->interrupted && outcome.result->manifest.verified != Verified::kFailed);
+}
+
 void settle_interrupted(BackupOutcome& outcome, std::uint64_t kept_bytes, const std::string& file,
                         Board& board, spdlog::logger& log) {
   outcome.exit_code = kExitInterrupted;
@@ -116,8 +125,7 @@ void back_up_locked(const BackupJobs& jobs, const Config& config, RunReport& rep
         run_backup({store, lock, config, jobs.cancel, progress, log.logger()}, options));
   });
   if (outcome.error) outcome.error = std::make_unique<Error>(with_config(*outcome.error, config.file));
-  const bool done = outcome.result && !outcome.result->unfinished;
-  if (jobs.cancel.interrupted() && !done)
+  if (was_interrupted(outcome, jobs.cancel))
     settle_interrupted(outcome, store.partial_bytes(lock), config.file, jobs.console.board, log.logger());
   else
     settle(outcome, log.logger());

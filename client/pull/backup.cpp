@@ -172,8 +172,8 @@ void finish(const AppRun& run, const BackupOptions& options, const Pulled& pulle
   if (!error) return;
   result.unfinished = true;
   result.note = "published, but not finished: " + error->message();
-  const bool interrupted = at_the_end(*error, run.cancel).kind() == ErrorKind::kInterrupted;
-  if (!interrupted) run.log.error("{}: {}", run.config.app_name, describe(*error));
+  result.interrupted = at_the_end(*error, run.cancel).kind() == ErrorKind::kInterrupted;
+  if (!result.interrupted) run.log.error("{}: {}", run.config.app_name, describe(*error));
 }
 
 }  // namespace

@@ -41,8 +41,9 @@ struct BackupResult {
   std::map<std::string, std::uint64_t> received_bytes;  // of each database, by its name in the manifest
   std::vector<std::string> removed;                     // older snapshots, by retention
   std::string note;                                     // why nothing was pruned, when the user should know
-  bool unfinished = false;  // something after publishing failed; the log says what
-  bool strict = false;      // a part that could not be checked is a failure, too
+  bool unfinished = false;   // something after publishing failed; the log says what
+  bool interrupted = false;  // and that was a Ctrl-C, of which the log says nothing
+  bool strict = false;       // a part that could not be checked is a failure, too
 };
 
 // Pulls, publishes, verifies and prunes. Throws Error when nothing was published; kConfiguration when the
