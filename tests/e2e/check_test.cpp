@@ -6,231 +6,13 @@
 
 #include <filesystem>
 
-#include "tests/support/pull_fixture.h"
+#include "tests/e2e/check_fixture.h"
 #include "tests/support/small_disk.h"
 
 namespace litepull::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Check : public testing::Test {
- protected:
-  explicit Check(Over over = Over::kLocal, const SshdOptions& options = {}) : app_(over, options) {
-    app_.make_bank("main.sqlite3", "wal");
-    app_.set_environment("HOME", app_.scratch("home"));
-    fs::create_directory(app_.scratch("home"));
-  }
-
-  // The exit code, and the steps in `steps_`.
-  int check() {
-    const ProcessResult said = app_.litepull({"check", "--json"});
-    words_ = said.out + said.err;
-    const auto json = nlohmann::json::parse(said.out, nullptr, false);
-    steps_ = json.is_object() && json.contains("steps") ? json["steps"] : nlohmann::json::array();
-    return said.status.code;
-  }
-
-  // The first step of that name which is in that state; its text and hint in one.
-  std::string step(const std::string& name, const std::string& state) const {
-    for (const auto& step : steps_)
-      if (step["name"] == name && step["state"] == state)
-        return step["text"].get<std::string>() + " > " + step["hint"].get<std::string>();
-    return "";
-  }
-
-  void expect_step(const std::string& name, const std::string& state, const std::string& words) const {
-    const std::string found = step(name, state);
-    EXPECT_FALSE(found.empty()) << name << " is not " << state << "\n" << words_;
-    EXPECT_NE(found.find(words), std::string::npos) << words_;
-  }
-
-  void expect_ready() {
-    EXPECT_EQ(check(), 0) << words_;
-    for (const auto& step : steps_) EXPECT_NE(step["state"], "FAILED") << words_;
-  }
-
-  PullFixture app_;
-  nlohmann::json steps_;
-  std::string words_;
-};
-
-class CheckOverSsh : public Check {
- protected:
-  explicit CheckOverSsh(const SshdOptions& options = {}) : Check(Over::kSsh, options) {}
-
-  // The remedy for a host key that is not known is a command: what is said from its first echo to its end is
-  // typed as it is.
-  void trust_as_said() {
-    const std::string said = step("host key", "FAILED");
-    const std::size_t at = said.find("echo '");
-    ASSERT_NE(at, std::string::npos) << said;
-    const std::size_t end = said.find(app_.sshd().known_hosts_path(), at);
-    ASSERT_NE(end, std::string::npos) << said;
-    const std::string remedy = said.substr(at, end - at) + app_.sshd().known_hosts_path();
-    ASSERT_TRUE(run({"/bin/sh", "-c", remedy}).ok()) << remedy;
-  }
-};
-
-// A login that finds a sudo of the test's own in its PATH; the real one's rules are the machine's.
-class CheckThroughSudo : public CheckOverSsh {
- protected:
-  explicit CheckThroughSudo(const std::shared_ptr<TempDir>& bin = std::make_shared<TempDir>())
-      : CheckOverSsh({.extra_lines = {"ForceCommand PATH=" + bin->path().string() +
-                                      ":$PATH exec sh -c \"$SSH_ORIGINAL_COMMAND\""}}),
-        bin_(bin) {
-    app_.set("REMOTE_SUDO", "yes");
-  }
-
-  void use_sudo(const std::string& script) {
-    write_file(*bin_ / "sudo", "#!/bin/sh\n" + script + "\n", 0700);
-  }
-
- private:
-  std::shared_ptr<TempDir> bin_;
-};
-
-class CheckWithoutPrograms : public CheckOverSsh {
- protected:
-  CheckWithoutPrograms() : CheckOverSsh({.extra_lines = {"ForceCommand /bin/false"}}) {}
-};
-
-TEST_F(CheckOverSsh, GoesThroughEveryStepAndPullsNothing) {
-  expect_ready();
-  std::vector<std::string> names;
-  for (const auto& step : steps_) names.push_back(step["name"]);
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"configuration", "key", "host", "host key", "login", "agent", "storage",
-                                      "database", "clock", "local disk", "lock", "schedule"}))
-      << words_;
-  expect_step("key", "ok", "without a terminal");
-  expect_step("host key", "ok", "SHA256:");
-  expect_step("database", "ok", "WAL mode");
-  expect_step("schedule", "warning", "litepull schedule");
-  EXPECT_FALSE(fs::exists(app_.app_directory()));
-  EXPECT_EQ(app_.sshd().remote_pids().size(), 0U);
-}
-
-TEST_F(CheckOverSsh, NamesAServerThatDoesNotAnswer) {
-  app_.sshd().stop();
-  EXPECT_EQ(check(), 3);
-  expect_step("host", "FAILED", "refused");
-  expect_step("login", "skipped", "");
-  app_.sshd().start();
-  expect_ready();
-}
-
-TEST_F(CheckOverSsh, NamesAnUnknownHostKeyAndTheLineThatTrustsIt) {
-  write_file(app_.sshd().known_hosts_path(), "");
-  EXPECT_EQ(check(), 3);
-  expect_step("host", "ok", "answers");
-  expect_step("host key", "FAILED", app_.sshd().known_hosts_line().substr(0, 12));
-  expect_step("login", "skipped", "");
-  EXPECT_EQ(app_.sshd().log().find("Accepted"), std::string::npos);
-  trust_as_said();
-  expect_ready();
-}
-
-TEST_F(CheckOverSsh, NamesAHostKeyThatHasChangedAndHowToRemoveTheOldOne) {
-  app_.sshd().replace_host_keys();
-  EXPECT_EQ(check(), 3);
-  expect_step("host key", "FAILED", "CHANGED");
-  expect_step("login", "skipped", "");
-  const std::string said = step("host key", "FAILED");
-  const std::size_t at = said.find("ssh-keygen -f ");
-  ASSERT_NE(at, std::string::npos) << said;
-  const std::string remedy = said.substr(at, said.find(", and trust", at) - at);
-  ASSERT_TRUE(run({"/bin/sh", "-c", remedy}).ok()) << remedy;
-  EXPECT_EQ(check(), 3);
-  expect_step("host key", "FAILED", "not known");
-  trust_as_said();
-  expect_ready();
-}
-
-TEST_F(CheckOverSsh, NamesAKeyThatTheServerDoesNotTake) {
-  app_.set("SSH_KEY", app_.sshd().other_key_path());
-  EXPECT_EQ(check(), 3);
-  expect_step("host key", "ok", "trusted");
-  expect_step("login", "FAILED", "");
-  app_.set("SSH_KEY", app_.sshd().key_path());
-  expect_ready();
-}
-
-TEST_F(CheckOverSsh, NamesAKeyThatOthersCanRead) {
-  ASSERT_EQ(::chmod(app_.sshd().key_path().c_str(), 0644), 0);
-  check();
-  expect_step("key", "warning", "chmod 600 " + app_.sshd().key_path());
-  ASSERT_EQ(::chmod(app_.sshd().key_path().c_str(), 0600), 0);
-  expect_ready();
-  expect_step("key", "ok", "");
-}
-
-TEST_F(CheckOverSsh, NamesAPassphraseThatNobodyCouldTypeAtNight) {
-  const std::string key = app_.scratch("locked");
-  ASSERT_TRUE(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", key}).ok());
-  app_.set("SSH_KEY", key);
-  check();
-  expect_step("key", "warning", "passphrase");
-  // As the remedy says: a key for this alone, added to authorized_keys.
-  const std::string own = app_.scratch("litepull");
-  ASSERT_TRUE(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", own}).ok());
-  write_file(fs::path(app_.sshd().key_path()).parent_path() / "authorized_keys", read_file(own + ".pub"));
-  app_.set("SSH_KEY", own);
-  expect_ready();
-  expect_step("key", "ok", "usable without a terminal");
-}
-
-TEST_F(CheckOverSsh, NamesAPublicKeyInPlaceOfThePrivateOne) {
-  app_.set("SSH_KEY", app_.sshd().key_path() + ".pub");
-  EXPECT_EQ(check(), 3);
-  expect_step("key", "warning", ".pub holds only the public half");
-  expect_step("login", "FAILED", "name the private key itself, not the .pub file");
-  app_.set("SSH_KEY", app_.sshd().key_path());
-  expect_ready();
-}
-
-TEST_F(CheckOverSsh, NamesAMissingAgent) {
-  const std::string nowhere = app_.scratch("no-agent");
-  app_.set_environment("LITEPULL_AGENT", nowhere);
-  EXPECT_EQ(check(), 1);
-  EXPECT_NE(words_.find("no-agent"), std::string::npos) << words_;
-  app_.set_environment("LITEPULL_AGENT", built_program("litepull-agent"));
-  expect_ready();
-}
-
-TEST_F(CheckOverSsh, SaysWhereTheAgentIsKeptAndWhyNotElsewhere) {
-  const SmallDisk disk(app_.sshd().remote_cache(), "size=512m,mode=0755", SmallDisk::kNoExec);
-  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
-  expect_ready();
-  expect_step("agent", "ok", "a new build would go to /");
-  expect_step("agent", "ok", app_.sshd().remote_cache() + "/litepull: programs cannot run there");
-}
-
-TEST_F(CheckOverSsh, NamesAFullDirectoryOfTheAgents) {
-  const SmallDisk disk(app_.sshd().remote_cache(), "size=64k,mode=0755");
-  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
-  expect_ready();
-  expect_step("agent", "ok", app_.sshd().remote_cache() + "/litepull: it has no room");
-}
-
-TEST_F(CheckWithoutPrograms, NamesALoginThatRunsNothing) {
-  EXPECT_EQ(check(), 1);
-  expect_step("login", "ok", "");
-  expect_step("agent", "FAILED", "no ForceCommand, no nologin shell");
-  expect_step("storage", "skipped", "");
-}
-
-TEST_F(CheckThroughSudo, NamesASudoThatAsksForAPasswordAndTheRuleThatAllowsIt) {
-  use_sudo("echo 'sudo: a password is required' >&2; exit 1");
-  EXPECT_EQ(check(), 1);
-  expect_step("agent", "FAILED", "sudo: a password is required");
-  expect_step("agent", "FAILED",
-              "NOPASSWD: /usr/local/lib/litepull/agent-* --storage " + app_.storage() +
-                  "' > /etc/sudoers.d/litepull-app");
-  use_sudo("shift; SUDO_UID=0 exec \"$@\"");  // what the rule is for: no password, the program as it is named
-  expect_ready();
-  expect_step("agent", "ok", "through sudo");
-}
 
 TEST_F(Check, NamesAStorageDirectoryThatIsNotThere) {
   const std::string storage = app_.storage();
@@ -264,14 +46,6 @@ TEST_F(Check, NamesAStorageDirectoryThatTheLoginMayNotRead) {
 // What the cleanup.sh of the old script does.
 constexpr const char* kOldCleanup =
     "source \"$1\"\nfind \"$LOCAL_BACKUP_ROOT/$APP_NAME\" -type d -mtime +7 -exec rm -rf {} +\n";
-
-TEST_F(Check, ALogFileInADirectoryThatDoesNotExistStopsABackupBeforeItPulls) {
-  const BackupRun run = app_.backup({"--log-file", app_.scratch("missing/run.log")});
-  EXPECT_EQ(run.exit_code(), 2) << run.words();
-  EXPECT_NE(run.process.err.find("its directory does not exist"), std::string::npos) << run.words();
-  EXPECT_FALSE(fs::exists(app_.scratch("missing")));
-  EXPECT_TRUE(app_.snapshots().empty());
-}
 
 class CheckOldCleanup : public Check {
  protected:
@@ -429,18 +203,6 @@ TEST_F(Check, WhereNoDatabaseCanBePulledNothingWouldBePublished) {
   app_.set("EXCLUDE", "main.sqlite3");
   EXPECT_EQ(check(), 1);
   EXPECT_EQ(app_.backup().exit_code(), 1);  // a run says the same
-}
-
-TEST_F(CheckOverSsh, LeavesNothingOnTheServerWhenItIsKilled) {
-  for (int delay_ms = 0; delay_ms < 600; delay_ms += 40) {
-    Child child({built_program("litepull"), "check", app_.config_path()},
-                {.stdout_path = "/dev/null", .stderr_path = "/dev/null"});
-    pause_for(Milliseconds(delay_ms));
-    child.kill(SIGKILL);
-    child.wait(Milliseconds(5'000));
-  }
-  EXPECT_TRUE(eventually([&] { return app_.sshd().remote_pids().empty(); }));
-  expect_ready();
 }
 
 TEST_F(Check, NamesADatabaseThatIsGoneSinceTheLastSnapshot) {

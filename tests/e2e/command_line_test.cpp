@@ -237,6 +237,14 @@ TEST_F(CommandLine, ALogFileThatCannotBeWrittenIsExitCode2) {
   EXPECT_TRUE(app_.snapshots().empty());
 }
 
+TEST_F(CommandLine, ALogFileInADirectoryThatDoesNotExistStopsABackupBeforeItPulls) {
+  const BackupRun run = app_.backup({"--log-file", app_.scratch("missing/run.log")});
+  EXPECT_EQ(run.exit_code(), 2) << run.words();
+  EXPECT_NE(run.process.err.find("its directory does not exist"), std::string::npos) << run.words();
+  EXPECT_FALSE(fs::exists(app_.scratch("missing")));
+  EXPECT_TRUE(app_.snapshots().empty());
+}
+
 TEST_F(CommandLine, SeveralConfigurationsGiveAListInTheirOrder) {
   PullFixture second(Over::kLocal), broken(Over::kLocal);
   make_database(second.in_storage("main.sqlite3"));
